@@ -1,0 +1,14 @@
+# One warning list, one place. Warnings are errors everywhere, in every preset.
+add_library(isthmus_warnings INTERFACE)
+target_compile_options(isthmus_warnings INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wunused-value -Wswitch-enum
+  -Wnon-virtual-dtor -Wold-style-cast -Woverloaded-virtual -Wnull-dereference -Wimplicit-fallthrough -Werror
+  $<$<CXX_COMPILER_ID:GNU>:-Wduplicated-branches -Wduplicated-cond -Wlogical-op>)
+# GCC 12 reports false positives of these two under sanitizers and deep inlining.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_compile_options(isthmus_warnings INTERFACE -Wno-null-dereference -Wno-maybe-uninitialized)
+endif()
+if(ISTHMUS_SANITIZE)
+  add_compile_options(-fsanitize=${ISTHMUS_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${ISTHMUS_SANITIZE})
+endif()
