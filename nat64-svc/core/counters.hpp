@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// One worker's counters and gauges. The worker is the only writer; any thread may read at any time without a
+// lock: each value is right, values beside each other may be a packet apart. docs/counters.md draws where
+// each is counted.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "common/config/policy.hpp"
+#include "nat64-svc/core/drop_reason.hpp"
+#include "nat64-svc/core/verdict.hpp"
+
+namespace isthmus::nat64 {
+
+// A number with one writer. add() is a plain load and store, not a locked instruction.
+class Counter {
+ public:
+  void add(std::uint64_t n = 1) { value_.store(get() + n, std::memory_order_relaxed); }
+  void set(std::uint64_t n) { value_.store(n, std::memory_order_relaxed); }
+  [[nodiscard]] std::uint64_t get() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
+inline constexpr std::size_t kProtocols = 3;  // indexed by isthmus::Protocol
+inline constexpr std::array<std::string_view, kProtocols> kProtocolNames{"tcp", "udp", "icmp"};
+
+enum class Event : std::uint8_t {
+  kSessionCreated,
+  kSessionExpired,
+  kSessionEnded,  // by exclusion, withdrawal or a policy that no longer allows it
+  kBibCreated,
+  kBibRemoved,
+  kBlockTaken,
+  kBlockFreed,
+  kSynHeld,
+  kSynReleased,  // a held SYN went on because its client opened the same connection
+  kProbeSent,    // RFC 6146 §3.5.2.2: probe at the end of an established session
+  kFragmentHeld,
+  kFragmentReleased,
+  kFragmentsMade,
+  kIcmpErrorTranslated,
+  kIcmpErrorLimited,    // an ICMP error of ours that the rate limit kept back
+  kIcmpErrorForbidden,  // RFC 1122 §3.2.2 or RFC 4443 §2.4 (e) forbid to answer
+  kHairpinned,
+  kMssClamped,
+  kSliceEmpty,   // a worker without free blocks while others own some
+  kRecordsLost,  // event records that did not fit into the queue
+  kCount
+};
+inline constexpr EnumNames<Event> kEventNames{{
+    "session_created",    "session_expired",
+    "session_ended",      "bib_created",
+    "bib_removed",        "block_taken",
+    "block_freed",        "syn_held",
+    "syn_released",       "probe_sent",
+    "fragment_held",      "fragment_released",
+    "fragments_made",     "icmp_error_translated",
+    "icmp_error_limited", "icmp_error_forbidden",
+    "hairpinned",         "mss_clamped",
+    "slice_empty",        "records_lost",
+}};
+
+struct Counters {
+  // Indexed by the side the packet came from.
+  struct PerSide {
+    std::array<Counter, kEnumSize<DropReason>> dropped;
+    std::array<Counter, kEnumSize<DropReason>> replied;  // answered with an ICMP error of ours
+    Counter received_packets;
+    Counter received_bytes;
+    std::array<Counter, kProtocols> translated_packets;
+    std::array<Counter, kProtocols> translated_bytes;  // as received
+    Counter held_packets;
+    Counter handed_over_packets;
+  };
+  std::array<PerSide, 2> side;
+  std::array<Counter, kEnumSize<Event>> events;
+
+  // Gauges.
+  std::array<Counter, kProtocols> sessions;
+  std::array<Counter, kProtocols> bib_entries;
+  Counter sessions_max;
+  Counter subscribers;
+  Counter subscribers_max;
+  Counter blocks_used;
+  Counter blocks_total;  // that this worker owns
+  Counter held_syns;
+  Counter held_fragments;
+  Counter addresses;
+
+  [[nodiscard]] PerSide& of(Side s) { return side[static_cast<std::size_t>(s)]; }
+  [[nodiscard]] const PerSide& of(Side s) const { return side[static_cast<std::size_t>(s)]; }
+  [[nodiscard]] Counter& of(Event e) { return events[static_cast<std::size_t>(e)]; }
+  [[nodiscard]] const Counter& of(Event e) const { return events[static_cast<std::size_t>(e)]; }
+};
+
+}  // namespace isthmus::nat64

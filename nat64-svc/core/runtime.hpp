@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything a worker needs to know, compiled from policy and allocation into the shape the packet path
+// wants. Immutable; one per worker (they differ in `worker`), replaced as a whole.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/result.hpp"
+#include "common/config/allocation.hpp"
+#include "common/config/policy.hpp"
+#include "common/net/keyed_hash.hpp"
+
+namespace isthmus::nat64 {
+
+struct RuntimeOptions {
+  Ipv6Address
+      own6;  // source of the ICMPv6 errors that we originate; unspecified: the dropped packet's target
+  Ipv4Address own4;           // source of the ICMP errors that we originate; 0.0.0.0: the first pool address
+  std::uint32_t mtu6 = 1500;  // of the IPv6 side, where the shell's RouteMtu does not say otherwise; >= 1280
+  std::uint32_t mtu4 = 1500;  // of the IPv4 side; >= 68
+  HashKey key;                // the same for all workers: it decides who owns what
+  std::uint16_t worker = 0;
+  std::uint16_t workers = 1;
+  // Which worker owns a slice of ports, for pool addresses in order; empty: dealt out evenly (see
+  // slices.hpp).
+  std::vector<std::uint8_t> slice_owners;
+};
+
+// One translation prefix, ready to match. Sorted by prefix length, longest first.
+struct RuntimePrefix {
+  Ipv6Prefix prefix;
+  unsigned embed_length = 96;
+  std::optional<Pref64> own;  // what inbound peers are embedded in: itself, or this node's /96 of a parent
+  bool allow_non_global = false;
+  std::vector<Ipv6Prefix> clients;
+  std::vector<Ipv4Prefix> ipv4_ranges;
+};
+
+struct RuntimePool {
+  std::string name;
+  PortRange ports;
+  Subscribers subscribers;
+};
+
+struct RuntimeAddress {
+  Ipv4Address address;
+  std::uint16_t pool = 0;  // index into pools
+  bool withdrawn = false;  // no new mappings
+  std::optional<Duration> withdraw_within;
+};
+
+struct Runtime {
+  std::vector<RuntimePrefix> prefixes;
+  std::vector<Ipv4Prefix> exclusions;
+  std::vector<RuntimePool> pools;
+  std::vector<RuntimeAddress> addresses;  // sorted by address
+  std::vector<StaticMapping> static_mappings;
+  Nat64Policy nat64;
+  RuntimeOptions options;
+};
+
+// Pure. Violations have paths into the policy, or "allocation...." and "options....".
+[[nodiscard]] Result<std::shared_ptr<const Runtime>, std::vector<Violation>> make_runtime(
+    const Policy& policy, const Allocation& allocation, RuntimeOptions options);
+
+}  // namespace isthmus::nat64

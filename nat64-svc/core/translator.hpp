@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// A stateful NAT64 (RFC 6146) as a value: packets and `now` in, verdicts out. One per worker, used by its
+// thread alone; nothing here blocks, allocates per packet, or reads a clock.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <memory_resource>
+#include <span>
+
+#include "common/base/clock.hpp"
+#include "common/net/keyed_hash.hpp"
+#include "nat64-svc/core/counters.hpp"
+#include "nat64-svc/core/event_record.hpp"
+#include "nat64-svc/core/packet_buffer.hpp"
+#include "nat64-svc/core/runtime.hpp"
+#include "nat64-svc/core/verdict.hpp"
+
+namespace isthmus::nat64 {
+
+// Sizes of the tables, fixed for the translator's life. The policy's limits apply below them.
+struct TranslatorLimits {
+  std::uint32_t max_sessions = 1U << 20;
+  std::uint32_t max_subscribers = 1U << 16;
+  std::uint32_t max_held_fragments = 1024;
+  std::uint32_t max_held_syns = 1024;
+  std::uint32_t extra_bytes = 1U << 20;    // room for packets made beside the verdicts, between two drains
+  std::uint32_t event_records = 1U << 12;  // room for records between two drains
+  std::pmr::memory_resource* memory = nullptr;  // for the large tables (huge pages); null: new and delete
+};
+
+class Translator {
+ public:
+  // `seed` feeds port choice and fragment identifiers (RFC 6056, RFC 7739): from getrandom().
+  Translator(const TranslatorLimits& limits, HashKey key, std::uint64_t seed);
+  ~Translator();
+  Translator(const Translator&) = delete;
+  Translator& operator=(const Translator&) = delete;
+
+  // Live change: sessions that the new runtime excludes end (at their next packet at the latest), withdrawn
+  // addresses drain, addresses that are gone end at once. Before the first call every packet is dropped.
+  void set_runtime(std::shared_ptr<const Runtime> runtime, TimePoint now);
+
+  // MTU of the way to a destination (4 or 16 bytes, network order) that leaves by `side`; 0: the side's MTU.
+  // Asked only for packets longer than every MTU must be (1280, or 576 toward IPv4). `context` outlives the
+  // translator.
+  using RouteMtu = std::uint32_t (*)(void* context, Side side, std::span<const std::uint8_t> destination);
+  void set_route_mtu(RouteMtu function, void* context);
+
+  // Translates in place. Call drain_extra() after each burst.
+  [[nodiscard]] Verdict from_v6(PacketBuffer& packet, TimePoint now);
+  [[nodiscard]] Verdict from_v4(PacketBuffer& packet, TimePoint now);
+
+  // Timers; call once per burst and at least every 100 ms when idle. Bounded work per call.
+  void expire(TimePoint now);
+
+  // Packets made beside the verdicts: fragments, released held packets, TCP probes, answers to held SYNs.
+  // send(Side out, std::span<const std::uint8_t> packet); spans are valid during the call only.
+  template <class Send>
+  void drain_extra(Send&& send);
+  // record(const EventRecord&)
+  template <class Take>
+  void drain_events(Take&& take);
+
+  [[nodiscard]] const Counters& counters() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace isthmus::nat64
