@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// One client query as events and actions.
+//
+//   Query query;
+//   Step step = query.start(bytes, client, context, reply);
+//   kReply: reply[0, step.size) is the answer.   kDrop: say nothing, count step.drop.
+//   kAsk:   resolve each of step.asks, keep the Query (it is a value; move it where pending queries live),
+//   arm
+//           two timers: kAaaaDeadline after start, kClientDeadline after start; then feed on_fact(),
+//           on_failure(), on_deadline() until one gives kReply. kWait: nothing yet.
+//
+// Each event decides afresh from what is known by then (see answer.cpp), under the runtime of that moment: a
+// policy may change between two events. No allocation, no clock, no I/O. A reply may carry `refresh`: facts
+// that it used and that should be resolved again in the background (popular and about to expire, or stale).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/clock.hpp"
+#include "dns64-svc/core/cache/fact_cache.hpp"
+#include "dns64-svc/core/client_info.hpp"
+#include "dns64-svc/core/cookies.hpp"
+#include "dns64-svc/core/drop_reason.hpp"
+#include "dns64-svc/core/outcome.hpp"
+#include "dns64-svc/core/request.hpp"
+#include "dns64-svc/core/runtime.hpp"
+
+namespace isthmus::dns64 {
+
+inline constexpr Duration kAaaaDeadline = std::chrono::milliseconds{800};
+inline constexpr Duration kClientDeadline =
+    std::chrono::milliseconds{1900};  // the client has its answer in 2 s
+
+// A decision on the way to an answer, for `explain`.
+struct TraceStep {
+  std::string_view section;  // "RFC 6147 §5.1.4"
+  std::string text;
+};
+using Trace = std::vector<TraceStep>;
+
+struct Context {
+  const Dns64Runtime& runtime;
+  const FactCache& cache;
+  TimePoint now;
+  const CookieJar* cookies = nullptr;  // none: cookies are not spoken
+  std::uint32_t wall_seconds = 0;      // Unix time, for cookies (RFC 9018 §4.3)
+  Trace* trace = nullptr;              // explain only
+};
+
+enum class ResolveFailure : std::uint8_t {
+  kTimeout,   // no answer in time
+  kServFail,  // the resolver gave up
+  kRefused,   // upstream refused
+  kBusy,      // not asked: too much is outstanding
+  kInternal,  // the answer could not be read
+  kCount
+};
+inline constexpr EnumNames<ResolveFailure> kResolveFailureNames{
+    {"timeout", "servfail", "refused", "busy", "internal"}};
+
+struct Ask {
+  std::uint8_t slot = 0;  // give it back with the fact
+  std::uint16_t type = 0;
+  std::uint16_t group = 0;
+  Name name;  // lower case
+};
+
+struct Step {
+  enum class Kind : std::uint8_t { kReply, kAsk, kWait, kDrop };
+  Kind kind = Kind::kDrop;
+  DropReason drop = DropReason::kNoRoom;
+  Outcome outcome = Outcome::kFailed;
+  std::uint16_t rcode = 0;
+  std::uint16_t view = 0xffff;    // index in the runtime; 0xffff: none
+  std::uint16_t prefix = 0xffff;  // index of the first translation prefix used; 0xffff: none
+  std::uint16_t ede = ede::kNone;
+  bool from_cache = false;     // answered by start()
+  std::uint32_t ttl = 0;       // smallest in the answer, seconds: DoH's Cache-Control
+  std::size_t size = 0;        // kReply: bytes of the reply
+  std::uint8_t ask_count = 0;  // kAsk: to resolve now; kReply: to refresh in the background
+  std::array<Ask, 2> asks;
+
+  [[nodiscard]] std::span<const Ask> to_resolve() const { return {asks.data(), ask_count}; }
+};
+
+enum class Deadline : std::uint8_t { kAaaa, kClient };
+
+class Query {
+ public:
+  // `reply` is the room for the answer: 65535 bytes, or at least client.max_udp_size for UDP.
+  [[nodiscard]] Step start(std::span<const std::uint8_t> request, const ClientInfo& client,
+                           const Context& context, std::span<std::uint8_t> reply);
+  // The same for a request that was parsed already (explain, tests).
+  [[nodiscard]] Step start(const Request& request, const ClientInfo& client, const Context& context,
+                           std::span<std::uint8_t> reply);
+
+  [[nodiscard]] Step on_fact(std::uint8_t slot, FactPtr fact, const Context& context,
+                             std::span<std::uint8_t> reply);
+  [[nodiscard]] Step on_failure(std::uint8_t slot, ResolveFailure why, const Context& context,
+                                std::span<std::uint8_t> reply);
+  [[nodiscard]] Step on_deadline(Deadline deadline, const Context& context, std::span<std::uint8_t> reply);
+
+  [[nodiscard]] const Request& request() const { return request_; }
+  [[nodiscard]] const ClientInfo& client() const { return client_; }
+
+  // What is known about one thing that was looked up.
+  struct Slot {
+    enum class State : std::uint8_t { kEmpty, kAsked, kFact, kFailed };
+    State state = State::kEmpty;
+    ResolveFailure why = ResolveFailure::kTimeout;
+    std::uint16_t type = 0;
+    FactPtr fact;  // kFact: the answer. Else a stale one, if the cache had it
+    bool stale = false;
+  };
+
+ private:
+  friend class Answerer;
+  [[nodiscard]] Step run(const Context& context, std::span<std::uint8_t> reply);
+  Request request_;
+  ClientInfo client_;
+  Slot slots_[2];
+  bool started_ = false;
+  bool expired_ = false;  // the client's deadline has passed
+};
+
+}  // namespace isthmus::dns64
