@@ -30,7 +30,11 @@ function(isthmus_unit_tests name)
   add_executable(${name} ${arg_SOURCES})
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE isthmus_warnings GTest::gmock_main ${arg_LINK})
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 120 LABELS unit)
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_PREFIX "${ISTHMUS_TEST_PREFIX}" PROPERTIES TIMEOUT 120 LABELS unit)
+  if(NOT TARGET unit_tests)
+    add_custom_target(unit_tests)  # what a sanitizer build compiles: no programs
+  endif()
+  add_dependencies(unit_tests ${name})
 endfunction()
 
 # isthmus_fuzzer(NAME SOURCES... LINK libs... CORPUS dir)   a libFuzzer program with a short smoke run as a ctest test.
@@ -48,4 +52,19 @@ function(isthmus_fuzzer name)
   add_test(NAME fuzz.${name}
     COMMAND ${name} -max_total_time=10 -timeout=5 -rss_limit_mb=2048 ${scratch} ${PROJECT_SOURCE_DIR}/${arg_CORPUS})
   set_tests_properties(fuzz.${name} PROPERTIES TIMEOUT 90 LABELS fuzz)
+endfunction()
+
+# isthmus_e2e_test(NAME SCRIPT [TIMEOUT seconds])   a Python script that runs the real programs in network namespaces.
+# One at a time: they measure times, and two cores are few.
+function(isthmus_e2e_test name script)
+  if(NOT ISTHMUS_TESTS OR ISTHMUS_SANITIZE)
+    return()
+  endif()
+  cmake_parse_arguments(arg "" "TIMEOUT" "" ${ARGN})
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 180)
+  endif()
+  add_test(NAME e2e.${name} COMMAND /usr/bin/python3 ${CMAKE_CURRENT_SOURCE_DIR}/${script})
+  set_tests_properties(e2e.${name} PROPERTIES
+    TIMEOUT ${arg_TIMEOUT} LABELS e2e RUN_SERIAL ON ENVIRONMENT "ISTHMUS_BIN=${PROJECT_BINARY_DIR}/bin")
 endfunction()

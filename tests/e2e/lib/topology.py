@@ -144,7 +144,7 @@ class Lab:
         return self
 
     def __exit__(self, kind, error, trace):
-        if kind is not None:
+        if kind is not None and issubclass(kind, Exception):
             self.print_logs()
         if not self.keep:
             self.down()

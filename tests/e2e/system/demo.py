@@ -101,6 +101,8 @@ def main():
         with lab:
             start(lab)
             failed = summary(run_checks(lab), time.monotonic() - begin)
+            if failed:
+                lab.print_logs()
             if options.keep:
                 how_to_enter(lab)
     except AssertionError as failure:  # our programs or the servers around them did not come up
