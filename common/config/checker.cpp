@@ -6,15 +6,19 @@
 namespace isthmus {
 namespace {
 
-std::string quoted(std::string_view text) { return "`" + std::string{text.substr(0, 80)} + "`"; }
+std::string quoted(std::string_view text) {
+  return "`" + std::string{text.substr(0, 80)} + "`";
+}
 
 }  // namespace
 
 std::vector<Ipv4Prefix> Checker::ipv4_prefixes(const Strings& texts, const std::string& path) {
   std::vector<Ipv4Prefix> out;
   for (int i = 0; i < texts.size(); ++i) {
-    if (const auto prefix = Ipv4Prefix::parse(texts[i])) out.push_back(*prefix);
-    else refuse(at(path, i), quoted(texts[i]) + " is no IPv4 prefix; write ADDRESS/LENGTH with host bits zero");
+    if (const auto prefix = Ipv4Prefix::parse(texts[i]))
+      out.push_back(*prefix);
+    else
+      refuse(at(path, i), quoted(texts[i]) + " is no IPv4 prefix; write ADDRESS/LENGTH with host bits zero");
   }
   return out;
 }
@@ -22,8 +26,10 @@ std::vector<Ipv4Prefix> Checker::ipv4_prefixes(const Strings& texts, const std::
 std::vector<Ipv6Prefix> Checker::ipv6_prefixes(const Strings& texts, const std::string& path) {
   std::vector<Ipv6Prefix> out;
   for (int i = 0; i < texts.size(); ++i) {
-    if (const auto prefix = Ipv6Prefix::parse(texts[i])) out.push_back(*prefix);
-    else refuse(at(path, i), quoted(texts[i]) + " is no IPv6 prefix; write ADDRESS/LENGTH with host bits zero");
+    if (const auto prefix = Ipv6Prefix::parse(texts[i]))
+      out.push_back(*prefix);
+    else
+      refuse(at(path, i), quoted(texts[i]) + " is no IPv6 prefix; write ADDRESS/LENGTH with host bits zero");
   }
   return out;
 }
@@ -71,7 +77,8 @@ std::vector<std::string> Checker::domains(const Strings& texts, const std::strin
 
 std::string Checker::name(const std::string& text, const std::string& path, std::set<std::string>& taken) {
   const auto legal = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.';
   };
   if (text.empty()) {
     refuse(path, "required: give it a name");

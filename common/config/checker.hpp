@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Collects violations while a message is read: each helper parses one kind of value or notes what is wrong with it.
+// Collects violations while a message is read: each helper parses one kind of value or notes what is wrong
+// with it.
 #pragma once
 
 #include <google/protobuf/repeated_field.h>
@@ -11,12 +12,15 @@
 #include <vector>
 
 #include "common/config/policy.hpp"
+#include "isthmus/v1/policy.pb.h"
 
 namespace isthmus {
 
 class Checker {
  public:
-  void refuse(std::string path, std::string message) { violations_.push_back({std::move(path), std::move(message)}); }
+  void refuse(std::string path, std::string message) {
+    violations_.push_back({std::move(path), std::move(message)});
+  }
   [[nodiscard]] std::vector<Violation> take() { return std::move(violations_); }
   [[nodiscard]] bool clean() const { return violations_.empty(); }
 
@@ -29,7 +33,8 @@ class Checker {
   [[nodiscard]] std::vector<std::string> domains(const Strings& texts, const std::string& path);
   [[nodiscard]] std::optional<std::string> domain(std::string_view text, const std::string& path);
   // A name that others refer to: letters, digits, - _ . up to 63, unique in `taken`.
-  [[nodiscard]] std::string name(const std::string& text, const std::string& path, std::set<std::string>& taken);
+  [[nodiscard]] std::string name(const std::string& text, const std::string& path,
+                                 std::set<std::string>& taken);
 
  private:
   std::vector<Violation> violations_;
@@ -40,4 +45,11 @@ class Checker {
 }
 
 // The sections of from_proto(), one file each.
+void read_prefixes(const v1::Policy& in, Checker& check, Policy& out);
+void read_exclusions(const v1::Policy& in, Checker& check, Policy& out);
+void read_pools(const v1::Policy& in, Checker& check, Policy& out);
+void read_static_mappings(const v1::Policy& in, Checker& check, Policy& out);  // after prefixes and pools
+void read_nat64(const v1::Policy& in, Checker& check, Policy& out);
+void read_dns64(const v1::Policy& in, Checker& check, Policy& out);  // after prefixes
+
 }  // namespace isthmus

@@ -30,11 +30,16 @@ std::optional<Duration> parse_duration(std::string_view text) {
     if (weight == 100) return std::nullopt;
   }
   std::int64_t unit = 0;
-  if (rest == "ms") unit = 1'000'000;
-  else if (rest == "s") unit = kSecond;
-  else if (rest == "m") unit = 60 * kSecond;
-  else if (rest == "h") unit = 3600 * kSecond;
-  else return std::nullopt;
+  if (rest == "ms")
+    unit = 1'000'000;
+  else if (rest == "s")
+    unit = kSecond;
+  else if (rest == "m")
+    unit = 60 * kSecond;
+  else if (rest == "h")
+    unit = 3600 * kSecond;
+  else
+    return std::nullopt;
   if (whole > kMaxSeconds * kSecond / unit - 1) return std::nullopt;
   return Duration{whole * unit + thousandths * (unit / 1000)};
 }

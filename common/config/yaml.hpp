@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Policy as operators write it: YAML whose shape is that of isthmus.v1.Policy. Pure: text in, message or every violation
-// out. Only the shape is checked here (names, types, enum values, durations); the rules are from_proto()'s.
+// Policy as operators write it: YAML whose shape is that of isthmus.v1.Policy. Pure: text in, message or
+// every violation out. Only the shape is checked here (names, types, enum values, durations); the rules are
+// from_proto()'s.
 #pragma once
 
 #include <string>
@@ -21,7 +22,8 @@ inline constexpr std::size_t kMaxPolicyBytes = 8U << 20;
 // Shape and rules in one step: what every program calls on a policy file.
 [[nodiscard]] Result<Policy, std::vector<Violation>> load_policy(std::string_view yaml);
 
-// Canonical YAML of a policy: fields in schema order, absent fields left out. parse_policy_yaml() reads it back equal.
+// Canonical YAML of a policy: fields in schema order, absent fields left out. parse_policy_yaml() reads it
+// back equal.
 [[nodiscard]] std::string to_yaml(const v1::Policy& policy);
 
 }  // namespace isthmus
