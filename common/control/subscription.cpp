@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/control/subscription.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+#include "common/config/from_proto.hpp"
+#include "common/config/wire.hpp"
+
+namespace isthmus {
+namespace {
+
+constexpr v1::Resource resource_of(const v1::PolicyUpdate&) {
+  return v1::POLICY;
+}
+constexpr v1::Resource resource_of(const v1::AllocationUpdate&) {
+  return v1::ALLOCATION;
+}
+constexpr v1::Resource resource_of(const v1::HealthUpdate&) {
+  return v1::HEALTH;
+}
+
+const v1::Policy& body_of(const v1::PolicyUpdate& update) {
+  return update.policy();
+}
+const v1::Allocation& body_of(const v1::AllocationUpdate& update) {
+  return update.allocation();
+}
+const v1::HealthySet& body_of(const v1::HealthUpdate& update) {
+  return update.health();
+}
+
+template <class Update>
+Version version_of(const std::optional<Update>& update) {
+  return update ? from_proto(update->version()) : Version{};
+}
+
+template <class Update>
+bool same(const Update& a, const Update& b) {
+  return from_proto(a.version()) == from_proto(b.version()) &&
+         body_of(a).SerializeAsString() == body_of(b).SerializeAsString();
+}
+
+tl::unexpected<Rejection> invalid(std::vector<Violation> violations) {
+  return failure(Rejection{Rejection::Kind::kInvalidConfig, std::move(violations)});
+}
+
+tl::unexpected<Rejection> cannot(std::string why) {
+  return failure(Rejection{Rejection::Kind::kNodeCannot, {{"", std::move(why)}}});
+}
+
+// A handler that throws is a node that cannot, never a dead service.
+template <class Handler, class... Args>
+Applied call(const Handler& handler, Args&&... args) {
+  if (!handler) return cannot("this service does not use this resource");
+  try {
+    return handler(std::forward<Args>(args)...);
+  } catch (const std::exception& e) {
+    return cannot(e.what());
+  }
+}
+
+std::string describe(const Rejection& rejection) {
+  if (rejection.violations.empty()) return "refused without a reason";
+  const auto& first = rejection.violations.front();
+  auto text = first.path.empty() ? first.message : first.path + ": " + first.message;
+  if (const auto more = rejection.violations.size() - 1; more > 0) {
+    text += " (and " + std::to_string(more) + " more)";
+  }
+  return text;
+}
+
+template <class Update>
+v1::ServiceMessage make_ack(const Update& update) {
+  v1::ServiceMessage message;
+  auto& ack = *message.mutable_ack();
+  ack.set_resource(resource_of(update));
+  ack.set_nonce(update.nonce());
+  *ack.mutable_running() = update.version();
+  return message;
+}
+
+template <class Update>
+v1::ServiceMessage make_nack(const Update& update, Version running, const Rejection& rejection) {
+  v1::ServiceMessage message;
+  auto& nack = *message.mutable_nack();
+  nack.set_resource(resource_of(update));
+  nack.set_nonce(update.nonce());
+  *nack.mutable_running() = to_proto(running);
+  nack.set_kind(rejection.kind == Rejection::Kind::kInvalidConfig ? v1::Nack::INVALID_CONFIG
+                                                                  : v1::Nack::NODE_CANNOT);
+  for (const auto& violation : rejection.violations) {
+    auto& out = *nack.add_violations();
+    out.set_path(violation.path);
+    out.set_message(violation.message);
+  }
+  return message;
+}
+
+void drop_stop_leases(v1::Allocation& allocation) {
+  auto& leases = *allocation.mutable_addresses();
+  const auto kept = std::remove_if(leases.begin(), leases.end(), [](const v1::LeasedAddress& lease) {
+    return lease.on_expiry() == v1::Lease::STOP;
+  });
+  leases.erase(kept, leases.end());
+}
+
+}  // namespace
+
+Subscription::Subscription(ServiceIdentity identity, ServiceHandlers handlers, Duration report_every)
+    : identity_(std::move(identity)), handlers_(std::move(handlers)), report_every_(report_every) {}
+
+std::vector<std::string> Subscription::restore(GoodState saved, TimePoint now) {
+  std::vector<std::string> problems;
+  const auto use = [&](auto& update, auto& running, const char* name) {
+    if (!update) return;
+    if (const auto applied = apply(*update); !applied) {
+      problems.push_back(std::string{"the saved "} + name + " is not used: " + describe(applied.error()));
+    } else {
+      running = std::move(update);
+    }
+  };
+  use(saved.policy, good_.policy, "policy");
+  if (!good_.policy) return problems;  // the others refer to it by name
+  if (saved.allocation) {
+    // A version that was cut short must not pass for the whole one.
+    const auto whole = saved.allocation->allocation().addresses_size();
+    drop_stop_leases(*saved.allocation->mutable_allocation());
+    if (saved.allocation->allocation().addresses_size() != whole) saved.allocation->clear_version();
+  }
+  use(saved.allocation, good_.allocation, "allocation");
+  use(saved.health, good_.health, "health");
+  if (renew_every()) next_renewal_ = now;
+  return problems;
+}
+
+Subscription::Step Subscription::on_stream_opened(TimePoint now) {
+  Step step;
+  auto& hello = *step.send.emplace_back().mutable_hello();
+  hello.set_node_id(identity_.node_id);
+  hello.set_incarnation(identity_.incarnation);
+  hello.set_boot_id(identity_.boot_id);
+  hello.set_machine(identity_.machine);
+  hello.set_kind(identity_.kind);
+  hello.set_build(identity_.build);
+  for (const auto& address : identity_.addresses) hello.add_addresses(address);
+  const auto add_running = [&](const auto& update) {
+    if (!update) return;
+    auto& running = *hello.add_running();
+    running.set_resource(resource_of(*update));
+    *running.mutable_version() = update->version();
+  };
+  add_running(good_.policy);
+  add_running(good_.allocation);
+  add_running(good_.health);
+  for (const auto address : leases_held()) hello.add_leases_held(address.to_string());
+  waiting_allocation_.reset();  // of the old stream: their nonces mean nothing now
+  waiting_health_.reset();
+  next_report_ = now;
+  if (renew_every()) next_renewal_ = now;
+  return step;
+}
+
+Subscription::Step Subscription::on_message(const v1::ControllerMessage& message, TimePoint now) {
+  Step step;
+  last_heard_ = now;
+  switch (message.body_case()) {
+    case v1::ControllerMessage::kPolicy:
+      receive(message.policy(), good_.policy, step);
+      receive_waiting(step);
+      break;
+    case v1::ControllerMessage::kAllocation:
+      if (!good_.policy) {
+        waiting_allocation_ = message.allocation();
+        break;
+      }
+      receive(message.allocation(), good_.allocation, step);
+      break;
+    case v1::ControllerMessage::kHealth:
+      if (!good_.policy) {
+        waiting_health_ = message.health();
+        break;
+      }
+      receive(message.health(), good_.health, step);
+      break;
+    case v1::ControllerMessage::kRefusal:
+      error_ = "the controller refused this service: " + message.refusal().reason();
+      error_of_ = v1::RESOURCE_UNSPECIFIED;
+      step.end_stream = true;
+      if (message.refusal().has_retry_after()) {
+        step.retry_after =
+            std::chrono::seconds{std::clamp<std::int64_t>(message.refusal().retry_after().seconds(), 0, 60)};
+      }
+      break;
+    case v1::ControllerMessage::kLeaseRenewed:
+    case v1::ControllerMessage::kChunk:  // nothing of ours refers to chunks
+    case v1::ControllerMessage::BODY_NOT_SET:
+      break;
+  }
+  if (step.state_changed) {
+    add_report(step, now);  // acks first, then what changed because of them
+    if (renew_every()) {
+      add_renewal(step, now);
+    } else {
+      next_renewal_.reset();
+    }
+  }
+  return step;
+}
+
+void Subscription::receive_waiting(Step& step) {
+  if (!good_.policy) return;
+  if (const auto update = std::exchange(waiting_allocation_, {})) receive(*update, good_.allocation, step);
+  if (const auto update = std::exchange(waiting_health_, {})) receive(*update, good_.health, step);
+}
+
+template <class Update>
+void Subscription::receive(const Update& update, std::optional<Update>& running, Step& step) {
+  if (running && same(update, *running)) {
+    running->set_nonce(update.nonce());
+    step.send.push_back(make_ack(update));
+    return;
+  }
+  decide(update, running, step);
+}
+
+template <class Update>
+void Subscription::decide(const Update& update, std::optional<Update>& running, Step& step) {
+  const auto applied = apply(update);
+  if (!applied) {
+    ++rejected_total_;
+    error_ = describe(applied.error());
+    error_of_ = resource_of(update);
+    step.send.push_back(make_nack(update, version_of(running), applied.error()));
+    return;
+  }
+  if (error_of_ == resource_of(update) || error_of_ == v1::RESOURCE_UNSPECIFIED) error_.clear();
+  running = update;
+  step.state_changed = true;
+  step.send.push_back(make_ack(update));
+}
+
+Applied Subscription::apply(const v1::PolicyUpdate& update) {
+  auto policy = from_proto(update.policy());
+  if (!policy) return invalid(std::move(policy.error()));
+  return call(handlers_.on_policy, std::make_shared<const Policy>(std::move(*policy)),
+              from_proto(update.version()));
+}
+
+Applied Subscription::apply(const v1::AllocationUpdate& update) {
+  auto allocation = from_proto(update.allocation());
+  if (!allocation) return invalid(std::move(allocation.error()));
+  return call(handlers_.on_allocation, *allocation, from_proto(update.version()));
+}
+
+Applied Subscription::apply(const v1::HealthUpdate& update) {
+  auto health = from_proto(update.health());
+  if (!health) return invalid(std::move(health.error()));
+  return call(handlers_.on_health, *health, from_proto(update.version()));
+}
+
+Subscription::Step Subscription::on_timer(TimePoint now) {
+  Step step;
+  if (now >= next_report_) add_report(step, now);
+  if (next_renewal_ && now >= *next_renewal_) add_renewal(step, now);
+  return step;
+}
+
+TimePoint Subscription::next_timer() const {
+  return next_renewal_ ? std::min(next_report_, *next_renewal_) : next_report_;
+}
+
+void Subscription::add_report(Step& step, TimePoint now) {
+  next_report_ = now + report_every_;
+  auto& report = *step.send.emplace_back().mutable_report();
+  if (handlers_.fill_report) handlers_.fill_report(report);
+  for (auto& address : split_leases().given_up) report.add_addresses_released(std::move(address));
+}
+
+void Subscription::add_renewal(Step& step, TimePoint now) {
+  const auto every = renew_every();
+  if (!every) {
+    next_renewal_.reset();
+    return;
+  }
+  next_renewal_ = now + *every;
+  auto& renewal = *step.send.emplace_back().mutable_lease_renewal();
+  renewal.set_sequence(++renewal_sequence_);
+  for (auto& address : split_leases().in_use) renewal.add_addresses(std::move(address));
+}
+
+Subscription::Leases Subscription::split_leases() const {
+  Leases leases;
+  if (!good_.allocation) return leases;
+  const auto held = leases_held();
+  for (const auto& lease : good_.allocation->allocation().addresses()) {
+    const auto address = Ipv4Address::parse(lease.address());
+    const bool unused = address && std::ranges::find(held, *address) == held.end();
+    (lease.withdrawn() && unused ? leases.given_up : leases.in_use).push_back(lease.address());
+  }
+  return leases;
+}
+
+// A third of the shortest term, so that two renewals may be lost; nothing when there are no leases.
+std::optional<Duration> Subscription::renew_every() const {
+  if (!good_.allocation || good_.allocation->allocation().addresses().empty()) return std::nullopt;
+  constexpr Duration kDefaultTerm = std::chrono::seconds{60};
+  Duration shortest = std::chrono::hours{24};
+  for (const auto& lease : good_.allocation->allocation().addresses()) {
+    shortest = std::min<Duration>(
+        shortest, lease.has_term() ? Duration{std::chrono::seconds{lease.term().seconds()}} : kDefaultTerm);
+  }
+  return std::max<Duration>(shortest / 3, std::chrono::seconds{1});
+}
+
+std::vector<Ipv4Address> Subscription::leases_held() const {
+  return handlers_.leases_held ? handlers_.leases_held() : std::vector<Ipv4Address>{};
+}
+
+Subscription::Step Subscription::goodbye() {
+  Step step;
+  auto& goodbye = *step.send.emplace_back().mutable_goodbye();
+  if (good_.allocation) {
+    for (const auto& lease : good_.allocation->allocation().addresses()) {
+      goodbye.add_addresses_released(lease.address());
+    }
+    good_.allocation.reset();
+    step.state_changed = true;
+  }
+  next_renewal_.reset();
+  return step;
+}
+
+FeedStatus Subscription::status() const {
+  FeedStatus status;
+  status.policy_version = version_of(good_.policy);
+  status.allocation_version = version_of(good_.allocation);
+  status.health_version = version_of(good_.health);
+  status.last_heard = last_heard_;
+  status.rejected_total = rejected_total_;
+  status.last_error = error_;
+  return status;
+}
+
+}  // namespace isthmus
