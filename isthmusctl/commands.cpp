@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "isthmusctl/commands.hpp"
+
+#include <grpcpp/grpcpp.h>
+
+#include <chrono>
+#include <ctime>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <optional>
+
+#include "common/config/yaml.hpp"
+#include "isthmus/v1/admin.grpc.pb.h"
+
+namespace isthmus {
+namespace {
+
+constexpr int kRefused = 1;
+constexpr int kCannotAsk = 2;
+
+std::optional<std::string> read_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return std::nullopt;
+  std::string text{std::istreambuf_iterator<char>{in}, {}};
+  if (in.bad()) return std::nullopt;
+  return text;
+}
+
+int complain(const std::string& problem) {
+  std::cerr << "isthmusctl: " << problem << "\n";
+  return kCannotAsk;
+}
+
+// The stub, or a complaint about a certificate file that cannot be read.
+Result<std::unique_ptr<v1::Admin::Stub>, std::string> connect(const ControllerAddress& controller) {
+  std::shared_ptr<grpc::ChannelCredentials> credentials = grpc::InsecureChannelCredentials();
+  if (!controller.ca.empty() || !controller.certificate.empty() || !controller.key.empty()) {
+    grpc::SslCredentialsOptions options;
+    for (const auto& [path, out] : {std::pair{&controller.ca, &options.pem_root_certs},
+                                    std::pair{&controller.certificate, &options.pem_cert_chain},
+                                    std::pair{&controller.key, &options.pem_private_key}}) {
+      if (path->empty()) continue;
+      auto text = read_file(*path);
+      if (!text) return failure("cannot read " + *path + ": check the path and its permissions");
+      *out = std::move(*text);
+    }
+    credentials = grpc::SslCredentials(options);
+  }
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(64 << 20);
+  return v1::Admin::NewStub(grpc::CreateCustomChannel(controller.target, credentials, arguments));
+}
+
+int explain(const ControllerAddress& controller, const grpc::Status& status) {
+  if (status.error_code() == grpc::StatusCode::UNAVAILABLE ||
+      status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
+    return complain("no answer from the controller at " + controller.target + " (" + status.error_message() +
+                    "): is it running there? Say where with --controller HOST:PORT or ISTHMUS_CONTROLLER");
+  }
+  return complain("the controller refused: " + status.error_message());
+}
+
+template <class Request, class Response, class Call, class Print>
+int ask(const ControllerAddress& controller, Call call, Print print) {
+  const auto stub = connect(controller);
+  if (!stub) return complain(stub.error());
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds{5});
+  Response response;
+  const auto status = ((**stub).*call)(&context, Request{}, &response);
+  if (!status.ok()) return explain(controller, status);
+  std::cout << print(response) << std::flush;
+  return 0;
+}
+
+}  // namespace
+
+int validate_command(const std::string& file) {
+  const auto text = file == "-" ? std::optional{std::string{std::istreambuf_iterator<char>{std::cin}, {}}}
+                                : read_file(file);
+  if (!text) return complain("cannot read " + file + ": check the path and its permissions");
+  const auto policy = load_policy(*text);
+  if (policy) {
+    std::cout << file << ": valid\n";
+    return 0;
+  }
+  std::cerr << show(policy.error()) << file << ": " << policy.error().size()
+            << (policy.error().size() == 1 ? " violation\n" : " violations\n");
+  return kRefused;
+}
+
+int get_command(const ControllerAddress& controller, What what, Format format) {
+  const auto now = static_cast<std::int64_t>(std::time(nullptr));
+  switch (what) {
+    case What::kPolicy:
+      return ask<v1::GetPolicyRequest, v1::GetPolicyResponse>(controller, &v1::Admin::Stub::GetPolicy,
+                                                              [&](const auto& r) { return show(r, format); });
+    case What::kNodes:
+      return ask<v1::ListNodesRequest, v1::ListNodesResponse>(
+          controller, &v1::Admin::Stub::ListNodes, [&](const auto& r) { return show(r, format, now); });
+    case What::kLeases:
+      return ask<v1::ListLeasesRequest, v1::ListLeasesResponse>(
+          controller, &v1::Admin::Stub::ListLeases, [&](const auto& r) { return show(r, format, now); });
+  }
+  return kCannotAsk;
+}
+
+}  // namespace isthmus

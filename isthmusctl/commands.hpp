@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// One function per command. Each prints to stdout, errors to stderr as one line with the remedy, and returns
+// the exit code: 0 done, 1 refused (a policy with violations), 2 could not ask.
+#pragma once
+
+#include <string>
+
+#include "isthmusctl/view.hpp"
+
+namespace isthmus {
+
+struct ControllerAddress {
+  std::string target;                // host:port
+  std::string ca, certificate, key;  // PEM files; empty: plain text
+};
+
+enum class What { kPolicy, kNodes, kLeases };
+
+[[nodiscard]] int validate_command(const std::string& file);
+[[nodiscard]] int get_command(const ControllerAddress& controller, What what, Format format);
+
+}  // namespace isthmus

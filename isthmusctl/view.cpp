@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "isthmusctl/view.hpp"
+
+#include <google/protobuf/util/json_util.h>
+
+#include <algorithm>
+
+#include <nlohmann/json.hpp>
+
+#include "common/config/yaml.hpp"
+#include "isthmusctl/table.hpp"
+
+namespace isthmus {
+namespace {
+
+std::string to_json(const google::protobuf::Message& message) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.always_print_primitive_fields = true;
+  options.preserve_proto_field_names = true;
+  std::string compact;
+  const auto status = google::protobuf::util::MessageToJsonString(message, &compact, options);
+  if (!status.ok()) return "{}\n";
+  return nlohmann::ordered_json::parse(compact).dump(2) + "\n";
+}
+
+std::string version_text(const v1::Version& v) {
+  return v.epoch() == 0 && v.counter() == 0 ? "-"
+                                            : std::to_string(v.epoch()) + "." + std::to_string(v.counter());
+}
+
+std::string resource_text(const v1::Node& node, v1::Resource resource) {
+  for (const auto& state : node.resources()) {
+    if (state.resource() != resource) continue;
+    const auto runs = version_text(state.running());
+    if (state.state() == v1::ResourceState::APPLIED) return "Applied " + runs;
+    if (state.state() == v1::ResourceState::REJECTED) return "REJECTED (runs " + runs + ")";
+    return state.state() == v1::ResourceState::SENT ? "Sent" : "Pending";
+  }
+  return "-";
+}
+
+std::string age(const google::protobuf::Timestamp& then, std::int64_t now) {
+  return then.seconds() == 0 ? "-" : ago(std::max<std::int64_t>(0, now - then.seconds()));
+}
+
+std::string join(const google::protobuf::RepeatedPtrField<std::string>& texts) {
+  std::string out;
+  for (const auto& text : texts) out += (out.empty() ? "" : ",") + text;
+  return out.empty() ? "-" : out;
+}
+
+}  // namespace
+
+std::optional<Format> parse_format(std::string_view text) {
+  if (text == "table") return Format::kTable;
+  if (text == "wide") return Format::kWide;
+  if (text == "json") return Format::kJson;
+  if (text == "yaml") return Format::kYaml;
+  return std::nullopt;
+}
+
+std::string show(const v1::GetPolicyResponse& answer, Format format) {
+  if (format == Format::kJson) return to_json(answer);
+  std::string out;
+  if (format != Format::kYaml) {
+    out += "# version " + version_text(answer.version()) + " from " + answer.source() + "\n";
+    for (const auto& v : answer.rejected()) {
+      out += "# the newest text there is REFUSED: " + v.path() + ": " + v.message() + "\n";
+    }
+  }
+  return out + to_yaml(answer.policy());
+}
+
+std::string show(const v1::ListNodesResponse& answer, Format format, std::int64_t now) {
+  // YAML is a superset of JSON: what YAML readers are given here is JSON.
+  if (format == Format::kJson || format == Format::kYaml) return to_json(answer);
+  const bool wide = format == Format::kWide;
+  std::vector<std::string> header{"NODE",       "KIND",   "STATE",     "HEARD",   "POLICY",
+                                  "ALLOCATION", "HEALTH", "ADDRESSES", "SESSIONS"};
+  if (wide) header.insert(header.end(), {"PEER", "BUILD", "INCARNATION", "PROBLEMS"});
+  Table table{std::move(header)};
+  for (const auto& node : answer.nodes()) {
+    const bool nat64 = node.kind() == v1::NAT64;
+    std::string state = !node.connected() ? "LOST" : node.report().serving() ? "Serving" : "NotServing";
+    if (node.incarnations_alive() > 1) state = "DUPLICATE";
+    std::vector<std::string> row{node.node_id(),
+                                 nat64 ? "nat64" : "dns64",
+                                 state,
+                                 age(node.last_heard(), now),
+                                 resource_text(node, v1::POLICY),
+                                 resource_text(node, v1::ALLOCATION),
+                                 resource_text(node, v1::HEALTH),
+                                 join(node.addresses_leased()),
+                                 nat64 ? std::to_string(node.report().nat64().sessions()) : "-"};
+    if (wide)
+      row.insert(row.end(), {node.peer(), node.build(), node.incarnation(), join(node.report().problems())});
+    table.add(std::move(row));
+  }
+  std::string out = table.text();
+  for (const auto& node : answer.nodes()) {
+    for (const auto& state : node.resources()) {
+      for (const auto& v : state.violations())
+        out += node.node_id() + " refused " + v.path() + ": " + v.message() + "\n";
+    }
+  }
+  return out;
+}
+
+std::string show(const v1::ListLeasesResponse& answer, Format format, std::int64_t now) {
+  if (format == Format::kJson || format == Format::kYaml) return to_json(answer);
+  Table table{{"ADDRESS", "POOL", "STATE", "NODE", "FOR", "UNTIL"}};
+  for (const auto& lease : answer.leases()) {
+    const char* state = lease.state() == v1::LeaseEntry::GRANTED       ? "Granted"
+                        : lease.state() == v1::LeaseEntry::WITHDRAWING ? "Withdrawing"
+                        : lease.state() == v1::LeaseEntry::QUARANTINED ? "Quarantined"
+                                                                       : "Free";
+    const auto until = lease.until().seconds();
+    table.add({lease.address(), lease.pool(), state, lease.node_id().empty() ? "-" : lease.node_id(),
+               age(lease.since(), now),
+               until == 0 ? "-" : "in " + ago(std::max<std::int64_t>(0, until - now))});
+  }
+  return table.text();
+}
+
+std::string show(const std::vector<Violation>& violations) {
+  std::string out;
+  for (const auto& v : violations) out += (v.path.empty() ? "" : v.path + ": ") + v.message + "\n";
+  return out;
+}
+
+std::string ago(std::int64_t seconds) {
+  const auto text = [](std::int64_t n, const char* unit) {
+    return n == 0 ? std::string{} : std::to_string(n) + unit;
+  };
+  if (seconds < 60) return std::to_string(seconds) + "s";
+  if (seconds < 3600) return text(seconds / 60, "m") + text(seconds % 60, "s");
+  if (seconds < 86400) return text(seconds / 3600, "h") + text(seconds % 3600 / 60, "m");
+  return text(seconds / 86400, "d") + text(seconds % 86400 / 3600, "h");
+}
+
+}  // namespace isthmus

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// What isthmusctl prints, as pure functions of the controller's answers. `now` is Unix time in seconds.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/config/policy.hpp"
+#include "isthmus/v1/admin.pb.h"
+
+namespace isthmus {
+
+enum class Format { kTable, kWide, kJson, kYaml };
+[[nodiscard]] std::optional<Format> parse_format(std::string_view text);
+
+[[nodiscard]] std::string show(const v1::GetPolicyResponse& answer, Format format);
+[[nodiscard]] std::string show(const v1::ListNodesResponse& answer, Format format, std::int64_t now);
+[[nodiscard]] std::string show(const v1::ListLeasesResponse& answer, Format format, std::int64_t now);
+
+// One line each: "path: message".
+[[nodiscard]] std::string show(const std::vector<Violation>& violations);
+
+// "3s", "5m12s", "2h5m", "4d3h": at most two units.
+[[nodiscard]] std::string ago(std::int64_t seconds);
+
+}  // namespace isthmus

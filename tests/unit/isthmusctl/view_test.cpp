@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "isthmusctl/view.hpp"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "common/config/yaml.hpp"
+#include "tests/support/policies.hpp"
+
+namespace isthmus {
+namespace {
+
+v1::ListNodesResponse two_nodes() {
+  v1::ListNodesResponse answer;
+  auto& gateway = *answer.add_nodes();
+  gateway.set_node_id("gw-1");
+  gateway.set_kind(v1::NAT64);
+  gateway.set_connected(true);
+  gateway.mutable_report()->set_serving(true);
+  gateway.mutable_report()->mutable_nat64()->set_sessions(42);
+  gateway.mutable_last_heard()->set_seconds(998);
+  gateway.add_addresses_leased("203.0.113.1");
+  auto& policy = *gateway.add_resources();
+  policy.set_resource(v1::POLICY);
+  policy.set_state(v1::ResourceState::REJECTED);
+  policy.mutable_running()->set_epoch(3);
+  auto& violation = *policy.add_violations();
+  violation.set_path("pools[0]");
+  violation.set_message("no");
+  auto& lost = *answer.add_nodes();
+  lost.set_node_id("dns-1");
+  lost.set_kind(v1::DNS64);
+  return answer;
+}
+
+TEST(ShowNodes, TableSaysWhoServesWhoIsLostAndWhoRefused) {
+  EXPECT_EQ(show(two_nodes(), Format::kTable, 1000),
+            "NODE   KIND   STATE    HEARD  POLICY               ALLOCATION  HEALTH  ADDRESSES    SESSIONS\n"
+            "gw-1   nat64  Serving  2s     REJECTED (runs 3.0)  -           -       203.0.113.1  42\n"
+            "dns-1  dns64  LOST     -      -                    -           -       -            -\n"
+            "gw-1 refused pools[0]: no\n");
+}
+
+TEST(ShowNodes, TwoIncarnationsAreShownAsAFault) {
+  auto answer = two_nodes();
+  answer.mutable_nodes(0)->set_incarnations_alive(2);
+  EXPECT_NE(show(answer, Format::kTable, 1000).find("DUPLICATE"), std::string::npos);
+}
+
+TEST(ShowNodes, JsonHasTheSchemasNames) {
+  const auto json = nlohmann::json::parse(show(two_nodes(), Format::kJson, 1000));
+  EXPECT_EQ(json["nodes"][0]["node_id"], "gw-1");
+  EXPECT_EQ(json["nodes"][0]["addresses_leased"][0], "203.0.113.1");
+}
+
+TEST(ShowPolicy, TableIsYamlThatCanBeAppliedAgain) {
+  v1::GetPolicyResponse answer;
+  *answer.mutable_policy() = parse_policy_yaml(test::kFullPolicy).value();
+  answer.set_source("file /etc/isthmus/policy.yaml");
+  answer.add_rejected()->set_message("misspelt");
+  const auto text = show(answer, Format::kTable);
+  EXPECT_NE(text.find("# version - from file /etc/isthmus/policy.yaml"), std::string::npos);
+  EXPECT_NE(text.find("REFUSED"), std::string::npos);
+  EXPECT_TRUE(load_policy(text));
+}
+
+TEST(ShowLeases, SaysSinceWhenAndUntilWhen) {
+  v1::ListLeasesResponse answer;
+  auto& lease = *answer.add_leases();
+  lease.set_address("203.0.113.1");
+  lease.set_pool("public");
+  lease.set_state(v1::LeaseEntry::QUARANTINED);
+  lease.set_node_id("gw-1");
+  lease.mutable_since()->set_seconds(900);
+  lease.mutable_until()->set_seconds(1090);
+  EXPECT_EQ(show(answer, Format::kTable, 1000),
+            "ADDRESS      POOL    STATE        NODE  FOR    UNTIL\n"
+            "203.0.113.1  public  Quarantined  gw-1  1m40s  in 1m30s\n");
+}
+
+TEST(Ago, AtMostTwoUnits) {
+  EXPECT_EQ(ago(0), "0s");
+  EXPECT_EQ(ago(312), "5m12s");
+  EXPECT_EQ(ago(7500), "2h5m");
+  EXPECT_EQ(ago(86400 * 4 + 3 * 3600 + 59), "4d3h");
+}
+
+}  // namespace
+}  // namespace isthmus
