@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// Any text: a policy or violations, never a crash; and what is accepted can be written and read back equal.
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+#include "common/config/from_proto.hpp"
+#include "common/config/yaml.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string text(data, data + size);
+  const auto message = isthmus::parse_policy_yaml(text);
+  if (!message) return message.error().empty() ? (std::abort(), 0) : 0;  // refused without saying why
+  const auto policy = isthmus::from_proto(*message);
+  const auto again = isthmus::load_policy(isthmus::to_yaml(*message));
+  if (policy.has_value() != again.has_value()) std::abort();
+  if (policy && !(*policy == *again)) std::abort();
+  return 0;
+}
