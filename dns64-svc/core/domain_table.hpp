@@ -3,6 +3,7 @@
 // from the root down, at one hash probe per label, whether the lists hold ten names or a million.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -29,14 +30,13 @@ class DomainTable {
  private:
   struct Slot {
     std::uint32_t at = 0;    // in arena_, plus one; 0: empty
-    std::uint32_t hash = 0;  // upper half of the hash: spares most comparisons
+    std::uint32_t hash = 0;  // spares most comparisons
   };
   void add(const std::string& domain, DomainRule rule);
   void grow();
   std::vector<Slot> slots_;
   std::vector<std::uint8_t> arena_;  // rule, size, name
   std::size_t size_ = 0;
-  bool root_listed_ = false;
   DomainRule root_rule_ = DomainRule::kNone;
 };
 

@@ -38,6 +38,7 @@ class FactPtr {
   FactPtr() = default;
   explicit FactPtr(const Fact* adopted) : fact_(adopted) {}  // takes over one reference
   FactPtr(const FactPtr& other);
+  [[nodiscard]] static FactPtr share(const Fact* fact);  // adds a reference
   FactPtr(FactPtr&& other) noexcept : fact_(std::exchange(other.fact_, nullptr)) {}
   FactPtr& operator=(FactPtr other) noexcept {
     std::swap(fact_, other.fact_);
@@ -157,6 +158,10 @@ class Fact {
 
 inline FactPtr::FactPtr(const FactPtr& other) : fact_(other.fact_) {
   if (fact_ != nullptr) fact_->references_.fetch_add(1, std::memory_order_relaxed);
+}
+inline FactPtr FactPtr::share(const Fact* fact) {
+  fact->references_.fetch_add(1, std::memory_order_relaxed);
+  return FactPtr{fact};
 }
 inline FactPtr::~FactPtr() {
   if (fact_ != nullptr && fact_->references_.fetch_sub(1, std::memory_order_acq_rel) == 1)

@@ -80,6 +80,9 @@ class Dns64Runtime {
     unsigned embed_length;
   };
   Dns64Runtime() = default;
+  // Both give what cannot be run, if anything.
+  [[nodiscard]] std::optional<std::string> take_prefixes(const Policy& policy, const HealthySet& healthy);
+  [[nodiscard]] std::optional<std::string> take_views(const Policy& policy, ResolverGroups& groups);
 
   std::vector<RuntimePrefix> prefixes_;
   std::vector<RuntimeView> views_;

@@ -55,7 +55,10 @@ class MessageView {
   // Records in wire order. After next() returned nothing, error() says whether that was the end.
   class Cursor {
    public:
-    explicit Cursor(const MessageView& message);
+    explicit Cursor(const MessageView& message)
+        : Cursor(message.bytes_, message.question_end_, message.header_) {}
+    // The records of a message whose header was read, from `position` on.
+    Cursor(std::span<const std::uint8_t> bytes, std::size_t position, const Header& header);
     [[nodiscard]] std::optional<RecordView> next();
     [[nodiscard]] std::optional<WireError> error() const { return error_; }
     [[nodiscard]] std::size_t position() const { return position_; }

@@ -36,7 +36,8 @@ class MessageWriter {
 
  private:
   void name(NameView name, bool compress);
-  void remember(NameView name, std::size_t at);
+  [[nodiscard]] std::size_t find_target(NameView& rest) const;
+  void remember(NameView full, std::size_t pointed, std::size_t at);
   [[nodiscard]] bool rdata(std::uint16_t type, std::span<const std::uint8_t> rdata);
 
   static constexpr std::size_t kMaxTargets = 64;

@@ -1,0 +1,462 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dns64-svc/core/answer.hpp"
+
+#include <algorithm>
+
+#include "common/rfc6052/embed.hpp"
+#include "dns64-svc/core/reverse.hpp"
+#include "dns64-svc/core/wire/rdata.hpp"
+
+namespace isthmus::dns64 {
+namespace {
+
+using State = Query::Slot::State;
+
+constexpr std::uint32_t kNoSoaCap = 600;        // RFC 6147 §5.1.7
+constexpr std::uint32_t kFailedAaaaCap = 30;    // what rests on a failure must not live long
+constexpr std::uint32_t kRefreshMinHits = 3;    // popular: answered this often since it was resolved
+constexpr std::uint32_t kRefreshFraction = 10;  // refreshed in the last tenth of its life
+constexpr std::uint32_t kAnyTtl = 3600;
+
+// RFC 8482 §4.2 with the CPU field it suggests and an empty OS.
+constexpr std::uint8_t kAnyHinfo[] = {7, 'R', 'F', 'C', '8', '4', '8', '2', 0};
+
+// Transfers and the types of TSIG, TKEY and EDNS are no questions to a resolver.
+bool is_meta(std::uint16_t type) {
+  return type == rr::kOpt || (type >= rr::kTkey && type <= rr::kMaila);
+}
+
+bool is_stale(const Query::Slot& slot) {
+  return slot.stale;
+}
+
+}  // namespace
+
+Step Answerer::run() {
+  Step step = answer();
+  if (view_ != nullptr) step.view = static_cast<std::uint16_t>(context_.runtime.view_index(*view_));
+  step.prefix = first_prefix_;
+  if (step.kind == Step::Kind::kReply) {
+    step.asks = refreshes_;
+    step.ask_count = refresh_count_;
+  }
+  return step;
+}
+
+Step Answerer::answer() {
+  if (request_.verdict == Outcome::kNotImp) return refuse(Outcome::kNotImp, rcode::kNotImp);
+  if (request_.verdict == Outcome::kFormErr) return refuse(Outcome::kFormErr, rcode::kFormErr);
+  if (request_.verdict == Outcome::kBadVers) return refuse(Outcome::kBadVers, rcode::kBadVers);
+  view_ = context_.runtime.view_for(query_.client().address);
+  if (view_ == nullptr) {
+    note("policy", "no view lists this client: REFUSED");
+    return refuse(Outcome::kNoView, rcode::kRefused, ede::kProhibited);
+  }
+  note("policy: view", view_->name);
+  if (request_.verdict == Outcome::kCookieOnly) return refuse(Outcome::kCookieOnly, rcode::kNoError);
+  if (request_.klass != kClassIn) return refuse(Outcome::kOtherClass, rcode::kNotImp, ede::kNotSupported);
+  if (request_.type == rr::kAny) return answer_any();
+  if (is_meta(request_.type)) return refuse(Outcome::kNotImp, rcode::kNotImp, ede::kNotSupported);
+  if (const auto local = local_name(request_.name.view()); local != LocalName::kNone)
+    return answer_local(local);
+  if (request_.type == rr::kAaaa) return answer_aaaa();
+  if (request_.type == rr::kPtr && !client_validates()) {
+    if (const auto address = address_of_ip6_arpa(request_.name.view()))
+      if (const auto embedded = context_.runtime.embedded_ipv4(*address)) return answer_ptr(*embedded);
+  }
+  return pass(0, Outcome::kPassed);
+}
+
+// RFC 6147 §5.1, in its order.
+Step Answerer::answer_aaaa() {
+  const auto own_rule = context_.runtime.domain_rule(request_.name.view());
+  const bool may_synthesize = !client_validates() && own_rule != DomainRule::kNeverSynthesize && has_prefix();
+  auto& aaaa = look(0, request_.name, rr::kAaaa);
+  if (aaaa.state == State::kAsked) {
+    if (may_synthesize) (void)look(1, request_.name, rr::kA);  // §5.1.8: both at once
+    return pending();
+  }
+  if (client_validates()) {
+    note("RFC 6147 §5.5", "DO and CD are set: the client validates, nothing is synthesized");
+    return resolved(aaaa, Outcome::kDnssecOk);
+  }
+  if (own_rule == DomainRule::kNeverSynthesize) return without_excluded(aaaa, Outcome::kNeverSynthesize);
+  if (!has_prefix()) return without_excluded(aaaa, Outcome::kNoPrefix);
+
+  if (aaaa.state == State::kFailed) {
+    if (view_->aaaa_failure == AaaaFailure::kPassError) return failed(aaaa, Outcome::kAaaaFailed);
+    note("RFC 6147 §5.1.2, §5.1.3", "the AAAA lookup failed: treated as an empty answer");
+    return answer_from_a(aaaa, false, false);
+  }
+  const Fact& fact = *aaaa.fact;
+  // §5.5: data that fails validation is never a reason to synthesize.
+  if (fact.security() == Security::kBogus) return resolved(aaaa, Outcome::kBogus);
+  if (fact.rcode() == rcode::kNxDomain) {
+    note("RFC 6147 §5.1.2", "the name does not exist: that is the answer");
+    return resolved(aaaa, Outcome::kNxDomain);
+  }
+  const auto rule = rule_for(aaaa);
+  if (rule == DomainRule::kNeverSynthesize) return without_excluded(aaaa, Outcome::kNeverSynthesize);
+  const bool always = rule == DomainRule::kAlwaysSynthesize;
+  const std::size_t excluded = excluded_count(fact);
+  if (!always && excluded < fact.final_count()) {
+    note("RFC 6147 §5.1.1", "there are real AAAA");
+    return without_excluded(aaaa, Outcome::kRealAaaa);
+  }
+  note("RFC 6147 §5.1.4, §5.1.6", "no usable AAAA exists: A decides");
+  return answer_from_a(aaaa, fact.final_count() != 0, always);
+}
+
+// §5.1.6. `aaaa` failed, is empty, or holds only what is to be ignored (then `ignored`).
+Step Answerer::answer_from_a(const Query::Slot& aaaa, bool ignored, bool always) {
+  auto& a = look(1, request_.name, rr::kA);
+  if (a.state == State::kAsked) return pending();
+  if (a.state == State::kFailed) return failed(a, Outcome::kAFailed);
+  const bool aaaa_failed = aaaa.state == State::kFailed;
+  const Fact& fact = *a.fact;
+  if (fact.security() == Security::kBogus) {
+    // §5.5: bogus A must not become synthesized data, whatever CD says.
+    return request_.checking_disabled() && !aaaa_failed && !ignored
+               ? resolved(aaaa, Outcome::kBogus)
+               : refuse(Outcome::kBogus, rcode::kServFail, ede::kDnssecBogus);
+  }
+  if (!fact.is_positive()) {
+    if (aaaa_failed)
+      return resolved(a, fact.rcode() == rcode::kNxDomain ? Outcome::kNxDomain : Outcome::kNoA);
+    if (ignored) {
+      // The AAAA are withheld, so the answer is empty; the SOA that says for how long is that of the A's
+      // denial.
+      return fact.is_nodata() ? resolved(a, Outcome::kNoA) : without_excluded(aaaa, Outcome::kNoA);
+    }
+    return resolved(aaaa, Outcome::kNoA);
+  }
+  if (rule_for(a) == DomainRule::kNeverSynthesize)
+    return aaaa_failed ? failed(aaaa, Outcome::kNeverSynthesize)
+                       : without_excluded(aaaa, Outcome::kNeverSynthesize);
+  if (aaaa_failed) return synthesize(aaaa, a, Outcome::kSynthesizedAaaaFailed);
+  if (always && ignored) return synthesize(aaaa, a, Outcome::kSynthesizedAlways);
+  return synthesize(aaaa, a, ignored ? Outcome::kSynthesizedExcludedAaaa : Outcome::kSynthesized);
+}
+
+// §5.1.7 and §5.4: the chain as it is, then for every A an AAAA in every prefix that serves it. Nothing else
+// of the A answer: its signatures and proofs say nothing about these AAAA.
+Step Answerer::synthesize(const Query::Slot& aaaa, const Query::Slot& a, Outcome outcome) {
+  const Fact& fact = *a.fact;
+  const auto& prefixes = context_.runtime.prefixes();
+  const auto& client = query_.client().address;
+  auto cap = synthesis_ttl_cap(aaaa);
+  auto chain_rule = ttl_rule(a);
+  if (aaaa.state == State::kFailed) chain_rule.cap = kFailedAaaaCap;
+
+  ReplyBuilder reply{request_, query_.client(), buffer_};
+  const auto& fields = fact.fields();
+  bool fits = reply.copy(fact, fact.question_end(), fields.final_at, fields.chain_count, Section::kAnswer,
+                         chain_rule);
+  cap = std::min(cap, reply.least_ttl());
+
+  // One RRset has one TTL (RFC 2181 §5.2): find the smallest first.
+  StoredRecord record;
+  RecordWalk first{fact, Fact::kAnswer};
+  while (first.next(record)) {
+    const auto server4 = record.type == rr::kA ? read_a(record.rdata) : std::nullopt;
+    if (!server4) continue;
+    for (const auto index : view_->prefixes) {
+      if (!usable(*server4, prefixes[index])) continue;
+      if (first_prefix_ == 0xffff) first_prefix_ = static_cast<std::uint16_t>(index);
+      cap = std::min(cap, ttl_rule(a)(record.ttl));
+      if (prefixes[index].per_node) cap = std::min(cap, view_->steering_ttl);
+    }
+  }
+  if (first_prefix_ == 0xffff) {
+    note("RFC 6052 §3.1 and policy", "no A may be represented in a prefix of this client");
+    return aaaa.state == State::kFailed ? failed(aaaa, Outcome::kNoUsableA)
+                                        : without_excluded(aaaa, Outcome::kNoUsableA);
+  }
+  for (RecordWalk walk{fact, Fact::kAnswer}; fits && walk.next(record);) {
+    const auto server4 = record.type == rr::kA ? read_a(record.rdata) : std::nullopt;
+    if (!server4) continue;
+    for (const auto index : view_->prefixes) {
+      if (!fits || !usable(*server4, prefixes[index])) continue;
+      const auto address = embed(prefixes[index].choose(client), *server4);
+      fits = reply.record_like(fact, record, rr::kAaaa, cap, address.bytes(), Section::kAnswer);
+    }
+  }
+  // §5.3.2: the additional section passes unchanged; it may be left out when there is no room.
+  if (fits) (void)reply.copy(fact, Fact::kAdditional, Section::kAdditional, ttl_rule(a));
+  if (!fits) reply.truncate();
+  const bool stale = is_stale(aaaa) || is_stale(a);
+  const bool secure = !stale && aaaa.state == State::kFact && aaaa.fact->security() == Security::kSecure &&
+                      fact.security() == Security::kSecure;
+  note("RFC 6147 §5.1.7", "AAAA synthesized from A");
+  return done(reply, outcome,
+              {.rcode = rcode::kNoError,
+               .authenticated = secure && request_.wants_ad(),
+               .ede = stale ? ede::kStaleAnswer : ede::kSynthesized,
+               .cookie = {}});
+}
+
+// §5.3.1.2: a CNAME into in-addr.arpa where a PTR exists there.
+Step Answerer::answer_ptr(Ipv4Address embedded) {
+  const Name target = in_addr_arpa_name(embedded);
+  if (local_name(target.view()) == LocalName::kReverse) {
+    ReplyBuilder reply{request_, query_.client(), buffer_};
+    const bool fits =
+        reply.record(rr::kCname, kIpv4OnlyTtl, target.view()) &&
+        reply.record(target.view(), rr::kPtr, kIpv4OnlyTtl, ipv4only_arpa_name(), Section::kAnswer);
+    if (!fits) reply.truncate();
+    return done(reply, Outcome::kPtrSynthesized, {});
+  }
+  auto& ptr = look(0, target, rr::kPtr);
+  if (ptr.state == State::kAsked) return pending();
+  if (ptr.state == State::kFailed) return failed(ptr, Outcome::kPtrUnavailable);
+  const Fact& fact = *ptr.fact;
+  if (fact.security() == Security::kBogus && !request_.checking_disabled())
+    return refuse(Outcome::kBogus, rcode::kServFail, ede::kDnssecBogus);
+  const auto rule = ttl_rule(ptr);
+  ReplyBuilder reply{request_, query_.client(), buffer_};
+  if (!fact.is_positive()) {
+    note("RFC 6147 §5.3.1", "under a prefix of the site, but the IPv4 address has no PTR");
+    return done(reply, Outcome::kPtrUnavailable, {.rcode = fact.rcode()});
+  }
+  note("RFC 6147 §5.3.1", "CNAME into in-addr.arpa");
+  StoredRecord record;
+  bool fits = reply.record(rr::kCname, rule(fact.fields().ttl), target.view());
+  for (RecordWalk walk{fact, Fact::kAnswer}; fits && walk.next(record);) {
+    // Their stored pointers lead to another question's name: written out in full here.
+    const Name owner = stored_name(fact, record.owner_at);
+    if (record.type != rr::kCname && record.type != rr::kPtr && record.type != rr::kDname) continue;
+    const Name value = stored_name(fact, record.rdata_at);
+    fits = reply.record(owner.view(), record.type, rule(record.ttl), value.view(), Section::kAnswer);
+  }
+  if (!fits) reply.truncate();
+  return done(reply, Outcome::kPtrSynthesized,
+              {.ede = is_stale(ptr) ? ede::kStaleAnswer : ede::kSynthesized});
+}
+
+// RFC 7050 §8.1, RFC 8880 §7.1: this name is special to a DNS64 and never asked upstream.
+Step Answerer::answer_local(LocalName local) {
+  note("RFC 7050, RFC 8880", "a special-use name: answered here");
+  ReplyBuilder reply{request_, query_.client(), buffer_};
+  ReplyBuilder::Ending ending;
+  bool fits = true;
+  if (local == LocalName::kReverse) {
+    if (request_.type == rr::kPtr) fits = reply.record(rr::kPtr, kIpv4OnlyTtl, ipv4only_arpa_name());
+  } else if (local == LocalName::kBelowIpv4OnlyArpa) {
+    ending.rcode = rcode::kNxDomain;
+  } else if (request_.type == rr::kA || request_.type == rr::kAaaa) {
+    for (const auto server4 : {kIpv4OnlyFirst, kIpv4OnlySecond}) {
+      std::array<std::uint8_t, 4> v4{};
+      server4.store(v4.data());
+      if (request_.type == rr::kA) fits = fits && reply.record(rr::kA, kIpv4OnlyTtl, v4);
+      for (const auto index : view_->prefixes) {
+        const auto& prefix = context_.runtime.prefixes()[index];
+        if (request_.type != rr::kAaaa || !prefix.serves(query_.client().address)) continue;
+        first_prefix_ = std::min(first_prefix_, static_cast<std::uint16_t>(index));
+        const auto ttl = prefix.per_node ? std::min(kIpv4OnlyTtl, view_->steering_ttl) : kIpv4OnlyTtl;
+        fits = fits &&
+               reply.record(rr::kAaaa, ttl, embed(prefix.choose(query_.client().address), server4).bytes());
+      }
+    }
+  } else if (request_.type == rr::kSoa) {
+    fits = reply.record(rr::kSoa, kIpv4OnlyTtl, ipv4only_arpa_soa());
+  }
+  // RFC 2308 §2: a negative answer carries the SOA of its zone.
+  if (reply.count(Section::kAnswer) == 0 && local != LocalName::kReverse)
+    fits =
+        reply.record(ipv4only_arpa_name(), rr::kSoa, kIpv4OnlyTtl, ipv4only_arpa_soa(), Section::kAuthority);
+  if (!fits) reply.truncate();
+  return done(reply, Outcome::kIpv4OnlyArpa, ending);
+}
+
+Step Answerer::answer_any() {
+  note("RFC 8482 §4.2", "ANY gets a minimal answer");
+  ReplyBuilder reply{request_, query_.client(), buffer_};
+  if (!reply.record(rr::kHinfo, kAnyTtl, kAnyHinfo)) reply.truncate();
+  return done(reply, Outcome::kAnyRefused, {});
+}
+
+Step Answerer::pass(std::uint8_t index, Outcome outcome) {
+  auto& slot = look(index, request_.name, request_.type);
+  if (slot.state == State::kAsked) return pending();
+  return resolved(slot, outcome);
+}
+
+// ---- what is known
+
+Query::Slot& Answerer::look(std::uint8_t index, const Name& name, std::uint16_t type) {
+  auto& slot = query_.slots_[index];
+  if (slot.state != State::kEmpty && slot.type == type) return slot;
+  slot = {};
+  slot.type = type;
+  const auto group = view_->resolver_group;
+  auto found = context_.cache.lookup(name.view(), type, group, context_.now);
+  if (found.freshness == Freshness::kFresh) {
+    const auto now = to_seconds(context_.now);
+    const Fact& fact = *found.fact;
+    if (fact.hits() >= kRefreshMinHits && fact.remaining(now) * kRefreshFraction <= fact.fields().ttl &&
+        !fact.is_failure() && fact.claim_refresh(now))
+      refreshes_[refresh_count_++] = {index, type, group, name};
+    settle(slot, std::move(found.fact));
+    return slot;
+  }
+  slot.state = State::kAsked;
+  slot.fact = std::move(found.fact);  // stale, in case nothing better comes (RFC 8767)
+  if (query_.expired_)
+    fail(slot, ResolveFailure::kTimeout);
+  else
+    asks_[ask_count_++] = {index, type, group, name};
+  return slot;
+}
+
+void Answerer::settle(Query::Slot& slot, FactPtr fact) {
+  if (slot.state != State::kEmpty && slot.state != State::kAsked) return;  // came after its deadline
+  if (fact->is_failure()) {
+    fail(slot, fact->rcode() == rcode::kRefused ? ResolveFailure::kRefused : ResolveFailure::kServFail);
+    return;
+  }
+  slot.fact = std::move(fact);
+  slot.state = State::kFact;
+}
+
+void Answerer::fail(Query::Slot& slot, ResolveFailure why) {
+  if (slot.state != State::kEmpty && slot.state != State::kAsked) return;
+  slot.why = why;
+  slot.stale = static_cast<bool>(slot.fact);
+  slot.state = slot.stale ? State::kFact : State::kFailed;
+}
+
+Step Answerer::pending() {
+  Step step;
+  step.kind = ask_count_ != 0 ? Step::Kind::kAsk : Step::Kind::kWait;
+  step.asks = asks_;
+  step.ask_count = ask_count_;
+  return step;
+}
+
+bool Answerer::has_prefix() const {
+  return std::any_of(view_->prefixes.begin(), view_->prefixes.end(), [&](std::uint32_t index) {
+    return context_.runtime.prefixes()[index].serves(query_.client().address);
+  });
+}
+
+// The rule of the question's name, or else that of the end of its CNAME chain.
+DomainRule Answerer::rule_for(const Query::Slot& slot) const {
+  const auto own = context_.runtime.domain_rule(request_.name.view());
+  if (own != DomainRule::kNone || slot.fact->fields().chain_count == 0) return own;
+  Name end = final_owner(*slot.fact);
+  end.fold();
+  return context_.runtime.domain_rule(end.view());
+}
+
+std::size_t Answerer::excluded_count(const Fact& fact) const {
+  std::size_t count = 0;
+  StoredRecord record;
+  for (RecordWalk walk{fact, Fact::kAnswer}; walk.next(record);) {
+    const auto address = record.type == rr::kAaaa ? read_aaaa(record.rdata) : std::nullopt;
+    if (address && context_.runtime.is_excluded_answer(*address)) ++count;
+  }
+  return count;
+}
+
+bool Answerer::usable(Ipv4Address server4, const RuntimePrefix& prefix) const {
+  return prefix.serves(query_.client().address) && prefix.serves(server4) &&
+         !context_.runtime.is_excluded_destination(server4);
+}
+
+TtlRule Answerer::ttl_rule(const Query::Slot& slot) const {
+  return {.age = slot.fact->age(to_seconds(context_.now)), .cap = 0xffffffff, .stale = slot.stale};
+}
+
+// RFC 6147 §5.1.7: no longer than the absence of AAAA may be believed.
+std::uint32_t Answerer::synthesis_ttl_cap(const Query::Slot& aaaa) const {
+  if (aaaa.state == State::kFailed) return kFailedAaaaCap;
+  const Fact& fact = *aaaa.fact;
+  if (aaaa.stale) return 30;
+  const auto left = fact.remaining(to_seconds(context_.now));
+  if (fact.fields().has_soa) return left;
+  return fact.is_positive() ? std::min(kNoSoaCap, left) : kNoSoaCap;
+}
+
+// ---- replies
+
+Step Answerer::resolved(const Query::Slot& slot, Outcome outcome) {
+  if (slot.state == State::kFailed)
+    return failed(slot, outcome == Outcome::kPassed ? Outcome::kFailed : outcome);
+  const Fact& fact = *slot.fact;
+  if (fact.security() == Security::kBogus && !request_.checking_disabled()) {
+    note("RFC 4035 §5.5", "the data fails validation: SERVFAIL");
+    return refuse(Outcome::kBogus, rcode::kServFail, ede::kDnssecBogus);
+  }
+  const bool proofs = request_.edns.dnssec_ok;
+  const auto ttl = ttl_rule(slot);
+  ReplyBuilder reply{request_, query_.client(), buffer_};
+  const bool fits = reply.copy(fact, Fact::kAnswer, Section::kAnswer, ttl) &&
+                    (!proofs || reply.copy(fact, Fact::kAnswerDnssec, Section::kAnswer, ttl)) &&
+                    reply.copy(fact, Fact::kAuthority, Section::kAuthority, ttl) &&
+                    (!proofs || reply.copy(fact, Fact::kAuthorityDnssec, Section::kAuthority, ttl));
+  if (!fits)
+    reply.truncate();
+  else
+    (void)reply.copy(fact, Fact::kAdditional, Section::kAdditional, ttl);  // may be left out, RFC 2181 §9
+  const auto stale_code = fact.rcode() == rcode::kNxDomain ? ede::kStaleNxdomain : ede::kStaleAnswer;
+  return done(reply, slot.stale ? Outcome::kStale : outcome,
+              {.rcode = fact.rcode(),
+               .authenticated = fact.security() == Security::kSecure && request_.wants_ad() && !slot.stale,
+               .ede = slot.stale ? stale_code : fact.fields().ede,
+               .cookie = {}});
+}
+
+// RFC 6147 §5.1.4: an AAAA of the exclusion set is never handed out. With all of them ignored by policy
+// (always_synthesize) none is.
+Step Answerer::without_excluded(const Query::Slot& aaaa, Outcome outcome) {
+  if (aaaa.state == State::kFailed) return failed(aaaa, outcome);
+  const Fact& fact = *aaaa.fact;
+  const bool all = rule_for(aaaa) == DomainRule::kAlwaysSynthesize;
+  if (fact.security() == Security::kBogus || (!all && excluded_count(fact) == 0))
+    return resolved(aaaa, outcome);
+  const auto ttl = ttl_rule(aaaa);
+  const auto& fields = fact.fields();
+  ReplyBuilder reply{request_, query_.client(), buffer_};
+  bool fits =
+      reply.copy(fact, fact.question_end(), fields.final_at, fields.chain_count, Section::kAnswer, ttl);
+  StoredRecord record;
+  for (RecordWalk walk{fact, Fact::kAnswer}; fits && walk.next(record);) {
+    const auto address = record.type == rr::kAaaa ? read_aaaa(record.rdata) : std::nullopt;
+    if (!address || all || context_.runtime.is_excluded_answer(*address)) continue;
+    fits = reply.record_like(fact, record, rr::kAaaa, ttl(record.ttl), record.rdata, Section::kAnswer);
+  }
+  if (fits) fits = reply.copy(fact, Fact::kAuthority, Section::kAuthority, ttl);
+  if (!fits) reply.truncate();
+  // The RRset is not what was signed: neither its RRSIG nor AD may stand.
+  return done(reply, outcome, {.rcode = fact.rcode(), .ede = aaaa.stale ? ede::kStaleAnswer : ede::kNone});
+}
+
+Step Answerer::failed(const Query::Slot& slot, Outcome outcome) {
+  const auto error = slot.why == ResolveFailure::kTimeout ? ede::kNoReachableAuthority : ede::kOther;
+  return refuse(outcome, rcode::kServFail, error);
+}
+
+Step Answerer::refuse(Outcome outcome, std::uint16_t code, std::uint16_t error) {
+  ReplyBuilder reply{request_, query_.client(), buffer_};
+  return done(reply, outcome, {.rcode = code, .authenticated = false, .ede = error, .cookie = {}});
+}
+
+Step Answerer::done(ReplyBuilder& reply, Outcome outcome, ReplyBuilder::Ending ending) {
+  std::array<std::uint8_t, 24> cookie;
+  if (context_.cookies != nullptr && request_.edns.cookie_size != 0) {
+    cookie = context_.cookies->bake(std::span{request_.edns.cookie}.first(8), query_.client().address,
+                                    context_.wall_seconds);
+    ending.cookie = cookie;
+  }
+  Step step;
+  step.size = reply.finish(ending);
+  if (step.size == 0) return step;  // dropped: no room
+  step.kind = Step::Kind::kReply;
+  step.outcome = outcome;
+  step.rcode = ending.rcode;
+  step.ede = request_.edns.present ? ending.ede : ede::kNone;
+  step.ttl = reply.least_ttl() == 0xffffffff ? 0 : reply.least_ttl();
+  return step;
+}
+
+}  // namespace isthmus::dns64

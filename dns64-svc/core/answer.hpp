@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a query is answered from what is known of it: the order of decisions of RFC 6147. Made for one event of
+// one query; keeps nothing.
+#pragma once
+
+#include <array>
+#include <span>
+
+#include "dns64-svc/core/ipv4only_arpa.hpp"
+#include "dns64-svc/core/query.hpp"
+#include "dns64-svc/core/reply.hpp"
+
+namespace isthmus::dns64 {
+
+class Answerer {
+ public:
+  Answerer(Query& query, const Context& context, std::span<std::uint8_t> buffer)
+      : query_(query), request_(query.request_), context_(context), buffer_(buffer) {}
+
+  [[nodiscard]] Step run();
+  static void settle(Query::Slot& slot, FactPtr fact);
+  static void fail(Query::Slot& slot, ResolveFailure why);
+
+ private:
+  // The order of decisions.
+  [[nodiscard]] Step answer();
+  [[nodiscard]] Step answer_local(LocalName local);
+  [[nodiscard]] Step answer_any();
+  [[nodiscard]] Step answer_aaaa();
+  [[nodiscard]] Step answer_from_a(const Query::Slot& aaaa, bool excluded, bool always);
+  [[nodiscard]] Step synthesize(const Query::Slot& aaaa, const Query::Slot& a, Outcome outcome);
+  [[nodiscard]] Step answer_ptr(Ipv4Address embedded);
+  [[nodiscard]] Step pass(std::uint8_t slot, Outcome outcome);
+
+  // What is known.
+  [[nodiscard]] Query::Slot& look(std::uint8_t index, const Name& name, std::uint16_t type);
+  [[nodiscard]] Step pending();
+
+  // Replies.
+  [[nodiscard]] Step resolved(const Query::Slot& slot, Outcome outcome);
+  [[nodiscard]] Step without_excluded(const Query::Slot& aaaa, Outcome outcome);
+  [[nodiscard]] Step failed(const Query::Slot& slot, Outcome outcome);
+  [[nodiscard]] Step refuse(Outcome outcome, std::uint16_t code, std::uint16_t error = ede::kNone);
+  [[nodiscard]] Step done(ReplyBuilder& reply, Outcome outcome, ReplyBuilder::Ending ending);
+
+  // Values for the decisions.
+  [[nodiscard]] bool client_validates() const {
+    return request_.edns.dnssec_ok && request_.checking_disabled();
+  }
+  [[nodiscard]] bool has_prefix() const;
+  [[nodiscard]] DomainRule rule_for(const Query::Slot& slot) const;
+  [[nodiscard]] std::size_t excluded_count(const Fact& fact) const;
+  [[nodiscard]] TtlRule ttl_rule(const Query::Slot& slot) const;
+  [[nodiscard]] std::uint32_t synthesis_ttl_cap(const Query::Slot& aaaa) const;
+  [[nodiscard]] bool usable(Ipv4Address server4, const RuntimePrefix& prefix) const;
+  void note(std::string_view section, std::string_view text) const {
+    if (context_.trace != nullptr) context_.trace->push_back({section, std::string{text}});
+  }
+
+  Query& query_;
+  const Request& request_;
+  const Context& context_;
+  std::span<std::uint8_t> buffer_;
+  const RuntimeView* view_ = nullptr;
+  std::uint16_t first_prefix_ = 0xffff;
+  std::array<Ask, 2> asks_;
+  std::uint8_t ask_count_ = 0;
+  std::array<Ask, 2> refreshes_;
+  std::uint8_t refresh_count_ = 0;
+};
+
+}  // namespace isthmus::dns64

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dns64-svc/core/cache/fact_cache.hpp"
+
+#include <algorithm>
+
+namespace isthmus::dns64 {
+namespace {
+
+class SpinLock {
+ public:
+  void lock() {
+    while (flag_.test_and_set(std::memory_order_acquire))
+      while (flag_.test(std::memory_order_relaxed)) __builtin_ia32_pause();
+  }
+  void unlock() { flag_.clear(std::memory_order_release); }
+
+ private:
+  std::atomic_flag flag_ = ATOMIC_FLAG_INIT;
+};
+
+class Guard {
+ public:
+  explicit Guard(SpinLock& lock) : lock_(lock) { lock_.lock(); }
+  ~Guard() { lock_.unlock(); }
+  Guard(const Guard&) = delete;
+  Guard& operator=(const Guard&) = delete;
+
+ private:
+  SpinLock& lock_;
+};
+
+// malloc's own cost per block on glibc, on average: header and rounding.
+constexpr std::size_t kAllocationOverhead = 16;
+constexpr std::size_t kFirstSlots = 16;
+
+std::size_t cost(const Fact& fact) {
+  return fact.memory() + kAllocationOverhead;
+}
+
+}  // namespace
+
+// Open addressing with linear probing; deletion shifts back, so there are no tombstones.
+struct alignas(64) FactCache::Shard {
+  SpinLock lock;
+  std::vector<Slot> slots;
+  std::size_t entries = 0;
+  std::size_t bytes = 0;  // of facts
+  std::size_t hand = 0;   // of the clock
+  Stats stats;
+
+  [[nodiscard]] std::size_t mask() const { return slots.size() - 1; }
+  [[nodiscard]] std::size_t total() const { return bytes + slots.size() * sizeof(Slot); }
+
+  // Index of the slot with the key, or of the empty slot where it would go.
+  [[nodiscard]] std::size_t find(std::uint32_t hash, NameView name, std::uint16_t type,
+                                 std::uint16_t group) const {
+    std::size_t i = hash & mask();
+    for (; slots[i].fact != nullptr; i = (i + 1) & mask()) {
+      const Fact* fact = slots[i].fact;
+      if (slots[i].hash == hash && fact->type() == type && fact->fields().group == group &&
+          fact->name().size() == name.size() &&
+          std::memcmp(fact->name().data(), name.data(), name.size()) == 0)
+        break;
+    }
+    return i;
+  }
+
+  // Takes the fact out of slot `i` and closes the gap.
+  [[nodiscard]] FactPtr take(std::size_t i) {
+    FactPtr gone{slots[i].fact};
+    bytes -= cost(*gone);
+    --entries;
+    for (std::size_t next = (i + 1) & mask(); slots[next].fact != nullptr; next = (next + 1) & mask()) {
+      const std::size_t home = slots[next].hash & mask();
+      if (((next - home) & mask()) < ((next - i) & mask())) continue;
+      slots[i] = slots[next];
+      i = next;
+    }
+    slots[i] = {};
+    return gone;
+  }
+
+  void grow() {
+    if (slots.empty()) {
+      slots.resize(kFirstSlots);
+      return;
+    }
+    if ((entries + 1) * 4 <= slots.size() * 3) return;
+    std::vector<Slot> old(slots.size() * 2);
+    old.swap(slots);
+    for (const auto& slot : old) {
+      if (slot.fact == nullptr) continue;
+      std::size_t i = slot.hash & mask();
+      while (slots[i].fact != nullptr) i = (i + 1) & mask();
+      slots[i] = slot;
+    }
+    hand = 0;
+  }
+
+  // One step of the clock: evicts the fact under the hand unless it answered lately. Facts past their stale
+  // time go at once.
+  [[nodiscard]] FactPtr step_clock(std::uint32_t now, std::uint32_t stale_seconds) {
+    hand = (hand + 1) & mask();
+    const Fact* fact = slots[hand].fact;
+    if (fact == nullptr) return {};
+    const bool dead = fact->age(now) >= fact->fields().ttl + stale_seconds;
+    if (!dead && fact->take_recent()) return {};
+    dead ? ++stats.expired : ++stats.evictions;
+    auto gone = take(hand);
+    hand = (hand - 1) & mask();  // something else may have moved in
+    return gone;
+  }
+};
+
+FactCache::FactCache(const Limits& limits, const HashKey& key, unsigned shard_bits)
+    : key_(key), shard_bits_(shard_bits), shards_(std::make_unique<Shard[]>(std::size_t{1} << shard_bits)) {
+  set_limits(limits);
+}
+
+FactCache::~FactCache() {
+  flush_all();
+}
+
+void FactCache::set_limits(const Limits& limits) {
+  max_bytes_per_shard_.store(limits.max_bytes >> shard_bits_, std::memory_order_relaxed);
+  stale_seconds_.store(limits.stale_seconds, std::memory_order_relaxed);
+}
+
+std::uint64_t FactCache::key_hash(std::uint64_t name_hash, std::uint16_t type, std::uint16_t group) const {
+  return mix(name_hash ^ key_.k1, (std::uint64_t{type} << 16 | group) ^ key_.k0);
+}
+
+FactCache::Shard& FactCache::shard_of(std::uint64_t hash) const {
+  return shards_[shard_bits_ == 0 ? 0 : hash >> (64 - shard_bits_)];
+}
+
+Lookup FactCache::lookup(std::uint64_t name_hash, NameView name, std::uint16_t type, std::uint16_t group,
+                         TimePoint now) const {
+  const auto hash = key_hash(name_hash, type, group);
+  auto& shard = shard_of(hash);
+  Lookup found;
+  {
+    const Guard guard{shard.lock};
+    if (shard.slots.empty()) return found;
+    const Fact* fact = shard.slots[shard.find(static_cast<std::uint32_t>(hash), name, type, group)].fact;
+    if (fact == nullptr) return found;
+    found.fact = FactPtr::share(fact);
+  }
+  const auto seconds = to_seconds(now);
+  const auto& fields = found.fact->fields();
+  if (found.fact->is_fresh(seconds)) {
+    found.freshness = Freshness::kFresh;
+    found.fact->touch();
+  } else if (!fields.failure && fields.security != Security::kBogus &&
+             found.fact->age(seconds) - fields.ttl < stale_seconds_.load(std::memory_order_relaxed)) {
+    found.freshness = Freshness::kStale;
+  } else {
+    found.fact = {};
+  }
+  return found;
+}
+
+void FactCache::insert(FactPtr fact, TimePoint now) {
+  if (!fact) return;
+  const auto hash = key_hash(name_hash(fact->name()), fact->type(), fact->fields().group);
+  auto& shard = shard_of(hash);
+  const auto seconds = to_seconds(now);
+  const auto limit = max_bytes_per_shard_.load(std::memory_order_relaxed);
+  const auto stale = stale_seconds_.load(std::memory_order_relaxed);
+  // Facts that leave are freed after the lock: `gone` dies behind the guard.
+  std::array<FactPtr, 64> gone;
+  std::size_t gone_count = 0;
+  const Guard guard{shard.lock};
+  shard.grow();
+  auto at = shard.find(static_cast<std::uint32_t>(hash), fact->name(), fact->type(), fact->fields().group);
+  if (const Fact* old = shard.slots[at].fact; old != nullptr) {
+    // RFC 8767 §4: a failure does not drive out an answer that may still serve.
+    if (fact->is_failure() && !old->is_failure() && old->age(seconds) < old->fields().ttl + stale) return;
+    gone[gone_count++] = shard.take(at);
+    at = shard.find(static_cast<std::uint32_t>(hash), fact->name(), fact->type(), fact->fields().group);
+  }
+  shard.bytes += cost(*fact);
+  ++shard.entries;
+  ++shard.stats.inserts;
+  shard.slots[at] = {fact.release(), static_cast<std::uint32_t>(hash)};
+  // Bounded work per insert: two turns spare nothing twice, and a batch is enough to make room for one.
+  for (std::size_t steps = 2 * shard.slots.size();
+       shard.total() > limit && shard.entries > 1 && steps > 0 && gone_count < gone.size(); --steps) {
+    gone[gone_count] = shard.step_clock(seconds, stale);
+    if (gone[gone_count]) ++gone_count;
+  }
+}
+
+template <class Match>
+std::size_t FactCache::flush_if(Match match) {
+  std::size_t count = 0;
+  for (std::size_t s = 0; s < std::size_t{1} << shard_bits_; ++s) {
+    auto& shard = shards_[s];
+    std::vector<FactPtr> gone;  // freed after the lock
+    const Guard guard{shard.lock};
+    for (std::size_t i = 0; i < shard.slots.size();) {
+      if (shard.slots[i].fact != nullptr && match(*shard.slots[i].fact)) {
+        gone.push_back(shard.take(i));
+      } else {
+        ++i;
+      }
+    }
+    shard.stats.flushed += gone.size();
+    count += gone.size();
+  }
+  return count;
+}
+
+std::size_t FactCache::flush(NameView name, std::uint16_t type) {
+  return flush_if([&](const Fact& fact) {
+    return (type == rr::kAny || fact.type() == type) && equal_names(fact.name(), name);
+  });
+}
+
+std::size_t FactCache::flush_subtree(NameView apex) {
+  return flush_if([&](const Fact& fact) { return is_at_or_below(fact.name(), apex); });
+}
+
+std::size_t FactCache::flush_all() {
+  return flush_if([](const Fact&) { return true; });
+}
+
+void FactCache::for_each(const std::function<bool(const Fact&)>& visit) const {
+  for (std::size_t s = 0; s < std::size_t{1} << shard_bits_; ++s) {
+    const Guard guard{shards_[s].lock};
+    for (const auto& slot : shards_[s].slots)
+      if (slot.fact != nullptr && !visit(*slot.fact)) return;
+  }
+}
+
+FactCache::Stats FactCache::stats() const {
+  Stats sum;
+  for (std::size_t s = 0; s < std::size_t{1} << shard_bits_; ++s) {
+    const Guard guard{shards_[s].lock};
+    const auto& shard = shards_[s];
+    sum.entries += shard.entries;
+    sum.bytes += shard.total();
+    sum.inserts += shard.stats.inserts;
+    sum.evictions += shard.stats.evictions;
+    sum.expired += shard.stats.expired;
+    sum.flushed += shard.stats.flushed;
+  }
+  return sum;
+}
+
+}  // namespace isthmus::dns64

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dns64-svc/core/query.hpp"
+
+#include "dns64-svc/core/answer.hpp"
+
+namespace isthmus::dns64 {
+
+Step Query::start(std::span<const std::uint8_t> bytes, const ClientInfo& client, const Context& context,
+                  std::span<std::uint8_t> reply) {
+  client_ = client;
+  if (const auto reason = parse_request(bytes, request_)) {
+    Step step;
+    step.drop = *reason;
+    return step;
+  }
+  return run(context, reply);
+}
+
+Step Query::start(const Request& request, const ClientInfo& client, const Context& context,
+                  std::span<std::uint8_t> reply) {
+  request_ = request;
+  client_ = client;
+  return run(context, reply);
+}
+
+Step Query::run(const Context& context, std::span<std::uint8_t> reply) {
+  auto step = Answerer{*this, context, reply}.run();
+  step.from_cache = !started_ && step.kind == Step::Kind::kReply;
+  started_ = true;
+  return step;
+}
+
+Step Query::on_fact(std::uint8_t slot, FactPtr fact, const Context& context, std::span<std::uint8_t> reply) {
+  if (slot < std::size(slots_) && fact) Answerer::settle(slots_[slot], std::move(fact));
+  return run(context, reply);
+}
+
+Step Query::on_failure(std::uint8_t slot, ResolveFailure why, const Context& context,
+                       std::span<std::uint8_t> reply) {
+  if (slot < std::size(slots_)) Answerer::fail(slots_[slot], why);
+  return run(context, reply);
+}
+
+Step Query::on_deadline(Deadline deadline, const Context& context, std::span<std::uint8_t> reply) {
+  if (deadline == Deadline::kClient) expired_ = true;
+  const auto* view = context.runtime.view_for(client_.address);
+  // RFC 6147 §5.1.3: an AAAA that does not come is treated as absent, when A can stand in. Nothing else is
+  // given up that early.
+  const bool a_may_stand_in = request_.type == rr::kAaaa && slots_[1].state != Slot::State::kEmpty &&
+                              view != nullptr && view->aaaa_failure == AaaaFailure::kSynthesize;
+  for (auto& slot : slots_) {
+    if (slot.state != Slot::State::kAsked) continue;
+    if (deadline == Deadline::kClient || (a_may_stand_in && &slot == &slots_[0]))
+      Answerer::fail(slot, ResolveFailure::kTimeout);
+  }
+  return run(context, reply);
+}
+
+}  // namespace isthmus::dns64
