@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// How requests reach a worker and replies leave it, whatever the transport.
+#pragma once
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "dns64-svc/core/client_info.hpp"
+
+namespace isthmus::dns64 {
+
+// Where the reply to one request goes.
+struct ReplyPath {
+  sockaddr_storage peer{};  // UDP
+  socklen_t peer_size = 0;
+  std::array<std::uint8_t, 64>
+      control{};  // UDP on a wildcard address: the address that was asked, as pktinfo
+  std::uint32_t control_size = 0;
+  std::uint64_t connection = 0;  // TCP
+};
+
+class Channel {
+ public:
+  // A reply that was not ready at once. The client may be gone: then it is dropped.
+  virtual void send(const ReplyPath& path, std::span<const std::uint8_t> reply) = 0;
+  // A request that ends without a reply.
+  virtual void abandon(const ReplyPath& path) = 0;
+
+ protected:
+  ~Channel() = default;
+};
+
+// What a channel does with a request: Worker implements it.
+class RequestHandler {
+ public:
+  // Bytes of the reply written to `reply`; 0: none now (it may come later by channel.send()).
+  virtual std::size_t handle(std::span<const std::uint8_t> request, const ClientInfo& client,
+                             Channel& channel, const ReplyPath& path, std::span<std::uint8_t> reply) = 0;
+
+ protected:
+  ~RequestHandler() = default;
+};
+
+}  // namespace isthmus::dns64

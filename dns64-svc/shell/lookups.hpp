@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// The lookups that one worker owns: each (name, type, group) in flight once, however many queries of however
+// many workers wait for it; no more at a time than the policy allows; what comes back becomes a fact in the
+// shared cache. One thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "dns64-svc/core/cache/fact_cache.hpp"
+#include "dns64-svc/core/query.hpp"
+#include "dns64-svc/core/resolver_groups.hpp"
+#include "dns64-svc/shell/resolver.hpp"
+#include "dns64-svc/shell/upstream_probe.hpp"
+
+namespace isthmus::dns64 {
+
+class EventLoop;
+
+// Who waits: a pending query of some worker. query 0: nobody, the cache alone (a refresh).
+struct Waiter {
+  unsigned worker = 0;
+  std::uint64_t query = 0;
+  std::uint8_t slot = 0;
+};
+
+// What became of a lookup: a fact, or why there is none.
+struct LookupResult {
+  FactPtr fact;
+  ResolveFailure why = ResolveFailure::kInternal;
+};
+
+// Resolver groups that a runtime uses, by number.
+using GroupConfigs = std::unordered_map<std::uint16_t, Resolver>;
+
+class Lookups {
+ public:
+  using Deliver = std::function<void(const Waiter&, const LookupResult&)>;
+  Lookups(EventLoop& loop, UbEventBase& base, FactCache& cache, Deliver deliver)
+      : loop_(loop), base_(base), cache_(cache), deliver_(std::move(deliver)) {}
+  ~Lookups();
+  Lookups(const Lookups&) = delete;
+  Lookups& operator=(const Lookups&) = delete;
+
+  // Makes the contexts that are missing; on error nothing has changed for the ones that run.
+  [[nodiscard]] Result<void, std::string> prepare(const GroupConfigs& groups, const Dns64Limits& limits);
+  // From now on these groups are used; contexts of others go when nothing waits for them any more.
+  void use(const GroupConfigs& groups, const Dns64Limits& limits, const FactLimits& fact_limits);
+
+  // The result comes by `deliver`, perhaps before this returns when the lookup is refused.
+  void resolve(const Ask& ask, const Waiter& waiter);
+  // Hands out what libunbound has answered, until nothing is left. Call at the end of every turn.
+  void settle();
+  void prime();
+  [[nodiscard]] bool has_answered() const;
+  [[nodiscard]] std::size_t outstanding() const { return in_flight_.size(); }
+  [[nodiscard]] std::uint64_t failures(ResolveFailure why) const {
+    return failures_[static_cast<std::size_t>(why)];
+  }
+
+ private:
+  struct Lookup {
+    Ask ask;
+    std::string key;
+    std::vector<Waiter> waiters;
+  };
+  struct Group {
+    std::unique_ptr<ResolverContext> context;
+    std::unique_ptr<UpstreamProbe> probe;
+    bool used = false;  // by the running policy
+  };
+  void on_reply(std::uint16_t group, ResolverReply&& reply);
+  [[nodiscard]] LookupResult fact_of(const Ask& ask, const ResolverReply& reply);
+  void refuse(const Waiter& waiter, ResolveFailure why);
+
+  EventLoop& loop_;
+  UbEventBase& base_;
+  FactCache& cache_;
+  Deliver deliver_;
+  std::size_t max_outstanding_ = 4096;
+  FactLimits fact_limits_;
+  std::unordered_map<std::uint16_t, Group> groups_;
+  std::unordered_map<std::uint64_t, Lookup> in_flight_;           // by ticket
+  std::unordered_map<std::string, std::uint64_t> ticket_of_key_;  // type, group, name
+  std::uint64_t next_ticket_ = 1;
+  std::uint64_t failures_[static_cast<std::size_t>(ResolveFailure::kCount)] = {};
+};
+
+}  // namespace isthmus::dns64

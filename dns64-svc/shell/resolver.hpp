@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// One libunbound context on one worker's loop. libunbound's event API, and what it asks of us:
+//
+// - The packet handed to a callback lives in a buffer that the next call into the same context overwrites,
+//   and a question that is answered locally calls back inside ub_resolve_event(). So the callback only copies
+//   and queues; deliver() hands out later, from the worker's loop, never from inside libunbound.
+// - With rcode != 0 the packet pointer is garbage and is not looked at.
+// - Bad configuration shows as an error of the first question, without a text: create() asks one.
+// - Deleting a context calls nobody back: what was outstanding is told so by the destructor.
+//
+// One thread. Its configuration parser is global, so contexts are made under one lock.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "common/base/result.hpp"
+#include "common/config/policy.hpp"
+#include "dns64-svc/core/fact.hpp"
+
+struct ub_ctx;
+
+namespace isthmus::dns64 {
+
+class UbEventBase;
+
+struct ResolverReply {
+  std::uint64_t ticket = 0;  // of ask()
+  std::uint16_t rcode = 0;   // not 0: failed, `wire` is empty
+  Security security = Security::kInsecure;
+  std::vector<std::uint8_t> wire;  // the whole answer, id 0
+};
+
+class ResolverContext {
+ public:
+  using Sink = std::function<void(ResolverReply&&)>;
+
+  [[nodiscard]] static Result<std::unique_ptr<ResolverContext>, std::string> create(UbEventBase& base,
+                                                                                    const Resolver& resolver,
+                                                                                    const Dns64Limits& limits,
+                                                                                    Sink sink);
+  ~ResolverContext();  // outstanding questions end as SERVFAIL in the sink
+  ResolverContext(const ResolverContext&) = delete;
+  ResolverContext& operator=(const ResolverContext&) = delete;
+
+  // False: libunbound refused it (no memory, a name it cannot read); the sink is not called.
+  [[nodiscard]] bool ask(const Name& name, std::uint16_t type, std::uint64_t ticket);
+  // Calls the sink for every reply that has come since; true when there was one.
+  bool deliver();
+  // Asks what shows that the upstream lives: NS of the root, SOA of each zone of its own.
+  void prime();
+  [[nodiscard]] bool has_answered() const { return answered_; }
+  [[nodiscard]] std::size_t outstanding() const { return outstanding_.size(); }
+
+ private:
+  struct Question;
+  ResolverContext() = default;
+  static void on_reply(void* question, int rcode, void* packet, int size, int security, char* why_bogus,
+                       int was_rate_limited);
+
+  static constexpr std::uint64_t kPriming = 0;  // ticket of our own questions
+
+  ub_ctx* context_ = nullptr;
+  Sink sink_;
+  std::vector<std::string> zones_;
+  std::unordered_map<const Question*, std::unique_ptr<Question>> outstanding_;
+  std::vector<ResolverReply> arrived_;
+  bool answered_ = false;
+};
+
+}  // namespace isthmus::dns64

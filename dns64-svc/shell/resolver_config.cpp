@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dns64-svc/shell/resolver_config.hpp"
+
+#include <algorithm>
+#include <sstream>
+
+#include "common/net/ipv6_address.hpp"
+
+namespace isthmus::dns64 {
+
+namespace {
+
+// IANA's root key-signing keys (root-anchors.xml): the one in use and its successor.
+constexpr const char* kRootAnchors[] = {
+    ". IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D",
+    ". IN DS 38696 8 2 683D2D0ACB8C9B712A1948B27F741219298D0A450D612C483AF444A4C0FB2B16"};
+
+// Zones that libunbound would answer by itself although the operator's own servers may know them.
+constexpr const char* kSpecialZones[] = {"test.",      "home.arpa.", "invalid.",
+                                         "localhost.", "onion.",     "resolver.arpa."};
+
+// Whatever the operator wrote ends up between quotes: nothing may end them.
+bool is_quotable(const std::string& text) {
+  return std::none_of(text.begin(), text.end(),
+                      [](char c) { return c == '"' || c == '\\' || static_cast<unsigned char>(c) < 0x20; });
+}
+
+class Writer {
+ public:
+  void section(const char* name) { out_ << name << ":\n"; }
+  void plain(const char* option, const std::string& value) {
+    out_ << "  " << option << ": " << value << "\n";
+  }
+  void plain(const char* option, std::uint64_t value) { out_ << "  " << option << ": " << value << "\n"; }
+  void yes(const char* option, bool on = true) { plain(option, on ? std::string{"yes"} : std::string{"no"}); }
+  void quoted(const char* option, const std::string& value) {
+    if (!is_quotable(value) && problem_.empty())
+      problem_ = "the value \"" + value + "\" has a quote, backslash or control character: remove it";
+    out_ << "  " << option << ": \"" << value << "\"\n";
+  }
+  [[nodiscard]] Result<std::string, std::string> take() const {
+    if (!problem_.empty()) return failure(problem_);
+    return out_.str();
+  }
+  void problem(std::string text) {
+    if (problem_.empty()) problem_ = std::move(text);
+  }
+
+ private:
+  std::ostringstream out_;
+  std::string problem_;
+};
+
+void write_zone(Writer& out, const std::string& name, ZoneKind kind, const std::vector<Upstream>& upstreams) {
+  const bool stub = kind == ZoneKind::kStub;
+  const auto tls = std::count_if(upstreams.begin(), upstreams.end(), [](const auto& u) { return u.tls; });
+  if (tls != 0 && tls != std::ssize(upstreams))
+    out.problem("zone " + name + " mixes upstreams with and without TLS: use one kind");
+  out.section(stub ? "stub-zone" : "forward-zone");
+  out.quoted("name", name);
+  for (const auto& upstream : upstreams) {
+    auto address = upstream.address + "@" + std::to_string(upstream.port);
+    if (upstream.tls) address += "#" + upstream.tls_name;
+    out.quoted(stub ? "stub-addr" : "forward-addr", address);
+  }
+  if (tls != 0) out.yes(stub ? "stub-tls-upstream" : "forward-tls-upstream");
+  // We keep the facts: a question that we ask again is meant for the upstream.
+  out.yes(stub ? "stub-no-cache" : "forward-no-cache");
+}
+
+void write_trust(Writer& out, const Resolver& resolver) {
+  out.quoted("module-config", resolver.dnssec ? "validator iterator" : "iterator");
+  if (!resolver.dnssec) return;
+  if (resolver.trust_anchors.empty()) {
+    for (const auto* anchor : kRootAnchors) out.quoted("trust-anchor", anchor);
+  }
+  for (const auto& anchor : resolver.trust_anchors) out.quoted("trust-anchor", anchor);
+  for (const auto& domain : resolver.negative_trust_anchors) out.quoted("domain-insecure", domain);
+}
+
+// libunbound answers private reverse zones, "test." and others by itself. That is right towards the public
+// DNS only: a site's forwarder or private root may serve them.
+void write_local_zones(Writer& out, const Resolver& resolver) {
+  const bool public_dns = resolver.mode == ResolverMode::kRecurse && resolver.root_hints.empty();
+  if (!public_dns) {
+    out.yes("unblock-lan-zones");
+    out.yes("insecure-lan-zones");
+    for (const auto* zone : kSpecialZones) out.plain("local-zone", "\"" + std::string{zone} + "\" nodefault");
+  }
+  for (const auto& zone : resolver.zones) {
+    if (!is_quotable(zone.name)) out.problem("the zone name " + zone.name + " cannot be used");
+    out.plain("local-zone", "\"" + zone.name + "\" nodefault");
+  }
+}
+
+}  // namespace
+
+Result<std::string, std::string> unbound_config(const Resolver& resolver, const Dns64Limits& limits,
+                                                const UnboundFiles& files) {
+  Writer out;
+  out.section("server");
+  out.plain("verbosity", std::uint64_t{0});
+  write_trust(out, resolver);
+  write_local_zones(out, resolver);
+  if (!files.root_hints.empty()) out.quoted("root-hints", files.root_hints);
+  out.yes("do-not-query-localhost", false);  // an upstream may well run on this host
+  out.yes("tls-system-cert");
+  out.yes("minimal-responses");
+  out.yes("qname-minimisation");
+  // RFC 5452 §9 and 0x20: hard to guess questions. Forwarders are not asked in mixed case: some mangle it.
+  out.yes("use-caps-for-id", resolver.mode == ResolverMode::kRecurse);
+  out.plain("edns-buffer-size", std::uint64_t{1232});
+  out.plain("outgoing-range", std::min<std::uint64_t>(limits.max_outstanding, 4096));
+  out.plain("num-queries-per-thread", std::min<std::uint64_t>(limits.max_outstanding, 4096));
+  out.plain("outgoing-num-tcp", std::uint64_t{64});
+  out.plain("cache-max-ttl", limits.max_ttl_seconds);
+  out.plain("cache-max-negative-ttl", limits.max_negative_ttl_seconds);
+  // Answers are kept by our own cache; here only delegations and keys are worth memory. With one message
+  // kept at most, a question that we ask again goes upstream.
+  out.plain("msg-cache-size", std::uint64_t{1});
+  out.plain("msg-cache-slabs", std::uint64_t{1});
+  out.plain("rrset-cache-size", std::string{"16m"});
+  out.plain("rrset-cache-slabs", std::uint64_t{1});
+  out.plain("infra-cache-slabs", std::uint64_t{1});
+  out.plain("infra-host-ttl", std::uint64_t{60});  // a server that was dead is tried again soon
+  out.plain("key-cache-size", std::string{"4m"});
+  out.plain("key-cache-slabs", std::uint64_t{1});
+  if (resolver.mode == ResolverMode::kForward) write_zone(out, ".", ZoneKind::kForward, resolver.upstreams);
+  for (const auto& zone : resolver.zones) write_zone(out, zone.name, zone.kind, zone.upstreams);
+  return out.take();
+}
+
+Result<std::string, std::string> root_hints_zone(const Resolver& resolver) {
+  std::ostringstream out;
+  for (const auto& hint : resolver.root_hints) {
+    std::istringstream words{hint};
+    std::string name;
+    std::string address;
+    std::string rest;
+    words >> name >> address >> rest;
+    const bool ipv6 = Ipv6Address::parse(address).has_value();
+    if (!rest.empty() || (!ipv6 && !Ipv4Address::parse(address)))
+      return failure("the root hint \"" + hint + "\" is not \"name address\"");
+    if (name.back() != '.') name += '.';
+    out << ". 3600000 IN NS " << name << "\n"
+        << name << " 3600000 IN " << (ipv6 ? "AAAA " : "A ") << address << "\n";
+  }
+  return out.str();
+}
+
+}  // namespace isthmus::dns64

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// The service as a whole: the workers, the cache they share, and the policy they run. apply_*() are the
+// handlers of a feed (common/control): they return when every worker runs what was given, or why not.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "common/control/service_handlers.hpp"
+#include "dns64-svc/core/cache/fact_cache.hpp"
+#include "dns64-svc/shell/worker.hpp"
+
+namespace isthmus::dns64 {
+
+struct ServerOptions {
+  std::vector<std::string> listen;  // "[::1]:53"
+  unsigned workers = 1;
+};
+
+class Server {
+ public:
+  // Opens every socket; nobody is served before the first policy. The error is a sentence with the remedy.
+  [[nodiscard]] static Result<std::unique_ptr<Server>, std::string> create(const ServerOptions& options);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  [[nodiscard]] Applied apply_policy(std::shared_ptr<const Policy> policy);
+  [[nodiscard]] Applied apply_health(const HealthySet& healthy);
+
+  // Empty: ready. Else what is missing, as a sentence. Once ready it stays ready: a dead upstream is no
+  // reason to take away the answers that the cache has.
+  [[nodiscard]] std::string not_ready_because() const;
+  // Stops taking requests, waits for those in work at most `patience`, ends the threads.
+  void stop(std::chrono::milliseconds patience);
+
+  [[nodiscard]] const std::vector<std::unique_ptr<Worker>>& workers() const { return workers_; }
+  [[nodiscard]] FactCache::Stats cache_stats() const { return cache_.stats(); }
+
+ private:
+  explicit Server(const HashKey& key) : cache_({}, key) {}
+  [[nodiscard]] Applied apply(std::shared_ptr<const Policy> policy, const HealthySet& healthy);
+
+  FactCache cache_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::mutex applying_;  // feeds call from one thread; this makes it no precondition
+  ResolverGroups groups_;
+  std::shared_ptr<const Policy> policy_;
+  HealthySet healthy_;
+  std::shared_ptr<const Dns64Runtime> runtime_;
+  std::atomic<bool> has_policy_{false};
+  std::atomic<bool> has_views_{false};
+  std::atomic<bool> resolver_answered_{false};
+  bool stopped_ = false;
+};
+
+}  // namespace isthmus::dns64

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dns64-svc/shell/timer_wheel.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+namespace isthmus::dns64 {
+
+void Timer::disarm() {
+  if (link_ == nullptr) return;
+  *link_ = next_;
+  if (next_ != nullptr) next_->link_ = link_;
+  link_ = nullptr;
+  next_ = nullptr;
+}
+
+void TimerWheel::arm(Timer& timer, TimePoint deadline) {
+  timer.disarm();
+  // Rounded up: a timer never fires before its deadline.
+  timer.tick_ = std::max(tick_of(deadline) + 1, current_ + 1);
+  insert(timer);
+}
+
+void TimerWheel::insert(Timer& timer) {
+  const auto slot = timer.tick_ % kSlots;
+  timer.next_ = slots_[slot];
+  timer.link_ = &slots_[slot];
+  if (timer.next_ != nullptr) timer.next_->link_ = &timer.next_;
+  slots_[slot] = &timer;
+  occupied_[slot / 64] |= std::uint64_t{1} << (slot % 64);
+}
+
+void TimerWheel::advance(TimePoint now_time) {
+  const auto now = tick_of(now_time);
+  if (now <= current_) return;
+  // After a long pause every slot is visited once, not once per missed tick.
+  const auto first = now - current_ >= kSlots ? now - kSlots + 1 : current_ + 1;
+  current_ = now;  // what the callbacks arm lands in a later tick
+  for (auto tick = first; tick <= now; ++tick) fire_slot(tick, now);
+}
+
+void TimerWheel::fire_slot(std::uint64_t tick, std::uint64_t now) {
+  const auto slot = tick % kSlots;
+  Timer* due = std::exchange(slots_[slot], nullptr);
+  occupied_[slot / 64] &= ~(std::uint64_t{1} << (slot % 64));
+  if (due != nullptr) due->link_ = &due;  // callbacks may disarm any timer of this list
+  while (due != nullptr) {
+    Timer& timer = *due;
+    timer.disarm();
+    if (timer.tick_ > now)
+      insert(timer);  // another turn of the wheel to go
+    else
+      timer.on_timer();
+  }
+}
+
+Duration TimerWheel::until_next(TimePoint now, Duration longest) const {
+  for (std::uint64_t ahead = 1; ahead <= kSlots;) {
+    const auto slot = (current_ + ahead) % kSlots;
+    const auto word = occupied_[slot / 64] >> (slot % 64);
+    if (word == 0) {
+      ahead += 64 - slot % 64;
+      continue;
+    }
+    ahead += static_cast<std::uint64_t>(std::countr_zero(word));
+    const auto found = (current_ + ahead) % kSlots;
+    if (slots_[found] == nullptr) {  // its timers were disarmed
+      occupied_[found / 64] &= ~(std::uint64_t{1} << (found % 64));
+      continue;
+    }
+    const auto due = TimePoint{kTick * static_cast<std::int64_t>(current_ + ahead)};
+    return std::clamp(due - now, Duration{0}, longest);
+  }
+  return longest;
+}
+
+}  // namespace isthmus::dns64

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// Timers of one worker: a hashed timing wheel of millisecond slots. Arming and disarming are a few pointer
+// writes; a timer beyond one turn of the wheel (4 s) stays in its slot and is looked at once per turn. Timers
+// fire late by less than two ticks, never early. One thread.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "common/base/clock.hpp"
+
+namespace isthmus::dns64 {
+
+// Derive from it and override on_timer(). Destroying an armed timer disarms it.
+class Timer {
+ public:
+  Timer() = default;
+  Timer(const Timer&) = delete;
+  Timer& operator=(const Timer&) = delete;
+  virtual ~Timer() { disarm(); }
+
+  [[nodiscard]] bool armed() const { return link_ != nullptr; }
+  void disarm();
+
+ private:
+  friend class TimerWheel;
+  virtual void on_timer() = 0;  // disarmed before the call; may arm itself again or be destroyed in it
+
+  Timer* next_ = nullptr;
+  Timer** link_ = nullptr;  // the pointer that points here; null: not armed
+  std::uint64_t tick_ = 0;  // fires when this tick has begun
+};
+
+class TimerWheel {
+ public:
+  explicit TimerWheel(TimePoint now) : current_(tick_of(now)) {}
+
+  // Arms, or moves, the timer. A deadline that has passed fires at the next tick.
+  void arm(Timer& timer, TimePoint deadline);
+  // Fires what is due. Timers armed meanwhile fire in a later call.
+  void advance(TimePoint now);
+  // How long the loop may sleep; at most `longest`.
+  [[nodiscard]] Duration until_next(TimePoint now, Duration longest) const;
+
+ private:
+  static constexpr std::uint64_t kSlots = 4096;
+  static constexpr Duration kTick = std::chrono::milliseconds{1};
+  static std::uint64_t tick_of(TimePoint t) {
+    return static_cast<std::uint64_t>(t.time_since_epoch() / kTick);
+  }
+  void insert(Timer& timer);
+  void fire_slot(std::uint64_t tick, std::uint64_t now);
+
+  std::array<Timer*, kSlots> slots_{};
+  mutable std::array<std::uint64_t, kSlots / 64> occupied_{};  // a set bit may be stale, a clear one never is
+  std::uint64_t current_;                                      // last tick whose slot was fired
+};
+
+}  // namespace isthmus::dns64

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dns64-svc/shell/worker.hpp"
+
+#include <algorithm>
+
+namespace isthmus::dns64 {
+
+namespace {
+
+// Until a resolver has answered its upstream is asked this often.
+constexpr Duration kPrimeEvery = std::chrono::seconds{2};
+// Queries that may wait at a time. Beyond it a miss is refused at once: hits go on.
+constexpr std::size_t kMaxPending = 32768;
+
+class CallingTimer final : public Timer {
+ public:
+  explicit CallingTimer(std::function<void()> call) : call_(std::move(call)) {}
+
+ private:
+  void on_timer() override { call_(); }
+  std::function<void()> call_;
+};
+
+}  // namespace
+
+class Worker::DeadlineTimer final : public Timer {
+ public:
+  DeadlineTimer(Worker& worker, std::uint64_t query, Deadline deadline)
+      : worker_(worker), query_(query), deadline_(deadline) {}
+
+ private:
+  void on_timer() override { worker_.on_deadline(query_, deadline_); }  // may destroy this
+  Worker& worker_;
+  std::uint64_t query_;
+  Deadline deadline_;
+};
+
+// A query that waits for lookups.
+struct Worker::Pending {
+  Query query;
+  Channel& channel;
+  ReplyPath path;
+  TimePoint since;
+  DeadlineTimer aaaa;
+  DeadlineTimer client;
+};
+
+Worker::Worker(unsigned index, FactCache& cache, const std::vector<std::unique_ptr<Worker>>& peers,
+               std::atomic<bool>& resolver_answered, std::unique_ptr<EventLoop> loop)
+    : index_(index),
+      cache_(cache),
+      peers_(peers),
+      resolver_answered_(resolver_answered),
+      loop_(std::move(loop)),
+      event_base_(*loop_),
+      lookups_(*loop_, event_base_, cache,
+               [this](const Waiter& waiter, const LookupResult& result) {
+                 peers_[waiter.worker]->deliver(waiter, result);
+               }),
+      scratch_(65535) {
+  loop_->set_turn_end([this] { end_turn(); });
+  priming_ = std::make_unique<CallingTimer>([this] {
+    if (lookups_.has_answered()) return;
+    lookups_.prime();
+    loop_->arm(*priming_, kPrimeEvery);
+  });
+}
+
+Worker::~Worker() {
+  stop();
+}
+
+Result<void, std::string> Worker::listen(const SocketAddress& address) {
+  auto udp = UdpListener::open(address, *loop_, *this);
+  if (!udp) return failure(udp.error());
+  auto tcp = TcpListener::open(address, *loop_, *this);
+  if (!tcp) return failure(tcp.error());
+  udp_.push_back(std::move(*udp));
+  tcp_.push_back(std::move(*tcp));
+  return {};
+}
+
+void Worker::start() {
+  thread_ = std::thread{[this] { loop_->run(); }};
+}
+
+void Worker::stop() {
+  if (!thread_.joinable()) return;
+  loop_->stop();
+  thread_.join();
+}
+
+void Worker::drain() {
+  loop_->post([this] {
+    for (auto& udp : udp_) udp->stop_reading();
+    for (auto& tcp : tcp_) tcp->drain();
+  });
+}
+
+std::future<Result<void, std::string>> Worker::prepare(std::shared_ptr<const Orders> orders) {
+  auto done = std::make_shared<std::promise<Result<void, std::string>>>();
+  auto future = done->get_future();
+  loop_->post([this, done, orders = std::move(orders)] {
+    done->set_value(lookups_.prepare(orders->groups, orders->runtime->limits()));
+  });
+  return future;
+}
+
+std::future<void> Worker::run(std::shared_ptr<const Orders> orders) {
+  auto done = std::make_shared<std::promise<void>>();
+  auto future = done->get_future();
+  loop_->post([this, done, orders = std::move(orders)] {
+    runtime_ = orders->runtime;
+    lookups_.use(orders->groups, runtime_->limits(), runtime_->fact_limits());
+    if (!lookups_.has_answered()) loop_->arm(*priming_, kPrimeEvery);
+    done->set_value();
+  });
+  return future;
+}
+
+// --- a request and its reply ---
+
+std::size_t Worker::handle(std::span<const std::uint8_t> request, const ClientInfo& client, Channel& channel,
+                           const ReplyPath& path, std::span<std::uint8_t> reply) {
+  if (runtime_ == nullptr) {
+    channel.abandon(path);
+    return 0;
+  }
+  Query query;
+  const auto step = query.start(request, client, context(), reply);
+  switch (step.kind) {
+    case Step::Kind::kReply:
+      count(step, client.transport);
+      stats_.hits.add(boot_now() - loop_->now());
+      ask(step, 0);  // refreshes
+      return step.size;
+    case Step::Kind::kDrop:
+      stats_.drops[static_cast<std::size_t>(client.transport)][static_cast<std::size_t>(step.drop)].add();
+      channel.abandon(path);
+      return 0;
+    case Step::Kind::kAsk:
+    case Step::Kind::kWait:
+      break;
+  }
+  const auto id = next_query_++;
+  auto [entry, made] =
+      pending_.emplace(id, std::unique_ptr<Pending>{new Pending{.query = std::move(query),
+                                                                .channel = channel,
+                                                                .path = path,
+                                                                .since = loop_->now(),
+                                                                .aaaa = {*this, id, Deadline::kAaaa},
+                                                                .client = {*this, id, Deadline::kClient}}});
+  stats_.pending.set(pending_.size());
+  if (pending_.size() > kMaxPending) {
+    on_deadline(id, Deadline::kClient);  // a stale answer, or SERVFAIL
+    return 0;
+  }
+  loop_->arm(entry->second->aaaa, kAaaaDeadline);
+  loop_->arm(entry->second->client, kClientDeadline);
+  ask(step, id);
+  return 0;
+}
+
+Worker& Worker::owner_of(const Name& name) const {
+  // A refresh or another type of the same name goes to the same context.
+  return *peers_[(cache_.name_hash(name.view()) >> 32) % peers_.size()];
+}
+
+void Worker::ask(const Step& step, std::uint64_t query) {
+  for (const auto& ask : step.to_resolve())
+    owner_of(ask.name).resolve(ask, {.worker = index_, .query = query, .slot = ask.slot});
+}
+
+void Worker::resolve(const Ask& ask, const Waiter& waiter) {
+  if (waiter.worker == index_)
+    lookups_.resolve(ask, waiter);
+  else
+    loop_->post([this, ask, waiter] { lookups_.resolve(ask, waiter); });
+}
+
+void Worker::deliver(const Waiter& waiter, const LookupResult& result) {
+  if (waiter.query == 0) return;
+  if (std::this_thread::get_id() == thread_.get_id())
+    on_result(waiter, result);
+  else
+    loop_->post([this, waiter, result] { on_result(waiter, result); });
+}
+
+void Worker::on_result(const Waiter& waiter, const LookupResult& result) {
+  const auto found = pending_.find(waiter.query);
+  if (found == pending_.end()) return;  // answered already, by its deadline
+  auto& query = found->second->query;
+  proceed(waiter.query, result.fact ? query.on_fact(waiter.slot, result.fact, context(), scratch_)
+                                    : query.on_failure(waiter.slot, result.why, context(), scratch_));
+}
+
+void Worker::on_deadline(std::uint64_t query, Deadline deadline) {
+  const auto found = pending_.find(query);
+  if (found == pending_.end()) return;
+  proceed(query, found->second->query.on_deadline(deadline, context(), scratch_));
+}
+
+void Worker::proceed(std::uint64_t id, const Step& step) {
+  const auto found = pending_.find(id);
+  auto& pending = *found->second;
+  if (step.kind == Step::Kind::kWait) return;
+  if (step.kind == Step::Kind::kAsk) return ask(step, id);
+  const auto transport = pending.query.client().transport;
+  if (step.kind == Step::Kind::kReply) {
+    count(step, transport);
+    stats_.misses.add(loop_->now() - pending.since);
+    pending.channel.send(pending.path, std::span{scratch_}.first(step.size));
+  } else {
+    stats_.drops[static_cast<std::size_t>(transport)][static_cast<std::size_t>(step.drop)].add();
+    pending.channel.abandon(pending.path);
+  }
+  // What was sent may have led to other queries: the iterator is not good any more.
+  pending_.erase(id);
+  stats_.pending.set(pending_.size());
+  if (step.kind == Step::Kind::kReply) ask(step, 0);
+}
+
+void Worker::count(const Step& step, Transport transport) {
+  const auto t = static_cast<std::size_t>(transport);
+  stats_.outcomes[t][static_cast<std::size_t>(step.outcome)].add();
+  stats_.rcodes[t][std::min<std::size_t>(step.rcode, WorkerStats::kRcodes - 1)].add();
+}
+
+void Worker::end_turn() {
+  lookups_.settle();
+  if (lookups_.has_answered()) resolver_answered_.store(true, std::memory_order_relaxed);
+  std::uint64_t failures = 0;
+  for (std::size_t i = 0; i < kEnumSize<ResolveFailure>; ++i)
+    failures += lookups_.failures(static_cast<ResolveFailure>(i));
+  stats_.lookup_failures.set(failures);
+  stats_.lookups.set(lookups_.outstanding());
+  std::uint64_t send_failures = 0;
+  for (auto& udp : udp_) {
+    udp->flush();
+    send_failures += udp->send_failures();
+  }
+  std::size_t connections = 0;
+  std::uint64_t refused = 0;
+  for (auto& tcp : tcp_) {
+    tcp->sweep();
+    connections += tcp->connections();
+    refused += tcp->refused();
+  }
+  stats_.udp_send_failures.set(send_failures);
+  stats_.tcp_connections.set(connections);
+  stats_.tcp_refused.set(refused);
+}
+
+}  // namespace isthmus::dns64
