@@ -1,0 +1,566 @@
+// SPDX-License-Identifier: Apache-2.0
+// RFC 6147 as conversations: what is asked, what is known, what is answered.
+#include "dns64-svc/core/query.hpp"
+
+#include <gmock/gmock.h>
+
+#include <map>
+
+#include "tests/unit/dns64-svc/core/dns_lab.hpp"
+
+namespace isthmus::dns64::test {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+const ClientAddress kClient = v6("2001:db8:1::7");
+
+Policy lab_policy() {
+  Policy policy;
+  TranslationPrefix prefix;
+  prefix.name = "wkp";
+  prefix.prefix = Ipv6Prefix::parse("64:ff9b::/96").value();
+  prefix.clients = {Ipv6Prefix::parse("2001:db8::/32").value()};
+  prefix.ipv4_ranges = {Ipv4Prefix{}};
+  policy.translation_prefixes = {prefix};
+  policy.exclusions.ipv6_answers = {Ipv6Prefix::parse("::ffff:0:0/96").value()};
+  Resolver resolver;
+  resolver.name = "main";
+  policy.dns64.resolvers = {resolver};
+  View view;
+  view.name = "default";
+  view.clients = {IpPrefix{Ipv6Prefix::parse("2001:db8::/32").value()}};
+  view.prefixes = {"wkp"};
+  view.resolver = "main";
+  policy.dns64.views = {view};
+  return policy;
+}
+
+// One service: a policy, a cache, and the facts that its resolver would find.
+class QueryTest : public testing::Test {
+ protected:
+  void run_policy() {
+    const auto compiled = Dns64Runtime::compile(policy, healthy, groups);
+    ASSERT_TRUE(compiled) << compiled.error();
+    runtime = *compiled;
+  }
+  void know(FactPtr fact) { cache.insert(std::move(fact), kNow); }
+  Context context(TimePoint now = kNow) { return Context{.runtime = *runtime, .cache = cache, .now = now}; }
+
+  Step start(const Asked& asked, TimePoint now = kNow) {
+    if (!runtime) run_policy();
+    client.address = address;
+    return query.start(request(asked), client, context(now), room);
+  }
+  Reply reply(const Step& step) {
+    EXPECT_EQ(step.kind, Step::Kind::kReply);
+    return step.kind == Step::Kind::kReply ? read_reply(std::span{room}.first(step.size)) : Reply{};
+  }
+  Reply ask(const Asked& asked, TimePoint now = kNow) {
+    query = Query{};
+    last = start(asked, now);
+    return reply(last);
+  }
+
+  Policy policy = lab_policy();
+  HealthySet healthy;
+  ResolverGroups groups;
+  std::shared_ptr<const Dns64Runtime> runtime;
+  FactCache cache{{.max_bytes = 1 << 20, .stale_seconds = 3600}, HashKey{}, 2};
+  ClientAddress address = kClient;
+  ClientInfo client;
+  Query query;
+  Step last;
+  std::vector<std::uint8_t> room = std::vector<std::uint8_t>(65535);
+};
+
+Rr a(const std::string& owner, const std::string& address, std::uint32_t ttl = 300) {
+  return {Section::kAnswer, owner, rr::kA, ttl, address};
+}
+Rr aaaa(const std::string& owner, const std::string& address, std::uint32_t ttl = 300) {
+  return {Section::kAnswer, owner, rr::kAaaa, ttl, address};
+}
+Rr cname(const std::string& owner, const std::string& target, std::uint32_t ttl = 300) {
+  return {Section::kAnswer, owner, rr::kCname, ttl, target};
+}
+
+TEST_F(QueryTest, AnIpv4OnlyNameGetsASynthesizedAaaa) {
+  know(nodata("www.example.", rr::kAaaa));
+  know(fact("www.example.", rr::kA, {a("www.example.", "198.51.0.33")}));
+  const auto r = ask({});
+  EXPECT_THAT(r.answer, ElementsAre("www.example. 300 AAAA 64:ff9b::c633:21"));
+  EXPECT_THAT(r.authority, IsEmpty());
+  EXPECT_EQ(last.outcome, Outcome::kSynthesized);
+  EXPECT_TRUE(last.from_cache);
+  EXPECT_EQ(r.header.id, 0x1234);
+  EXPECT_TRUE(r.flag(flag::kRa));
+  EXPECT_TRUE(r.flag(flag::kRd));
+}
+
+TEST_F(QueryTest, RealAaaaPassUntouched) {
+  know(fact("www.example.", rr::kAaaa, {aaaa("www.example.", "2001:db8::80")}));
+  EXPECT_THAT(ask({}).answer, ElementsAre("www.example. 300 AAAA 2001:db8::80"));
+  EXPECT_EQ(last.outcome, Outcome::kRealAaaa);
+}
+
+TEST_F(QueryTest, ANonexistentNameStaysNonexistentEvenWhenAnARecordIsKnown) {
+  know(fact("www.example.", rr::kAaaa, {soa()}, Security::kInsecure, rcode::kNxDomain));
+  know(fact("www.example.", rr::kA, {a("www.example.", "198.51.0.33")}));
+  const auto r = ask({});
+  EXPECT_EQ(r.header.rcode(), rcode::kNxDomain);
+  EXPECT_THAT(r.answer, IsEmpty());
+  EXPECT_THAT(r.authority, ElementsAre("example. 300 SOA ns.example."));
+  EXPECT_EQ(last.outcome, Outcome::kNxDomain);
+}
+
+TEST_F(QueryTest, WithoutAThereIsTheOriginalEmptyAnswerWithOneSoa) {
+  know(nodata("www.example.", rr::kAaaa));
+  know(nodata("www.example.", rr::kA));
+  const auto r = ask({});
+  EXPECT_EQ(r.header.rcode(), rcode::kNoError);
+  EXPECT_THAT(r.answer, IsEmpty());
+  EXPECT_THAT(r.authority, ElementsAre("example. 300 SOA ns.example."));
+  EXPECT_EQ(last.outcome, Outcome::kNoA);
+}
+
+TEST_F(QueryTest, NothingKnownAsksForAaaaAndAAtOnceAndAnswersWhenBothCame) {
+  const auto first = start({});
+  ASSERT_EQ(first.kind, Step::Kind::kAsk);
+  ASSERT_EQ(first.to_resolve().size(), 2U);
+  EXPECT_EQ(first.to_resolve()[0].type, rr::kAaaa);
+  EXPECT_EQ(first.to_resolve()[1].type, rr::kA);
+  EXPECT_EQ(first.to_resolve()[1].name.to_string(), "www.example.");
+  const auto second =
+      query.on_fact(1, fact("www.example.", rr::kA, {a("www.example.", "198.51.0.33")}), context(), room);
+  EXPECT_EQ(second.kind, Step::Kind::kWait);
+  const auto third = query.on_fact(0, nodata("www.example.", rr::kAaaa), context(), room);
+  EXPECT_THAT(reply(third).answer, ElementsAre("www.example. 300 AAAA 64:ff9b::c633:21"));
+  EXPECT_FALSE(third.from_cache);
+}
+
+TEST_F(QueryTest, ARealAaaaIsAnsweredWithoutWaitingForA) {
+  (void)start({});
+  const auto step = query.on_fact(0, fact("www.example.", rr::kAaaa, {aaaa("www.example.", "2001:db8::80")}),
+                                  context(), room);
+  EXPECT_THAT(reply(step).answer, ElementsAre("www.example. 300 AAAA 2001:db8::80"));
+}
+
+// RFC 6147 §5.1.7
+TEST_F(QueryTest, TtlIsTheSmallestOfANegativeAaaaAndChain) {
+  struct Row {
+    const char* why;
+    std::uint32_t a, negative, chain, want;
+  };
+  const Row rows[] = {
+      {"A is smallest", 60, 300, 900, 60},
+      {"the negative answer's TTL caps", 5000, 70, 900, 70},
+      {"the chain's TTL caps", 5000, 3000, 40, 40},
+  };
+  for (const auto& row : rows) {
+    cache.flush_all();
+    know(nodata("www.example.", rr::kAaaa, row.negative));
+    know(fact("www.example.", rr::kA,
+              {cname("www.example.", "web.example.", row.chain), a("web.example.", "198.51.0.33", row.a)}));
+    const auto r = ask({});
+    EXPECT_THAT(r.answer, ElementsAre("www.example. " + std::to_string(row.chain) + " CNAME web.example.",
+                                      "web.example. " + std::to_string(row.want) + " AAAA 64:ff9b::c633:21"))
+        << row.why;
+  }
+}
+
+TEST_F(QueryTest, WithoutSoaTheTtlIsAtMost600) {
+  (void)start({});
+  (void)query.on_fact(0, fact("www.example.", rr::kAaaa, {}), context(), room);
+  const auto step = query.on_fact(1, fact("www.example.", rr::kA, {a("www.example.", "198.51.0.33", 5000)}),
+                                  context(), room);
+  EXPECT_THAT(reply(step).answer, ElementsAre("www.example. 600 AAAA 64:ff9b::c633:21"));
+}
+
+TEST_F(QueryTest, TtlsCountDown) {
+  know(nodata("www.example.", rr::kAaaa, 200));
+  know(fact("www.example.", rr::kA, {a("www.example.", "198.51.0.33", 300)}));
+  EXPECT_THAT(ask({}, after(150)).answer, ElementsAre("www.example. 50 AAAA 64:ff9b::c633:21"));
+}
+
+// RFC 6147 §5.1.4
+TEST_F(QueryTest, OneExcludedAaaaDoesNotKillTheOthers) {
+  know(fact("www.example.", rr::kAaaa,
+            {aaaa("www.example.", "::ffff:192.0.2.1"), aaaa("www.example.", "2001:db8::80")}));
+  EXPECT_THAT(ask({}).answer, ElementsAre("www.example. 300 AAAA 2001:db8::80"));
+}
+
+TEST_F(QueryTest, OnlyExcludedAaaaCountAsNone) {
+  know(fact("www.example.", rr::kAaaa, {aaaa("www.example.", "::ffff:192.0.2.1", 50)}));
+  know(fact("www.example.", rr::kA, {a("www.example.", "198.51.0.33")}));
+  EXPECT_THAT(ask({}).answer, ElementsAre("www.example. 50 AAAA 64:ff9b::c633:21"));
+  EXPECT_EQ(last.outcome, Outcome::kSynthesizedExcludedAaaa);
+}
+
+TEST_F(QueryTest, ExcludedAaaaAreNotHandedOutWhenThereIsNoAEither) {
+  know(fact("www.example.", rr::kAaaa, {aaaa("www.example.", "::ffff:192.0.2.1")}));
+  know(nodata("www.example.", rr::kA));
+  const auto r = ask({});
+  EXPECT_THAT(r.answer, IsEmpty());
+  EXPECT_THAT(r.authority, ElementsAre("example. 300 SOA ns.example."));
+}
+
+// RFC 6052 §3.1: what all four of today's servers do wrong.
+TEST_F(QueryTest, TheWellKnownPrefixNeverCarriesNonGlobalAddresses) {
+  for (const char* private4 :
+       {"10.1.2.3", "172.16.9.1", "192.168.7.7", "127.0.0.1", "169.254.3.4", "100.64.0.9"}) {
+    cache.flush_all();
+    know(nodata("www.example.", rr::kAaaa));
+    know(fact("www.example.", rr::kA, {a("www.example.", private4)}));
+    EXPECT_THAT(ask({}).answer, IsEmpty()) << private4;
+    EXPECT_EQ(last.outcome, Outcome::kNoUsableA);
+  }
+}
+
+TEST_F(QueryTest, ANetworkSpecificPrefixMayCarryThemWhenThePolicySaysSo) {
+  policy.translation_prefixes[0].prefix = Ipv6Prefix::parse("2001:db8:64::/96").value();
+  policy.translation_prefixes[0].allow_non_global = true;
+  know(nodata("www.example.", rr::kAaaa));
+  know(fact("www.example.", rr::kA, {a("www.example.", "10.1.2.3")}));
+  EXPECT_THAT(ask({}).answer, ElementsAre("www.example. 300 AAAA 2001:db8:64::a01:203"));
+}
+
+TEST_F(QueryTest, ExcludedDestinationsAreNeverSynthesized) {
+  policy.exclusions.ipv4_destinations = {Ipv4Prefix::parse("198.51.0.0/24").value()};
+  know(nodata("www.example.", rr::kAaaa));
+  know(fact("www.example.", rr::kA, {a("www.example.", "198.51.0.33"), a("www.example.", "198.51.7.8")}));
+  EXPECT_THAT(ask({}).answer, ElementsAre("www.example. 300 AAAA 64:ff9b::c633:708"));
+}
+
+TEST_F(QueryTest, EveryPrefixThatServesTheAddressGivesAnAaaa) {
+  auto second = policy.translation_prefixes[0];
+  second.name = "own";
+  second.prefix = Ipv6Prefix::parse("2001:db8:122:344::/64").value();
+  second.ipv4_ranges = {Ipv4Prefix::parse("198.51.7.0/24").value()};
+  policy.translation_prefixes.push_back(second);
+  policy.dns64.views[0].prefixes = {"wkp", "own"};
+  know(nodata("www.example.", rr::kAaaa));
+  know(fact("www.example.", rr::kA, {a("www.example.", "198.51.0.33"), a("www.example.", "198.51.7.8")}));
+  EXPECT_THAT(ask({}).answer,
+              ElementsAre("www.example. 300 AAAA 64:ff9b::c633:21", "www.example. 300 AAAA 64:ff9b::c633:708",
+                          "www.example. 300 AAAA 2001:db8:122:344:c6:3307:800:0"));
+}
+
+TEST_F(QueryTest, PerNodeAnswersLiveNoLongerThanSteeringTtlAndStayWithTheClientsNode) {
+  auto& prefix = policy.translation_prefixes[0];
+  prefix.prefix = Ipv6Prefix::parse("2001:db8:64::/48").value();
+  prefix.assignment = Assignment::kPerNode;
+  for (const char* id : {"n1", "n2", "n3"}) {
+    const auto own = Pref64::parse("2001:db8:64:" + std::string(1, id[1]) + "::/96").value();
+    healthy.nodes.push_back({id, {{"wkp", own, id}}});
+  }
+  know(nodata("www.example.", rr::kAaaa));
+  know(fact("www.example.", rr::kA, {a("www.example.", "198.51.0.33")}));
+  const auto before = ask({}).answer;
+  ASSERT_EQ(before.size(), 1U);
+  EXPECT_EQ(last.ttl, 30U);
+  const std::string node = before[0].substr(before[0].find("2001:db8:64:") + 12, 1);
+  // When another node leaves, this client's answer does not change.
+  healthy.nodes.erase(healthy.nodes.begin() + (node == "1" ? 1 : 0));
+  run_policy();
+  EXPECT_EQ(ask({}).answer, before);
+}
+
+// RFC 6147 §5.1.2, §5.1.3
+TEST_F(QueryTest, WhenAaaaFailsAIsUsedForAShortTime) {
+  (void)start({});
+  (void)query.on_failure(0, ResolveFailure::kServFail, context(), room);
+  const auto step = query.on_fact(1, fact("www.example.", rr::kA, {a("www.example.", "198.51.0.33", 5000)}),
+                                  context(), room);
+  EXPECT_THAT(reply(step).answer, ElementsAre("www.example. 30 AAAA 64:ff9b::c633:21"));
+  EXPECT_EQ(step.outcome, Outcome::kSynthesizedAaaaFailed);
+}
+
+TEST_F(QueryTest, WhenAaaaFailsAViewMayPassTheError) {
+  policy.dns64.views[0].aaaa_failure = AaaaFailure::kPassError;
+  (void)start({});
+  const auto step = query.on_failure(0, ResolveFailure::kServFail, context(), room);
+  EXPECT_EQ(reply(step).header.rcode(), rcode::kServFail);
+  EXPECT_EQ(step.outcome, Outcome::kAaaaFailed);
+}
+
+TEST_F(QueryTest, TheAaaaDeadlineGivesUpOnAaaaOnly) {
+  (void)start({});
+  EXPECT_EQ(query.on_deadline(Deadline::kAaaa, context(), room).kind, Step::Kind::kWait);
+  const auto step =
+      query.on_fact(1, fact("www.example.", rr::kA, {a("www.example.", "198.51.0.33")}), context(), room);
+  EXPECT_EQ(step.outcome, Outcome::kSynthesizedAaaaFailed);
+}
+
+TEST_F(QueryTest, TheClientDeadlineGivesServfailWithAnExtendedError) {
+  (void)start({.edns = true});
+  const auto step = query.on_deadline(Deadline::kClient, context(), room);
+  EXPECT_EQ(reply(step).header.rcode(), rcode::kServFail);
+  EXPECT_EQ(step.ede, ede::kNoReachableAuthority);
+}
+
+TEST_F(QueryTest, TheClientDeadlineGivesAStaleAnswerWhenThereIsOne) {
+  know(nodata("www.example.", rr::kAaaa, 100));
+  know(fact("www.example.", rr::kA, {a("www.example.", "198.51.0.33", 100)}));
+  ASSERT_EQ(start({.edns = true}, after(200)).kind, Step::Kind::kAsk);
+  const auto step = query.on_deadline(Deadline::kClient, context(after(202)), room);
+  EXPECT_THAT(reply(step).answer, ElementsAre("www.example. 30 AAAA 64:ff9b::c633:21"));
+  EXPECT_EQ(step.ede, ede::kStaleAnswer);
+}
+
+TEST_F(QueryTest, WhenAFailsTheAnswerIsAnError) {
+  know(nodata("www.example.", rr::kAaaa));
+  (void)start({});
+  const auto step = query.on_failure(1, ResolveFailure::kServFail, context(), room);
+  EXPECT_EQ(reply(step).header.rcode(), rcode::kServFail);
+  EXPECT_EQ(step.outcome, Outcome::kAFailed);
+}
+
+// RFC 6147 §5.1.5
+TEST_F(QueryTest, ChainsKeepTheirOrderAndOwners) {
+  know(fact("www.example.", rr::kAaaa,
+            {cname("www.example.", "a.example."), cname("a.example.", "b.other."), soa()}));
+  // Upstream gives the chain in the wrong order: we do not.
+  know(fact(
+      "www.example.", rr::kA,
+      {a("b.other.", "198.51.0.33"), cname("a.example.", "b.other."), cname("www.example.", "a.example.")}));
+  EXPECT_THAT(ask({}).answer,
+              ElementsAre("www.example. 300 CNAME a.example.", "a.example. 300 CNAME b.other.",
+                          "b.other. 300 AAAA 64:ff9b::c633:21"));
+}
+
+TEST_F(QueryTest, ADnameStaysBeforeTheCnameItMakes) {
+  know(nodata("www.old.example.", rr::kAaaa));
+  know(fact("www.old.example.", rr::kA,
+            {{Section::kAnswer, "old.example.", rr::kDname, 300, "new.example."},
+             cname("www.old.example.", "www.new.example."),
+             a("www.new.example.", "198.51.0.33")}));
+  EXPECT_THAT(
+      ask({.name = "www.old.example."}).answer,
+      ElementsAre("old.example. 300 DNAME new.example.", "www.old.example. 300 CNAME www.new.example.",
+                  "www.new.example. 300 AAAA 64:ff9b::c633:21"));
+}
+
+TEST_F(QueryTest, TheClientsSpellingComesBack) {
+  know(nodata("www.example.", rr::kAaaa));
+  know(fact("www.example.", rr::kA, {a("www.example.", "198.51.0.33")}));
+  const auto r = ask({.name = "wWw.eXample."});
+  EXPECT_EQ(r.question, "wWw.eXample.");
+  EXPECT_THAT(r.answer, ElementsAre("wWw.eXample. 300 AAAA 64:ff9b::c633:21"));
+}
+
+// RFC 6147 §5.5
+TEST_F(QueryTest, DnssecRules) {
+  struct Row {
+    const char* why;
+    Security aaaa, a;
+    bool dnssec_ok, cd, ad;
+    bool want_synthesis, want_ad;
+    std::uint16_t want_rcode = rcode::kNoError;
+  };
+  const auto S = Security::kSecure, I = Security::kInsecure, B = Security::kBogus;
+  const Row rows[] = {
+      {"DO and CD: the client validates", S, S, true, true, false, false, true},
+      {"DO alone, all secure: AD", S, S, true, false, false, true, true},
+      {"AD asked, all secure: AD", S, S, false, false, true, true, true},
+      {"neither asked: no AD", S, S, false, false, false, true, false},
+      {"insecure denial: no AD", I, S, true, false, false, true, false},
+      {"insecure A: no AD", S, I, true, false, false, true, false},
+      {"CD alone may be synthesized", I, I, false, true, false, true, false},
+      {"bogus denial", B, I, false, false, false, false, false, rcode::kServFail},
+      {"bogus denial, CD: the data as it is", B, I, false, true, false, false, false},
+      {"bogus A", I, B, true, false, false, false, false, rcode::kServFail},
+      {"bogus A, CD: the empty AAAA answer", I, B, false, true, false, false, false},
+  };
+  for (const auto& row : rows) {
+    cache.flush_all();
+    know(nodata("www.example.", rr::kAaaa, 300, row.aaaa));
+    know(fact("www.example.", rr::kA, {a("www.example.", "198.51.0.33")}, row.a));
+    const auto r = ask({.cd = row.cd, .ad = row.ad, .dnssec_ok = row.dnssec_ok});
+    EXPECT_EQ(r.header.rcode(), row.want_rcode) << row.why;
+    EXPECT_EQ(r.answer.size(), row.want_synthesis ? 1U : 0U) << row.why;
+    EXPECT_EQ(r.flag(flag::kAd), row.want_ad) << row.why;
+    EXPECT_EQ(r.flag(flag::kCd), row.cd) << row.why;
+  }
+}
+
+TEST_F(QueryTest, SynthesizedAnswersCarryNoSignaturesOrProofs) {
+  know(fact("www.example.", rr::kAaaa,
+            {soa(),
+             {Section::kAuthority, "example.", rr::kRrsig, 300, "sig"},
+             {Section::kAuthority, "www.example.", rr::kNsec, 300, "nsec"}},
+            Security::kSecure));
+  know(fact("www.example.", rr::kA,
+            {a("www.example.", "198.51.0.33"), {Section::kAnswer, "www.example.", rr::kRrsig, 300, "sig"}},
+            Security::kSecure));
+  const auto r = ask({.dnssec_ok = true});
+  EXPECT_THAT(r.answer, ElementsAre("www.example. 300 AAAA 64:ff9b::c633:21"));
+  EXPECT_THAT(r.authority, IsEmpty());
+  EXPECT_EQ(last.ede, ede::kSynthesized);
+}
+
+TEST_F(QueryTest, SignaturesAndProofsGoOnlyToClientsThatSetDo) {
+  know(fact("www.example.", rr::kA,
+            {a("www.example.", "198.51.0.33"), {Section::kAnswer, "www.example.", rr::kRrsig, 300, "sig"}}));
+  know(fact("none.example.", rr::kA,
+            {soa(),
+             {Section::kAuthority, "example.", rr::kRrsig, 300, "sig"},
+             {Section::kAuthority, "a.example.", rr::kNsec, 300, "nsec"}},
+            Security::kSecure, rcode::kNxDomain));
+  EXPECT_THAT(ask({.type = rr::kA}).answer, ElementsAre("www.example. 300 A 198.51.0.33"));
+  EXPECT_THAT(ask({.type = rr::kA, .dnssec_ok = true}).answer,
+              ElementsAre("www.example. 300 A 198.51.0.33", "www.example. 300 RRSIG"));
+  EXPECT_THAT(ask({.name = "none.example.", .type = rr::kA}).authority,
+              ElementsAre("example. 300 SOA ns.example."));
+  EXPECT_THAT(ask({.name = "none.example.", .type = rr::kA, .dnssec_ok = true}).authority,
+              ElementsAre("example. 300 SOA ns.example.", "example. 300 RRSIG", "a.example. 300 NSEC"));
+}
+
+TEST_F(QueryTest, DomainListsGoByTheLongestMatch) {
+  policy.exclusions.never_synthesize = {"example."};
+  policy.exclusions.always_synthesize = {"legacy.example."};
+  for (const char* name : {"www.example.", "www.legacy.example."}) {
+    know(fact(name, rr::kAaaa, {aaaa(name, "2001:db8::80")}));
+    know(fact(name, rr::kA, {a(name, "198.51.0.33")}));
+  }
+  know(nodata("v4.example.", rr::kAaaa));
+  know(fact("v4.example.", rr::kA, {a("v4.example.", "198.51.0.33")}));
+  EXPECT_THAT(ask({}).answer, ElementsAre("www.example. 300 AAAA 2001:db8::80"));
+  EXPECT_THAT(ask({.name = "v4.example."}).answer, IsEmpty());
+  EXPECT_EQ(last.outcome, Outcome::kNeverSynthesize);
+  EXPECT_THAT(ask({.name = "www.legacy.example."}).answer,
+              ElementsAre("www.legacy.example. 300 AAAA 64:ff9b::c633:21"));
+  EXPECT_EQ(last.outcome, Outcome::kSynthesizedAlways);
+}
+
+// RFC 6147 §5.3.1
+TEST_F(QueryTest, ReverseNamesUnderThePrefixLeadIntoInAddrArpa) {
+  const std::string reverse = "1.2.0.0.3.3.6.c.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.b.9.f.f.4.6.0.0.ip6.arpa.";
+  const auto first = start({.name = reverse, .type = rr::kPtr});
+  ASSERT_EQ(first.kind, Step::Kind::kAsk);
+  EXPECT_EQ(first.to_resolve()[0].name.to_string(), "33.0.51.198.in-addr.arpa.");
+  const auto step =
+      query.on_fact(0,
+                    fact("33.0.51.198.in-addr.arpa.", rr::kPtr,
+                         {{Section::kAnswer, "33.0.51.198.in-addr.arpa.", rr::kPtr, 300, "www.example."}}),
+                    context(), room);
+  EXPECT_THAT(reply(step).answer, ElementsAre(reverse + " 300 CNAME 33.0.51.198.in-addr.arpa.",
+                                              "33.0.51.198.in-addr.arpa. 300 PTR www.example."));
+}
+
+TEST_F(QueryTest, OtherReverseNamesPassUntouched) {
+  const std::string reverse = "1.2.0.0.3.3.6.c.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa.";
+  const auto step = start({.name = reverse, .type = rr::kPtr});
+  ASSERT_EQ(step.kind, Step::Kind::kAsk);
+  EXPECT_EQ(step.to_resolve()[0].name.to_string(), reverse);
+}
+
+// RFC 7050, RFC 8880
+TEST_F(QueryTest, Ipv4OnlyArpaIsAnsweredHereInTheClientsPrefix) {
+  policy.exclusions.ipv4_destinations = {Ipv4Prefix::parse("192.0.0.0/24").value()};
+  const auto aaaa_reply = ask({.name = "ipv4only.arpa."});
+  EXPECT_THAT(aaaa_reply.answer, ElementsAre("ipv4only.arpa. 600 AAAA 64:ff9b::c000:aa",
+                                             "ipv4only.arpa. 600 AAAA 64:ff9b::c000:ab"));
+  EXPECT_THAT(ask({.name = "ipv4only.arpa.", .type = rr::kA}).answer,
+              ElementsAre("ipv4only.arpa. 600 A 192.0.0.170", "ipv4only.arpa. 600 A 192.0.0.171"));
+  const auto ds = ask({.name = "ipv4only.arpa.", .type = rr::kDs, .dnssec_ok = true});
+  EXPECT_THAT(ds.answer, IsEmpty());
+  EXPECT_THAT(ds.authority, ElementsAre("ipv4only.arpa. 600 SOA ipv4only.arpa."));
+  EXPECT_EQ(ask({.name = "x.ipv4only.arpa."}).header.rcode(), rcode::kNxDomain);
+  EXPECT_THAT(ask({.name = "170.0.0.192.in-addr.arpa.", .type = rr::kPtr}).answer,
+              ElementsAre("170.0.0.192.in-addr.arpa. 600 PTR ipv4only.arpa."));
+}
+
+TEST_F(QueryTest, ClientsInNoViewAreRefused) {
+  for (const ClientAddress& stranger :
+       {ClientAddress{v6("2001:db9::1")}, ClientAddress{Ipv4Address{192, 0, 2, 9}}}) {
+    address = stranger;
+    const auto r = ask({.edns = true});
+    EXPECT_EQ(r.header.rcode(), rcode::kRefused);
+    EXPECT_EQ(last.outcome, Outcome::kNoView);
+    EXPECT_EQ(last.ede, ede::kProhibited);
+  }
+}
+
+TEST_F(QueryTest, AViewForEveryIpv6ClientDoesNotServeIpv4Clients) {
+  policy.dns64.views[0].clients = {IpPrefix{Ipv6Prefix{}}};
+  address = Ipv4Address{192, 0, 2, 9};
+  EXPECT_EQ(ask({}).header.rcode(), rcode::kRefused);
+}
+
+TEST_F(QueryTest, ClientsOutsideThePrefixsClientsGetNoSynthesis) {
+  policy.translation_prefixes[0].clients = {Ipv6Prefix::parse("2001:db8:2::/48").value()};
+  know(nodata("www.example.", rr::kAaaa));
+  know(fact("www.example.", rr::kA, {a("www.example.", "198.51.0.33")}));
+  EXPECT_THAT(ask({}).answer, IsEmpty());
+  EXPECT_EQ(last.outcome, Outcome::kNoPrefix);
+}
+
+TEST_F(QueryTest, AnyGetsAMinimalAnswer) {
+  const auto r = ask({.type = rr::kAny});
+  EXPECT_THAT(r.answer, ElementsAre("www.example. 3600 TYPE13 9"));
+  EXPECT_EQ(last.outcome, Outcome::kAnyRefused);
+}
+
+TEST_F(QueryTest, WhatIsNoQuestionToAResolverGetsItsError) {
+  EXPECT_EQ(ask({.klass = 3}).header.rcode(), rcode::kNotImp);
+  EXPECT_EQ(ask({.type = rr::kAxfr}).header.rcode(), rcode::kNotImp);
+  const auto badvers = ask({.edns = true, .version = 1});
+  EXPECT_EQ(badvers.header.rcode() | badvers.opt_ttl >> 24 << 4, rcode::kBadVers);
+  EXPECT_EQ(ask({.edns = true, .options = {0, 10, 0, 9, 1}}).header.rcode(), rcode::kFormErr);
+}
+
+TEST_F(QueryTest, OtherOpcodesGetNotimpAndResponsesNothing) {
+  run_policy();
+  auto bytes = request({});
+  bytes[2] = 0x28;  // UPDATE
+  const auto step = query.start(bytes, client, context(), room);
+  EXPECT_EQ(reply(step).header.rcode(), rcode::kNotImp);
+  bytes[2] = 0x80;
+  const auto answer = query.start(bytes, client, context(), room);
+  EXPECT_EQ(answer.kind, Step::Kind::kDrop);
+  EXPECT_EQ(answer.drop, DropReason::kNotAQuery);
+  const auto rest = query.start(std::span{bytes}.first(11), client, context(), room);
+  EXPECT_EQ(rest.drop, DropReason::kTooShort);
+}
+
+TEST_F(QueryTest, RepliesThatDoNotFitAreTruncatedToTheQuestion) {
+  std::vector<Rr> many;
+  for (int i = 0; i < 60; ++i) many.push_back(a("www.example.", "198.51.7." + std::to_string(i + 1)));
+  know(fact("www.example.", rr::kA, many));
+  know(nodata("www.example.", rr::kAaaa));
+  for (const std::uint16_t type : {rr::kA, rr::kAaaa}) {
+    const auto r = ask({.type = type});
+    EXPECT_TRUE(r.flag(flag::kTc));
+    EXPECT_THAT(r.answer, IsEmpty());
+    EXPECT_LE(last.size, 512U);
+  }
+  client.transport = Transport::kTcp;
+  EXPECT_EQ(ask({}).answer.size(), 60U);
+}
+
+TEST_F(QueryTest, PopularFactsAreRefreshedOnceBeforeTheyExpire) {
+  know(fact("www.example.", rr::kA, {a("www.example.", "198.51.0.33", 100)}));
+  for (int i = 0; i < 4; ++i) EXPECT_EQ((ask({.type = rr::kA}), last.ask_count), 0) << i;
+  (void)ask({.type = rr::kA}, after(95));
+  ASSERT_EQ(last.to_resolve().size(), 1U);
+  EXPECT_EQ(last.to_resolve()[0].type, rr::kA);
+  (void)ask({.type = rr::kA}, after(96));
+  EXPECT_EQ(last.to_resolve().size(), 0U);
+}
+
+TEST_F(QueryTest, ExplainNamesTheSections) {
+  know(nodata("www.example.", rr::kAaaa));
+  know(fact("www.example.", rr::kA, {a("www.example.", "198.51.0.33")}));
+  run_policy();
+  Trace trace;
+  auto with_trace = context();
+  with_trace.trace = &trace;
+  client.address = kClient;
+  (void)query.start(request({}), client, with_trace, room);
+  ASSERT_FALSE(trace.empty());
+  EXPECT_EQ(trace.back().section, "RFC 6147 §5.1.7");
+}
+
+}  // namespace
+}  // namespace isthmus::dns64::test
