@@ -14,6 +14,7 @@
 #include "common/config/allocation.hpp"
 #include "common/config/policy.hpp"
 #include "common/net/keyed_hash.hpp"
+#include "nat64-svc/core/ipv4_range_set.hpp"
 
 namespace isthmus::nat64 {
 
@@ -26,9 +27,6 @@ struct RuntimeOptions {
   HashKey key;                // the same for all workers: it decides who owns what
   std::uint16_t worker = 0;
   std::uint16_t workers = 1;
-  // Which worker owns a slice of ports, for pool addresses in order; empty: dealt out evenly (see
-  // slices.hpp).
-  std::vector<std::uint8_t> slice_owners;
 };
 
 // One translation prefix, ready to match. Sorted by prefix length, longest first.
@@ -56,7 +54,7 @@ struct RuntimeAddress {
 
 struct Runtime {
   std::vector<RuntimePrefix> prefixes;
-  std::vector<Ipv4Prefix> exclusions;
+  Ipv4RangeSet exclusions;
   std::vector<RuntimePool> pools;
   std::vector<RuntimeAddress> addresses;  // sorted by address
   std::vector<StaticMapping> static_mappings;

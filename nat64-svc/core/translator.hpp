@@ -7,11 +7,14 @@
 #include <memory>
 #include <memory_resource>
 #include <span>
+#include <utility>
+#include <vector>
 
 #include "common/base/clock.hpp"
 #include "common/net/keyed_hash.hpp"
 #include "nat64-svc/core/counters.hpp"
 #include "nat64-svc/core/event_record.hpp"
+#include "nat64-svc/core/extra_queue.hpp"
 #include "nat64-svc/core/packet_buffer.hpp"
 #include "nat64-svc/core/runtime.hpp"
 #include "nat64-svc/core/verdict.hpp"
@@ -66,7 +69,20 @@ class Translator {
 
  private:
   class Impl;
+  [[nodiscard]] ExtraQueue& extra();
+  [[nodiscard]] std::vector<EventRecord>& records();
   std::unique_ptr<Impl> impl_;
 };
+
+template <class Send>
+void Translator::drain_extra(Send&& send) {
+  if (!extra().empty()) extra().drain(std::forward<Send>(send));
+}
+
+template <class Take>
+void Translator::drain_events(Take&& take) {
+  for (const auto& event : records()) take(event);
+  records().clear();
+}
 
 }  // namespace isthmus::nat64

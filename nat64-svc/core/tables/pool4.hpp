@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// The IPv4 pool (RFC 6146 §2) divided into blocks of ports for subscribers: paired pooling (RFC 4787 REQ-2),
+// a random port inside the block (RFC 6056), parity kept for UDP where possible (RFC 4787 REQ-4). One number
+// serves all three protocols.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "common/net/keyed_hash.hpp"
+#include "nat64-svc/core/counters.hpp"
+#include "nat64-svc/core/drop_reason.hpp"
+#include "nat64-svc/core/event_record.hpp"
+#include "nat64-svc/core/runtime.hpp"
+#include "nat64-svc/core/tables/slab.hpp"
+
+namespace isthmus::nat64 {
+
+struct Subscriber {
+  Ipv6Address prefix;
+  std::uint32_t sessions = 0;
+  std::uint32_t bibs = 0;
+  std::uint32_t first_block = kNone;
+  std::uint32_t blocks = 0;
+  std::uint32_t address = kNone;  // where it gets its blocks first
+  bool is_live = false;
+
+  [[nodiscard]] bool live() const { return is_live; }
+  void set_live(bool on) { is_live = on; }
+  [[nodiscard]] std::uint32_t next_free() const { return first_block; }
+  void set_next_free(std::uint32_t n) { first_block = n; }
+};
+
+struct Block {
+  std::uint32_t subscriber = kNone;
+  std::uint32_t next = kNone;
+  std::uint32_t address = 0;
+  std::uint16_t number = 0;
+  std::array<std::uint16_t, kProtocols> used{};
+};
+
+class Pool4 {
+ public:
+  // Takes over the runtime's addresses. Those that are gone stay until their last port is given back.
+  void configure(const Runtime& runtime);
+  // Keeps the ports of static mappings out of blocks that are in use already.
+  void reserve_static_ports();
+
+  // A free port for the subscriber, a new block if need be. Takes at most max_blocks.
+  // Refusals: kNoPoolAddress, kPoolExhausted, kBlockLimit.
+  struct Grant {
+    TransportAddress4 public4;
+    std::uint32_t new_block = kNone;  // to be logged
+  };
+  [[nodiscard]] Result<Grant, DropReason> allocate(Subscriber& subscriber, std::uint32_t subscriber_number,
+                                                   Protocol protocol, std::uint16_t port6,
+                                                   std::uint64_t random);
+  // Gives a port back; the number of the block that became free with it, or kNone.
+  std::uint32_t release(Subscriber& subscriber, Protocol protocol, const TransportAddress4& public4);
+
+  [[nodiscard]] bool contains(Ipv4Address address) const { return find(address) != kNone; }
+  // In the runtime, withdrawn or not.
+  [[nodiscard]] bool is_active(Ipv4Address address) const;
+  struct Ports {
+    Ipv4Address address;
+    std::uint16_t first;
+    std::uint16_t last;
+  };
+  [[nodiscard]] Ports ports_of(std::uint32_t block) const;
+  [[nodiscard]] std::uint32_t blocks_used() const { return blocks_used_; }
+  [[nodiscard]] std::uint32_t blocks_total() const { return blocks_total_; }
+  [[nodiscard]] std::uint32_t addresses() const { return active_; }
+
+ private:
+  struct Address {
+    Ipv4Address address;
+    PortRange ports;
+    bool active = false;
+    bool open = false;  // takes new mappings
+    std::uint32_t free_blocks = 0;
+    std::uint32_t used_blocks = 0;
+    std::vector<std::uint32_t> block_of;  // by block number: index into blocks_, kFree or kForeign
+  };
+  static constexpr std::uint32_t kFree = 0xffffffff;
+  static constexpr std::uint32_t kForeign = 0xfffffffe;  // no port of ours in it
+
+  [[nodiscard]] std::uint32_t find(Ipv4Address address) const;
+  [[nodiscard]] std::uint32_t pick_address(const Subscriber& subscriber, std::uint64_t random) const;
+  [[nodiscard]] std::uint32_t take_block(std::uint32_t address, std::uint32_t subscriber_number,
+                                         std::uint64_t random);
+  [[nodiscard]] std::uint32_t pick_port(std::uint32_t block, Protocol protocol, std::uint16_t port6,
+                                        bool parity, std::uint64_t random);
+  void reserve_ports(std::uint32_t block);
+  void reserve_statics(std::uint32_t block);
+  void free_block(Subscriber& subscriber, std::uint32_t block);
+  [[nodiscard]] std::uint64_t* bitmap(std::uint32_t block, Protocol protocol);
+
+  std::uint32_t block_size_ = 256;
+  std::uint32_t max_blocks_ = 8;
+  std::uint32_t words_ = 4;                // of a bitmap
+  std::vector<Address> addresses_;         // stable numbers
+  std::vector<std::uint32_t> by_address_;  // sorted by address
+  std::vector<Block> blocks_;
+  std::vector<std::uint64_t> bitmaps_;
+  std::vector<std::uint32_t> free_blocks_;
+  std::vector<StaticMapping> statics_;
+  std::uint32_t blocks_used_ = 0;
+  std::uint32_t blocks_total_ = 0;
+  std::uint32_t active_ = 0;
+};
+
+}  // namespace isthmus::nat64

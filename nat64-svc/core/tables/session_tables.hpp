@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// BIB and session table (RFC 6146 §3.1, §3.2) with their four indexes. Keeps them consistent with each other;
+// who may be in them is decided elsewhere.
+#pragma once
+
+#include <memory_resource>
+
+#include "common/net/keyed_hash.hpp"
+#include "nat64-svc/core/tables/session.hpp"
+#include "nat64-svc/core/tables/slab.hpp"
+#include "nat64-svc/core/tables/timer_wheel.hpp"
+
+namespace isthmus::nat64 {
+
+class SessionTables {
+ public:
+  SessionTables(std::uint32_t max_sessions, HashKey key, std::pmr::memory_resource* memory);
+
+  [[nodiscard]] std::uint32_t find(const Tuple6& tuple) const;
+  [[nodiscard]] std::uint32_t find(const Tuple4& tuple) const;
+  [[nodiscard]] std::uint32_t find_bib(Protocol protocol, const TransportAddress6& client6) const;
+  [[nodiscard]] std::uint32_t find_bib(Protocol protocol, const TransportAddress4& public4) const;
+
+  // kNone when the table is full. The caller has looked before that no equal one exists.
+  [[nodiscard]] std::uint32_t add_bib(Protocol protocol, const TransportAddress6& client6,
+                                      const TransportAddress4& public4);
+  void remove_bib(std::uint32_t number);
+  // Counts the session in its BIB entry. The caller arms its timer.
+  [[nodiscard]] std::uint32_t add_session(std::uint32_t bib, const TransportAddress6& server6,
+                                          const TransportAddress4& server4);
+  void remove_session(std::uint32_t number);  // the caller has taken it off the wheel
+  // The same session seen through another translation prefix.
+  void change_server6(std::uint32_t number, const Ipv6Address& server6);
+
+  [[nodiscard]] Slab<Session>& sessions() { return sessions_; }
+  [[nodiscard]] const Slab<Session>& sessions() const { return sessions_; }
+  [[nodiscard]] Slab<Bib>& bibs() { return bibs_; }
+  [[nodiscard]] const Slab<Bib>& bibs() const { return bibs_; }
+
+ private:
+  [[nodiscard]] std::uint64_t hash(const Tuple6& t) const;
+  [[nodiscard]] std::uint64_t hash(const Tuple4& t) const;
+  [[nodiscard]] std::uint64_t hash(Protocol p, const TransportAddress6& a) const;
+  [[nodiscard]] std::uint64_t hash(Protocol p, const TransportAddress4& a) const;
+
+  HashKey key_;
+  Slab<Session> sessions_;
+  Slab<Bib> bibs_;
+  FlatIndex by_tuple6_;
+  FlatIndex by_tuple4_;
+  FlatIndex bib_by_client6_;
+  FlatIndex bib_by_public4_;
+};
+
+}  // namespace isthmus::nat64

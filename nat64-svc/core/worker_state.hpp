@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// All state of one worker, and the life of its sessions: made, touched, ended. Every change of tables, ports,
+// subscribers, timers, gauges and records goes through here, so that they cannot come apart.
+#pragma once
+
+#include <vector>
+
+#include "nat64-svc/core/counters.hpp"
+#include "nat64-svc/core/event_record.hpp"
+#include "nat64-svc/core/extra_queue.hpp"
+#include "nat64-svc/core/icmp_reply.hpp"
+#include "nat64-svc/core/tables/pool4.hpp"
+#include "nat64-svc/core/tables/session_tables.hpp"
+#include "nat64-svc/core/translator.hpp"
+
+namespace isthmus::nat64 {
+
+class WorkerState {
+ public:
+  WorkerState(const TranslatorLimits& limits, HashKey key, std::uint64_t seed);
+
+  // RFC 6146 §3.5.1.1: a BIB entry for the client with a fresh public address and port.
+  // Refusals (answered): kNoPoolAddress, kPoolExhausted, kBlockLimit, kSubscriberLimit, kSessionLimit.
+  [[nodiscard]] Result<std::uint32_t, Refusal> make_bib(Protocol protocol, const TransportAddress6& client6,
+                                                        TimePoint now);
+  // Refusals (answered): kSubscriberSessions, kSubscriberLimit, kSessionLimit.
+  [[nodiscard]] Result<std::uint32_t, Refusal> make_session(std::uint32_t bib,
+                                                            const TransportAddress6& server6,
+                                                            const TransportAddress4& server4, TcpState state,
+                                                            TimePoint now);
+  // A BIB entry made for a session that was refused goes again.
+  void drop_unused_bib(std::uint32_t bib, TimePoint now);
+  void end_session(std::uint32_t number, Event why, TimePoint now);
+  // The state machine's answer to a packet, applied.
+  void apply(Session& session, std::uint32_t number, TcpStep step, TimePoint now);
+  // False when the policy of today no longer allows the session; it has been ended then.
+  [[nodiscard]] bool revalidate(std::uint32_t number, TimePoint now);
+
+  void set_runtime(std::shared_ptr<const Runtime> next, TimePoint now);
+  // Expires what is due and checks some sessions against a new runtime; bounded.
+  void expire(TimePoint now);
+
+  [[nodiscard]] std::uint64_t random();
+  void record(const EventRecord& event);
+  [[nodiscard]] Duration timeout(const Session& session) const;
+  [[nodiscard]] TimePoint due(const Session& session) const;
+
+  std::shared_ptr<const Runtime> runtime;
+  SessionTables tables;
+  TimerWheel wheel;
+  Pool4 pool;
+  Counters counters;
+  ExtraQueue extra;
+  std::vector<EventRecord> records;
+  RateLimit icmp_limit;
+  std::uint8_t generation = 0;
+
+ private:
+  [[nodiscard]] Result<std::uint32_t, Refusal> find_or_add_subscriber(const Ipv6Address& client6);
+  void drop_subscriber_if_idle(std::uint32_t number);
+  void sync_static_mappings(TimePoint now);
+  void sweep(std::uint32_t budget, TimePoint now);
+  void end_everything(TimePoint now);
+  [[nodiscard]] bool still_allowed(Session& session) const;
+  void log_block(RecordKind kind, std::uint32_t block, const Ipv6Address& subscriber, TimePoint now);
+  void limit_reached(DropReason reason, const Ipv6Address& subscriber, TimePoint now);
+
+  HashKey key_;
+  Slab<Subscriber> subscribers_;
+  FlatIndex by_prefix_;
+  std::size_t max_records_;
+  std::uint64_t random_;
+  std::uint32_t sweep_left_ = 0;
+  std::uint32_t sweep_at_ = 0;
+  std::vector<std::pair<Ipv4Address, TimePoint>> drains_;  // withdrawn addresses with a deadline
+};
+
+}  // namespace isthmus::nat64
