@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dns64-svc/core/cache/fact_cache.hpp"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "tests/unit/dns64-svc/core/dns_lab.hpp"
+
+namespace isthmus::dns64::test {
+namespace {
+
+FactPtr address(const std::string& name, std::uint32_t ttl = 60, TimePoint now = kNow) {
+  return fact(name, rr::kA, {{Section::kAnswer, name, rr::kA, ttl, "192.0.2.1"}}, Security::kInsecure, 0,
+              now);
+}
+std::string numbered(int i) {
+  return "n" + std::to_string(i) + ".example.";
+}
+
+class FactCacheTest : public testing::Test {
+ protected:
+  Freshness find(const std::string& name, TimePoint now = kNow, std::uint16_t type = rr::kA,
+                 std::uint16_t group = 0) {
+    return cache.lookup(name_of(name).view(), type, group, now).freshness;
+  }
+  FactCache cache{{.max_bytes = 1 << 20, .stale_seconds = 100}, HashKey{}, 2};
+};
+
+TEST_F(FactCacheTest, FreshThenStaleThenGone) {
+  cache.insert(address("www.example."), kNow);
+  EXPECT_EQ(find("www.example."), Freshness::kFresh);
+  EXPECT_EQ(find("www.example.", after(59)), Freshness::kFresh);
+  EXPECT_EQ(find("www.example.", after(60)), Freshness::kStale);
+  EXPECT_EQ(find("www.example.", after(159)), Freshness::kStale);
+  EXPECT_EQ(find("www.example.", after(160)), Freshness::kMiss);
+}
+
+TEST_F(FactCacheTest, NameTypeAndGroupAreTheKey) {
+  cache.insert(address("www.example."), kNow);
+  EXPECT_EQ(find("www.example.", kNow, rr::kAaaa), Freshness::kMiss);
+  EXPECT_EQ(find("www.example.", kNow, rr::kA, 1), Freshness::kMiss);
+  EXPECT_EQ(find("ww.example."), Freshness::kMiss);
+}
+
+TEST_F(FactCacheTest, AnInsertReplaces) {
+  cache.insert(address("www.example.", 60), kNow);
+  cache.insert(address("www.example.", 90), kNow);
+  EXPECT_EQ(cache.stats().entries, 1U);
+  EXPECT_EQ(find("www.example.", after(80)), Freshness::kFresh);
+}
+
+TEST_F(FactCacheTest, AFailureDoesNotDriveOutWhatMayServeStale) {
+  cache.insert(address("www.example."), kNow);
+  cache.insert(failure_fact(name_of("www.example.").view(), rr::kA, {.now = after(61)}), after(61));
+  EXPECT_EQ(find("www.example.", after(61)), Freshness::kStale);
+  cache.insert(failure_fact(name_of("www.example.").view(), rr::kA, {.now = after(200)}), after(200));
+  EXPECT_EQ(find("www.example.", after(200)), Freshness::kFresh);
+  EXPECT_EQ(find("www.example.", after(205)), Freshness::kMiss) << "failures never serve stale";
+}
+
+TEST_F(FactCacheTest, StaysWithinItsBytesAndKeepsWhatIsUsed) {
+  cache.set_limits({.max_bytes = 64 << 10, .stale_seconds = 100});
+  cache.insert(address("hot.example.", 1000), kNow);
+  for (int i = 0; i < 5000; ++i) {
+    cache.insert(address(numbered(i), 1000), kNow);
+    EXPECT_EQ(find("hot.example."), Freshness::kFresh) << i;
+  }
+  const auto stats = cache.stats();
+  EXPECT_LE(stats.bytes, std::uint64_t{64 << 10});
+  EXPECT_GT(stats.entries, 100U);
+  EXPECT_EQ(stats.inserts, stats.entries + stats.evictions + stats.expired);
+}
+
+TEST_F(FactCacheTest, EverythingInsertedIsFoundAgainWhateverTheTablesShape) {
+  for (int i = 0; i < 2000; ++i) cache.insert(address(numbered(i)), kNow);
+  EXPECT_EQ(cache.flush(name_of("N7.example.").view()), 1U);
+  EXPECT_EQ(find(numbered(7)), Freshness::kMiss);
+  for (int i = 0; i < 2000; i += 2) cache.flush(name_of(numbered(i)).view());
+  for (int i = 0; i < 2000; ++i)
+    EXPECT_EQ(find(numbered(i)), i % 2 == 1 && i != 7 ? Freshness::kFresh : Freshness::kMiss) << i;
+}
+
+TEST_F(FactCacheTest, FlushesByNameSubtreeAndAll) {
+  for (const char* name : {"example.", "a.example.", "b.a.example.", "other."})
+    cache.insert(address(name), kNow);
+  EXPECT_EQ(cache.flush_subtree(name_of("a.example.").view()), 2U);
+  EXPECT_EQ(find("example."), Freshness::kFresh);
+  EXPECT_EQ(cache.flush_all(), 2U);
+  EXPECT_EQ(cache.stats().entries, 0U);
+}
+
+TEST_F(FactCacheTest, FactsOutliveTheirEviction) {
+  cache.insert(address("www.example."), kNow);
+  const auto held = cache.lookup(name_of("www.example.").view(), rr::kA, 0, kNow).fact;
+  cache.flush_all();
+  EXPECT_EQ(name_to_string(held->name()), "www.example.");
+}
+
+TEST_F(FactCacheTest, ThreadsMayReadInsertAndFlushTogether) {
+  cache.set_limits({.max_bytes = 32 << 10, .stale_seconds = 0});
+  const auto work = [&](int seed) {
+    for (int i = 0; i < 3000; ++i) {
+      const auto name = numbered((i * 7 + seed) % 300);
+      if (const auto found = cache.lookup(name_of(name).view(), rr::kA, 0, kNow); found.fact)
+        ASSERT_EQ(name_to_string(found.fact->name()), name);
+      else
+        cache.insert(address(name), kNow);
+      if (i % 500 == 0) cache.flush_subtree(name_of("example.").view());
+    }
+  };
+  std::thread other{work, 1};
+  work(2);
+  other.join();
+  EXPECT_LE(cache.stats().bytes, std::uint64_t{32 << 10});
+}
+
+}  // namespace
+}  // namespace isthmus::dns64::test

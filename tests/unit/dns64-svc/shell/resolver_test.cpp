@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// The real libunbound on our loop, without a network: names that it answers by itself, servers that are not
+// there, configuration that it refuses.
+#include "dns64-svc/shell/resolver.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "dns64-svc/core/wire/message_view.hpp"
+#include "dns64-svc/shell/event_loop.hpp"
+#include "dns64-svc/shell/ub_event_base.hpp"
+
+namespace isthmus::dns64 {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::HasSubstr;
+
+class ResolverTest : public testing::Test {
+ protected:
+  std::unique_ptr<ResolverContext> make(const Resolver& resolver) {
+    return ResolverContext::create(base_, resolver, {},
+                                   [this](ResolverReply&& reply) { replies_.push_back(std::move(reply)); })
+        .value();
+  }
+  std::unique_ptr<EventLoop> loop_ = EventLoop::create().value();
+  UbEventBase base_{*loop_};
+  std::vector<ResolverReply> replies_;
+  // Nobody listens on the discard port of loopback.
+  const Resolver nobody_{.name = "nobody",
+                         .mode = ResolverMode::kForward,
+                         .upstreams = {{.address = "127.0.0.1", .port = 9}},
+                         .dnssec = false};
+};
+
+TEST_F(ResolverTest, AHitIsDeliveredByUsAndNotFromInsideAsk) {
+  const auto context = make({.name = "local", .dnssec = false});
+  ASSERT_TRUE(context->ask(*Name::parse("1.0.0.127.in-addr.arpa."), rr::kPtr, 5));
+  EXPECT_TRUE(replies_.empty());
+  EXPECT_TRUE(context->deliver());
+  ASSERT_EQ(replies_.size(), 1U);
+  EXPECT_EQ(replies_[0].ticket, 5U);
+  EXPECT_EQ(replies_[0].rcode, rcode::kNoError);
+  const auto view = MessageView::parse(replies_[0].wire);
+  ASSERT_TRUE(view.has_value());
+  EXPECT_EQ(view->header().answers, 1U);
+  EXPECT_FALSE(context->deliver());
+}
+
+TEST_F(ResolverTest, PacketsOfSeveralHitsDoNotOverwriteEachOther) {
+  const auto context = make({.name = "local", .dnssec = false});
+  ASSERT_TRUE(context->ask(*Name::parse("1.0.0.127.in-addr.arpa."), rr::kPtr, 1));
+  ASSERT_TRUE(context->ask(*Name::parse("nothing.invalid."), rr::kA, 2));
+  context->deliver();
+  ASSERT_EQ(replies_.size(), 2U);
+  EXPECT_EQ(MessageView::parse(replies_[0].wire).value().question_type(), rr::kPtr);
+  EXPECT_EQ(MessageView::parse(replies_[1].wire).value().header().rcode(), rcode::kNxDomain);
+}
+
+TEST_F(ResolverTest, AnUpstreamThatIsNotThereFailsAndItsPacketIsNotRead) {
+  const auto context = make(nobody_);
+  ASSERT_TRUE(context->ask(*Name::parse("host.example."), rr::kA, 9));
+  for (int i = 0; i < 2000 && replies_.empty(); ++i) {
+    loop_->turn(20ms);
+    context->deliver();
+  }
+  ASSERT_EQ(replies_.size(), 1U);
+  EXPECT_EQ(replies_[0].ticket, 9U);
+  EXPECT_NE(replies_[0].rcode, rcode::kNoError);
+  EXPECT_TRUE(replies_[0].wire.empty());
+  EXPECT_FALSE(context->has_answered());
+}
+
+TEST_F(ResolverTest, WhoeverWaitsForADeletedContextIsTold) {
+  auto context = make(nobody_);
+  ASSERT_TRUE(context->ask(*Name::parse("host.example."), rr::kA, 3));
+  ASSERT_TRUE(context->ask(*Name::parse("other.example."), rr::kA, 4));
+  context.reset();
+  ASSERT_EQ(replies_.size(), 2U);
+  EXPECT_EQ(replies_[0].rcode, rcode::kServFail);
+  loop_->turn(0ms);  // nothing of it is left in the loop
+}
+
+TEST_F(ResolverTest, ABadTrustAnchorIsRefusedAtStart) {
+  const auto context = ResolverContext::create(
+      base_, {.name = "main", .trust_anchors = {"this is no anchor"}}, {}, [](auto&&) {});
+  ASSERT_FALSE(context.has_value());
+  EXPECT_THAT(context.error(), HasSubstr("resolver main"));
+  EXPECT_THAT(context.error(), HasSubstr("trust_anchors"));
+}
+
+}  // namespace
+}  // namespace isthmus::dns64

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dns64-svc/shell/startup_config.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace isthmus::dns64 {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+Result<CommandLine, std::string> parse(std::vector<const char*> words) {
+  words.insert(words.begin(), "dns64-svc");
+  return parse_command_line(static_cast<int>(words.size()), words.data());
+}
+
+TEST(StartupConfig, TheDefaultIsLoopbackAlone) {
+  const auto line = parse({"--policy-file", "p.yaml"}).value();
+  EXPECT_THAT(line.config.listen, ElementsAre("[::1]:53", "127.0.0.1:53"));
+  EXPECT_EQ(line.config.http_listen, "127.0.0.1:9465");
+  EXPECT_GE(line.config.workers, 1U);
+}
+
+TEST(StartupConfig, ListenMayBeRepeatedAndReplacesTheDefault) {
+  const auto line =
+      parse({"--controller", "c:1", "--listen", "[::]:53", "--listen", "0.0.0.0:53", "--drain-timeout", "0"})
+          .value();
+  EXPECT_THAT(line.config.listen, ElementsAre("[::]:53", "0.0.0.0:53"));
+  EXPECT_EQ(line.config.drain_timeout.count(), 0);
+}
+
+TEST(StartupConfig, OneSourceOfOrdersIsNeeded) {
+  EXPECT_THAT(parse({}).error(), HasSubstr("--policy-file"));
+  EXPECT_THAT(parse({"--controller", "c:1", "--policy-file", "p"}).error(), HasSubstr("either"));
+}
+
+TEST(StartupConfig, AMisspeltFlagIsAnErrorThatNamesIt) {
+  EXPECT_THAT(parse({"--lisen", "[::]:53"}).error(), HasSubstr("--lisen"));
+  EXPECT_FALSE(parse({"--policy-file", "p", "--workers", "-1"}).has_value());
+  EXPECT_FALSE(parse({"--policy-file", "p", "--drain-timeout", "soon"}).has_value());
+}
+
+TEST(StartupConfig, HelpAndVersionExitAtOnce) {
+  EXPECT_TRUE(parse({"--help"}).value().exit_now);
+  EXPECT_THAT(parse({"--version"}).value().text, HasSubstr("dns64-svc"));
+}
+
+}  // namespace
+}  // namespace isthmus::dns64
