@@ -5,12 +5,14 @@
 
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/duration.pb.h>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 #include <charconv>
 #include <limits>
 #include <set>
+#include <sstream>
 
 #include "common/config/durations.hpp"
 #include "common/config/from_proto.hpp"
@@ -241,6 +243,38 @@ void emit(YAML::Emitter& out, const pb::Message& message) {
   out << YAML::EndMap;
 }
 
+// Refuses a second document as it begins. LoadAll() would collect them first, and yaml-cpp 0.7 finds an
+// endless row of empty documents in a lone "}".
+class OneDocument : public YAML::EventHandler {
+ public:
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    if (++documents_ > 1)
+      throw YAML::ParserException(mark, "a second document or a stray bracket; keep one document");
+  }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t, const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {
+  }
+  void OnMapEnd() override {}
+
+ private:
+  int documents_ = 0;
+};
+
+YAML::Node load_one_document(const std::string& text) {
+  std::istringstream in{text};
+  YAML::Parser parser{in};
+  OneDocument one;
+  while (parser.HandleNextDocument(one)) {
+  }
+  return YAML::Load(text);
+}
+
 }  // namespace
 
 Result<v1::Policy, std::vector<Violation>> parse_policy_yaml(std::string_view text) {
@@ -252,10 +286,9 @@ Result<v1::Policy, std::vector<Violation>> parse_policy_yaml(std::string_view te
   Walker walker;
   v1::Policy policy;
   try {
-    const auto documents = YAML::LoadAll(std::string{text});
-    if (documents.size() > 1) return failure(Violations{{"", "more than one YAML document; keep one"}});
-    if (documents.empty() || documents[0].IsNull()) return failure(Violations{{"", "the document is empty"}});
-    walker.message(documents[0], policy, "", 0);
+    const auto document = load_one_document(std::string{text});
+    if (!document.IsDefined() || document.IsNull()) return failure(Violations{{"", "the document is empty"}});
+    walker.message(document, policy, "", 0);
   } catch (const YAML::Exception& e) {
     return failure(
         Violations{{"", "not YAML: " + e.msg + " (line " + std::to_string(e.mark.line + 1) + ")"}});

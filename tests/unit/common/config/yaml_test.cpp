@@ -55,6 +55,16 @@ TEST(ParsePolicyYaml, WhatIsNotADocumentIsRefused) {
   EXPECT_FALSE(parse_policy_yaml(std::string(kMaxPolicyBytes + 1, ' ')));
 }
 
+TEST(ParsePolicyYaml, StrayBracketsAndSecondDocumentsAreRefusedAtOnce) {
+  for (const auto* text :
+       {"}", "]", ",revision}}}}", "revision: 1\n---\nrevision: 2\n", "revision: 1\n...\n}"}) {
+    const auto parsed = parse_policy_yaml(text);
+    ASSERT_FALSE(parsed) << text;
+    EXPECT_NE(parsed.error()[0].message.find("(line "), std::string::npos) << parsed.error()[0].message;
+  }
+  EXPECT_TRUE(parse_policy_yaml("---\nrevision: 1\n"));
+}
+
 TEST(ParsePolicyYaml, UnspecifiedEnumValuesCannotBeWritten) {
   const auto policy = parse_policy_yaml("pools: [{kind: KIND_UNSPECIFIED}]");
   ASSERT_FALSE(policy);
