@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// nat64-svc: flags -> gateway -> feed (controller or file) -> wait for a signal -> leave nothing behind.
+#include <spdlog/spdlog.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/base/signals.hpp"
+#include "common/base/startup_error.hpp"
+#include "common/control/control_client.hpp"
+#include "common/control/policy_file_feed.hpp"
+#include "common/telemetry/http_endpoint.hpp"
+#include "nat64-svc/shell/gateway.hpp"
+#include "nat64-svc/shell/metrics.hpp"
+#include "nat64-svc/shell/preflight.hpp"
+#include "nat64-svc/shell/startup_config.hpp"
+
+namespace {
+
+using namespace isthmus;
+using namespace isthmus::nat64;
+
+constexpr const char* kProgram = "nat64-svc";
+
+std::string sentence_of(const std::vector<Violation>& violations) {
+  std::string text = "the policy is refused:";
+  for (const auto& violation : violations) text += "\n" + violation.path + ": " + violation.message;
+  return text;
+}
+
+// Where the orders come from: one of the two.
+struct Feed {
+  std::unique_ptr<ControlClient> controller;
+  std::unique_ptr<PolicyFileFeed> file;
+
+  [[nodiscard]] FeedStatus status() const {
+    if (controller) return controller->status();
+    return file ? file->status() : FeedStatus{};
+  }
+  [[nodiscard]] Result<void, std::string> start() {
+    if (controller) {
+      controller->start();
+      return {};
+    }
+    if (auto started = file->start(); !started) return failure(sentence_of(started.error()));
+    return {};
+  }
+  void stop() {
+    if (controller) controller->stop(true);
+    if (file) file->stop();
+  }
+};
+
+Feed make_feed(const StartupConfig& config, ServiceHandlers handlers) {
+  Feed feed;
+  if (!config.policy_file.empty()) {
+    feed.file = std::make_unique<PolicyFileFeed>(config.policy_file, std::move(handlers));
+    return feed;
+  }
+  ControlClientOptions options;
+  options.controller = config.controller;
+  options.node_id = config.node_id;
+  options.kind = ControlClientOptions::Kind::kNat64;
+  options.build = ISTHMUS_VERSION;
+  options.state_dir = config.state_dir;
+  options.tls = {config.tls_ca, config.tls_certificate, config.tls_key};
+  feed.controller = std::make_unique<ControlClient>(std::move(options), std::move(handlers));
+  return feed;
+}
+
+HttpRoutes http_routes(const Gateway& gateway, const Feed& feed) {
+  return {{"/metrics", [&] { return metrics_reply(gateway, feed.status()); }},
+          {"/healthz", [] { return HttpReply{200, "text/plain; charset=utf-8", "ok\n"}; }},
+          {"/readyz", [&] {
+             const auto problem = gateway.not_ready_because();
+             return problem.empty()
+                        ? HttpReply{200, "text/plain; charset=utf-8", "ready\n"}
+                        : HttpReply{503, "text/plain; charset=utf-8", "not ready: " + problem + "\n"};
+           }}};
+}
+
+void wait_for_stop(const StartupConfig& config, StopSignals& signals) {
+  spdlog::info("started: IPv6 on {}, IPv4 on {}", config.interface6, config.interface4);
+  const auto signal = signals.wait();
+  spdlog::info("signal {}: stopping", signal.value_or(0));
+  if (config.drain_timeout.count() == 0) return;
+  spdlog::info("translating for {} s more; a second signal ends that", config.drain_timeout.count());
+  (void)signals.wait(config.drain_timeout);
+}
+
+int run(const StartupConfig& config, StopSignals& signals) {
+  if (auto fit = check_machine(); !fit) return startup_error(kProgram, fit.error());
+  auto gateway = Gateway::open(config);
+  if (!gateway) return startup_error(kProgram, gateway.error());
+  auto feed = make_feed(config, (*gateway)->handlers());
+  int code = 0;
+  {
+    // Before the feed: that the port is in use must be known before anything is translated.
+    auto http = HttpEndpoint::start(config.http_listen, http_routes(**gateway, feed));
+    auto started = http ? feed.start() : Result<void, std::string>(failure(http.error()));
+    if (started) {
+      wait_for_stop(config, signals);
+    } else {
+      code = startup_error(kProgram, started.error());
+    }
+  }
+  // Order: take everything out of the kernel and stop translating, then give the leases back.
+  (*gateway)->close();
+  feed.stop();
+  return code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const auto flags = parse_flags(argc, argv);
+  if (flags.exit_code >= 0) {
+    if (flags.problem.empty()) return flags.exit_code;
+    (void)startup_error(kProgram, flags.problem);
+    return flags.exit_code;
+  }
+  if (auto log = set_up_log(kProgram, flags.config.log); !log) return startup_error(kProgram, log.error());
+  StopSignals signals;
+  return run(flags.config, signals);
+}

@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "nat64-svc/shell/gateway.hpp"
+
+#include <net/if.h>
+#include <spdlog/spdlog.h>
+#include <sys/random.h>
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include "isthmus/v1/control.pb.h"
+#include "nat64-svc/shell/preflight.hpp"
+#include "nat64-svc/shell/queue_count.hpp"
+#include "nat64-svc/shell/xsk/steer_maps.h"
+
+namespace isthmus::nat64 {
+namespace {
+
+constexpr std::chrono::seconds kApplyPatience{2};
+
+Applied node_cannot(std::string path, std::string message) {
+  return failure(Rejection{Rejection::Kind::kNodeCannot, {{std::move(path), std::move(message)}}});
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Gateway>, std::string> Gateway::open(const StartupConfig& config) {
+  std::unique_ptr<Gateway> self(new Gateway);
+  auto lock = lock_network_namespace();
+  if (!lock) return failure(lock.error());
+  self->namespace_lock_ = std::move(*lock);
+  for (auto* half : {&self->key_.k0, &self->key_.k1}) {
+    if (getrandom(half, sizeof *half, 0) != sizeof *half) {
+      return failure(std::string("the kernel gives no random bytes: run Linux 5.10 or newer"));
+    }
+  }
+  auto watcher = NetlinkWatcher::open();
+  if (!watcher) return failure(watcher.error());
+  self->watcher_ = std::move(*watcher);
+  auto routes = KernelRoutes::open();
+  if (!routes) return failure(routes.error());
+  self->routes_ = std::move(*routes);
+  auto steering = Steering::load();
+  if (!steering) return failure(steering.error());
+  self->steering_ = std::move(*steering);
+
+  const bool one = config.one_interface();
+  self->ports_.push_back({config.interface6, config.xdp_mode});
+  if (auto done = self->open_port(STEER_PORT6, config.interface6, one ? Take::kBoth : Take::kV6); !done) {
+    return failure(done.error());
+  }
+  if (!one) {
+    self->ports_.push_back({config.interface4, config.xdp_mode});
+    if (auto done = self->open_port(STEER_PORT4, config.interface4, Take::kV4); !done)
+      return failure(done.error());
+  }
+  if (auto done = self->open_worker(config); !done) return failure(done.error());
+  self->applied_options_ = self->runtime_options();
+  self->watcher_->start([raw = self.get()](const NetworkView& view) { raw->on_network_change(view); });
+  return self;
+}
+
+Result<void, std::string> Gateway::open_port(std::uint32_t port, const std::string& name, Take take) {
+  const int index = static_cast<int>(if_nametoindex(name.c_str()));
+  const auto view = watcher_->view().get();
+  const auto* interface = view->interface(index);
+  if (index == 0 || interface == nullptr) {
+    return failure("there is no interface " + name + ": ip link shows those that are");
+  }
+  if (!interface->up) return failure("interface " + name + " is down: ip link set " + name + " up");
+  if (interface->mac == MacAddress{}) {
+    return failure("interface " + name + " is no Ethernet: NAT64 needs an interface with a link address");
+  }
+  if (!frame_size_for_mtu(interface->mtu)) {
+    return failure("the MTU of " + name + " is " + std::to_string(interface->mtu) +
+                   ": AF_XDP takes at most " + std::to_string(kLargestMtu) + "; ip link set " + name +
+                   " mtu " + std::to_string(kLargestMtu));
+  }
+  if (auto done = steering_->set_mac(port, interface->mac); !done) return done;
+  const auto queues = queue_count(name);
+  if (queues > STEER_MAX_QUEUES) {
+    return failure(name + " has " + std::to_string(queues) + " queues, at most " +
+                   std::to_string(STEER_MAX_QUEUES) + " can be used: ethtool -L " + name + " combined " +
+                   std::to_string(STEER_MAX_QUEUES));
+  }
+  auto mode = steering_->attach(port, index, name, take, ports_[port].mode);
+  if (!mode) return failure(mode.error());
+  ports_[port].mode = *mode;
+  WorkerPort worker_port{name, index, {}};
+  for (std::uint32_t queue = 0; queue < queues; ++queue) worker_port.queues.push_back(queue);
+  worker_ports_.push_back(std::move(worker_port));
+  return {};
+}
+
+Result<void, std::string> Gateway::open_worker(const StartupConfig& config) {
+  WorkerOptions options;
+  options.ports = worker_ports_;
+  options.busy_poll = config.busy_poll;
+  options.limits.max_sessions = config.max_sessions;
+  options.key = key_;
+  const auto view = watcher_->view().get();
+  for (std::size_t port = 0; port < ports_.size(); ++port) {
+    const auto* interface = view->interface(worker_ports_[port].interface_index);
+    const auto size = interface != nullptr ? frame_size_for_mtu(interface->mtu) : std::nullopt;
+    if (!size)
+      return failure("interface " + ports_[port].interface + " went away: start again when it is back");
+    options.frame_size = std::max(options.frame_size, *size);
+    if (ports_[port].mode == XdpMode::kGeneric) options.copy_only = true;
+  }
+  auto worker = Worker::create(std::move(options), *watcher_);
+  if (!worker) return failure(worker.error());
+  for (const auto& bound : (*worker)->sockets()) {
+    const auto port = static_cast<std::uint32_t>(bound.port);
+    if (auto done = steering_->set_socket(port, bound.queue, bound.socket->fd()); !done) return done;
+    spdlog::info("{} queue {}: XDP {}, {}", ports_[port].interface, bound.queue,
+                 kXdpModeNames[ports_[port].mode], bound.socket->zero_copy() ? "zero copy" : "copy");
+  }
+  workers_.push_back(std::move(*worker));
+  workers_.back()->start();
+  return {};
+}
+
+Gateway::~Gateway() {
+  if (watcher_) watcher_->stop();  // its callback uses the rest
+  workers_.clear();
+}
+
+void Gateway::close() {
+  watcher_->stop();
+  const std::lock_guard lock(mutex_);
+  steering_.reset();  // first: from now on the kernel sees the packets and refuses them
+  workers_.clear();
+  routes_->clear();
+}
+
+ServiceHandlers Gateway::handlers() {
+  ServiceHandlers handlers;
+  handlers.on_policy = [this](std::shared_ptr<const Policy> policy, Version version) {
+    const std::lock_guard lock(mutex_);
+    auto applied = apply(std::move(policy), allocation_);
+    if (applied) spdlog::info("runs policy {}", version.to_string());
+    return applied;
+  };
+  handlers.on_allocation = [this](const Allocation& allocation, Version version) -> Applied {
+    const std::lock_guard lock(mutex_);
+    if (!policy_) return node_cannot("allocation", "came before a policy");
+    auto applied = apply(policy_, allocation);
+    if (!applied) return applied;
+    allocated_ = true;
+    spdlog::info("runs allocation {}: {} addresses", version.to_string(), allocation.addresses.size());
+    return applied;
+  };
+  handlers.fill_report = [this](v1::Report& report) { fill_report(report); };
+  handlers.leases_held = [this] { return leases_held(); };
+  return handlers;
+}
+
+RuntimeOptions Gateway::runtime_options() const {
+  RuntimeOptions options;
+  options.key = key_;
+  const auto view = watcher_->view().get();
+  if (const auto* six = view->interface(worker_ports_.front().interface_index)) {
+    options.mtu6 = std::max<std::uint32_t>(six->mtu, 1280);
+    if (!six->addresses6.empty()) options.own6 = six->addresses6.front();
+  }
+  if (const auto* four = view->interface(worker_ports_.back().interface_index)) {
+    options.mtu4 = std::max<std::uint32_t>(four->mtu, 68);
+    if (!four->addresses4.empty()) options.own4 = four->addresses4.front();
+  }
+  return options;
+}
+
+// Order: what is new gets its route before anybody can send to it, then the workers know it, then the kernel
+// steers it. What goes is no longer steered before its route is removed. So no packet to a prefix or pool
+// address of ours is ever forwarded by the kernel.
+Applied Gateway::apply(std::shared_ptr<const Policy> policy, const Allocation& allocation) {
+  if (!steering_) return node_cannot("node", "is shutting down");
+  const auto options = runtime_options();
+  auto runtime = make_runtime(*policy, allocation, options);
+  if (!runtime) return failure(Rejection{Rejection::Kind::kInvalidConfig, runtime.error()});
+  Targets targets;
+  for (const auto& prefix : policy->translation_prefixes) targets.prefixes.insert(prefix.prefix);
+  for (const auto& lease : allocation.addresses) targets.addresses.insert(Ipv4Prefix{lease.address, 32});
+
+  if (auto added = routes_->add(targets.prefixes, targets.addresses); !added) {
+    return node_cannot("routes", added.error());
+  }
+  if (!run_everywhere(*runtime)) {
+    return node_cannot("workers", "do not take up a new policy: restart nat64-svc on this node");
+  }
+  if (auto steered = steering_->set_targets(targets.prefixes, targets.addresses); !steered) {
+    return node_cannot("steering", steered.error());
+  }
+  routes_->keep_only(targets.prefixes, targets.addresses);
+
+  std::map<Ipv4Address, TimePoint> withdrawn;
+  for (const auto& lease : allocation.addresses) {
+    if (!lease.withdrawn) continue;
+    const auto before = withdrawn_since_.find(lease.address);
+    withdrawn[lease.address] = before != withdrawn_since_.end() ? before->second : boot_now();
+  }
+  withdrawn_since_ = std::move(withdrawn);
+  policy_ = std::move(policy);
+  allocation_ = allocation;
+  applied_options_ = options;
+  return {};
+}
+
+bool Gateway::run_everywhere(const std::shared_ptr<const Runtime>& runtime) {
+  std::vector<std::uint64_t> wanted;
+  for (const auto& worker : workers_) wanted.push_back(worker->publish(runtime));
+  const auto deadline = std::chrono::steady_clock::now() + kApplyPatience;
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    while (workers_[i]->running() < wanted[i]) {
+      if (std::chrono::steady_clock::now() > deadline) return false;
+      std::this_thread::sleep_for(std::chrono::milliseconds{1});
+    }
+  }
+  return true;
+}
+
+// Link addresses, own addresses and MTUs may have changed; workers pick up routes and neighbours by
+// themselves.
+void Gateway::on_network_change(const NetworkView& view) {
+  for (const auto& worker : workers_) worker->wake();
+  const std::lock_guard lock(mutex_);
+  problem_.clear();
+  for (std::size_t port = 0; port < worker_ports_.size(); ++port) {
+    const auto* interface = view.interface(worker_ports_[port].interface_index);
+    if (interface == nullptr || !interface->up) {
+      problem_ =
+          "interface " + worker_ports_[port].interface + (interface == nullptr ? " is gone" : " is down");
+      continue;
+    }
+    if (auto done = steering_->set_mac(static_cast<std::uint32_t>(port), interface->mac); !done) {
+      problem_ = done.error();
+    }
+  }
+  const auto options = runtime_options();
+  const bool same = options.own6 == applied_options_.own6 && options.own4 == applied_options_.own4 &&
+                    options.mtu6 == applied_options_.mtu6 && options.mtu4 == applied_options_.mtu4;
+  if (same || !policy_) return;
+  spdlog::info("addresses or MTU of an interface changed");
+  if (auto applied = apply(policy_, allocation_); !applied) {
+    const auto& first = applied.error().violations.front();
+    problem_ = "after a change of the interfaces: " + first.path + ": " + first.message;
+    spdlog::error("{}", problem_);
+  }
+}
+
+std::string Gateway::not_ready_because() const {
+  const std::lock_guard lock(mutex_);
+  if (!policy_) return "no policy runs yet";
+  if (!allocated_ || allocation_.addresses.empty()) return "no address is allocated to this node";
+  if (allocation_.draining) return "this node drains";
+  return problem_;
+}
+
+std::vector<LeasedAddress> Gateway::leases() const {
+  const std::lock_guard lock(mutex_);
+  return allocation_.addresses;
+}
+
+// A withdrawn address is given up at its deadline, or before when nothing runs on this node at all.
+bool Gateway::gave_up(Ipv4Address address, TimePoint now) const {
+  const auto since = withdrawn_since_.find(address);
+  if (since == withdrawn_since_.end()) return false;
+  std::uint64_t sessions = 0;
+  for (const auto& worker : workers_) {
+    for (const auto& count : worker->counters().sessions) sessions += count.get();
+  }
+  if (sessions == 0) return true;
+  for (const auto& lease : allocation_.addresses) {
+    if (lease.address == address && lease.withdraw_within)
+      return now >= since->second + *lease.withdraw_within;
+  }
+  return false;
+}
+
+std::vector<Ipv4Address> Gateway::leases_held() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<Ipv4Address> held;
+  for (const auto& lease : allocation_.addresses) {
+    if (!gave_up(lease.address, boot_now())) held.push_back(lease.address);
+  }
+  return held;
+}
+
+void Gateway::fill_report(v1::Report& report) const {
+  const auto problem = not_ready_because();
+  report.set_serving(problem.empty());
+  if (!problem.empty()) report.add_problems(problem);
+  auto& nat64 = *report.mutable_nat64();
+  std::uint64_t sessions = 0, bib = 0, used = 0, total = 0, translated = 0, dropped = 0;
+  for (const auto& worker : workers_) {
+    const auto& counters = worker->counters();
+    for (std::size_t p = 0; p < kProtocols; ++p) {
+      sessions += counters.sessions[p].get();
+      bib += counters.bib_entries[p].get();
+      for (const auto& side : counters.side) translated += side.translated_packets[p].get();
+    }
+    used += counters.blocks_used.get();
+    total += counters.blocks_total.get();
+    for (const auto& side : counters.side) {
+      for (const auto& reason : side.dropped) dropped += reason.get();
+    }
+    for (const auto& reason : worker->io().dropped) dropped += reason.get();
+  }
+  nat64.set_sessions(sessions);
+  nat64.set_bib_entries(bib);
+  nat64.set_blocks_used(used);
+  nat64.set_blocks_total(total);
+  nat64.set_packets_translated(translated);
+  nat64.set_packets_dropped(dropped);
+  const auto view = watcher_->view().get();
+  const auto up = [&](const WorkerPort& port) {
+    const auto* interface = view->interface(port.interface_index);
+    return interface != nullptr && interface->up;
+  };
+  nat64.set_uplink6(up(worker_ports_.front()));
+  nat64.set_uplink4(up(worker_ports_.back()));
+}
+
+}  // namespace isthmus::nat64

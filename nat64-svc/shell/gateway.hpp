@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// Gateway mode: owns everything that runs (steering, workers, routes, watcher) and applies policy and
+// allocation to it in the order that never leaves a gap: routes, then workers, then what the kernel steers to
+// them; removal the other way round.
+//
+// on_policy() and on_allocation() come from one thread; the watcher's thread rebuilds when an interface
+// changes; the HTTP thread reads. One mutex, never taken on the packet path.
+#pragma once
+
+#include <array>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/control/service_handlers.hpp"
+#include "nat64-svc/shell/netlink/kernel_routes.hpp"
+#include "nat64-svc/shell/netlink/netlink_watcher.hpp"
+#include "nat64-svc/shell/startup_config.hpp"
+#include "nat64-svc/shell/worker.hpp"
+#include "nat64-svc/shell/xsk/steering.hpp"
+
+namespace isthmus::nat64 {
+
+class Gateway {
+ public:
+  // Opens everything; nothing is taken from the kernel before a policy came. The error is a sentence with the
+  // remedy.
+  [[nodiscard]] static Result<std::unique_ptr<Gateway>, std::string> open(const StartupConfig& config);
+  ~Gateway();  // stops; leaves the routes, see close()
+  Gateway(const Gateway&) = delete;
+  Gateway& operator=(const Gateway&) = delete;
+
+  [[nodiscard]] ServiceHandlers handlers();
+  // Ends on purpose: nothing of ours stays in the kernel.
+  void close();
+
+  // Empty when traffic is translated, else why not.
+  [[nodiscard]] std::string not_ready_because() const;
+
+  struct PortStatus {
+    std::string interface;
+    XdpMode mode = XdpMode::kAuto;
+  };
+  [[nodiscard]] const std::vector<PortStatus>& ports() const { return ports_; }
+  [[nodiscard]] const std::vector<std::unique_ptr<Worker>>& workers() const { return workers_; }
+  [[nodiscard]] const Steering& steering() const { return *steering_; }
+  [[nodiscard]] std::vector<LeasedAddress> leases() const;
+
+ private:
+  struct Targets {
+    std::set<Ipv6Prefix> prefixes;
+    std::set<Ipv4Prefix> addresses;
+  };
+
+  Gateway() = default;
+  [[nodiscard]] Result<void, std::string> open_port(std::uint32_t port, const std::string& interface,
+                                                    Take take);
+  [[nodiscard]] Result<void, std::string> open_worker(const StartupConfig& config);
+  [[nodiscard]] Applied apply(std::shared_ptr<const Policy> policy, const Allocation& allocation);
+  [[nodiscard]] bool run_everywhere(const std::shared_ptr<const Runtime>& runtime);
+  [[nodiscard]] RuntimeOptions runtime_options() const;
+  void on_network_change(const NetworkView& view);
+  void fill_report(v1::Report& report) const;
+  [[nodiscard]] std::vector<Ipv4Address> leases_held() const;
+  [[nodiscard]] bool gave_up(Ipv4Address address, TimePoint now) const;
+
+  std::vector<PortStatus> ports_;
+  std::vector<WorkerPort> worker_ports_;
+  UniqueFd namespace_lock_;
+  HashKey key_{};
+  std::unique_ptr<NetlinkWatcher> watcher_;
+  std::unique_ptr<KernelRoutes> routes_;
+  std::unique_ptr<Steering> steering_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+
+  mutable std::mutex mutex_;  // what follows, and routes_ and steering_
+  std::shared_ptr<const Policy> policy_;
+  Allocation allocation_;
+  bool allocated_ = false;
+  std::map<Ipv4Address, TimePoint> withdrawn_since_;
+  RuntimeOptions applied_options_;
+  std::string problem_;
+};
+
+}  // namespace isthmus::nat64

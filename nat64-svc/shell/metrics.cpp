@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "nat64-svc/shell/metrics.hpp"
+
+#include <string>
+
+namespace isthmus::nat64 {
+namespace {
+
+double number(const Counter& counter) {
+  return static_cast<double>(counter.get());
+}
+
+void add_side(MetricsPage& page, const std::string& worker, Side side, const Counters::PerSide& c) {
+  const auto from = kSideNames[side];
+  page.counter("isthmus_nat64_received_packets_total", "Packets given to the translator",
+               {{"worker", worker}, {"from", from}}, number(c.received_packets));
+  page.counter("isthmus_nat64_received_bytes_total", "Their bytes", {{"worker", worker}, {"from", from}},
+               number(c.received_bytes));
+  page.counter("isthmus_nat64_held_packets_total", "Fragments and SYNs held back",
+               {{"worker", worker}, {"from", from}}, number(c.held_packets));
+  for (std::size_t p = 0; p < kProtocols; ++p) {
+    page.counter("isthmus_nat64_translated_packets_total", "Packets translated",
+                 {{"worker", worker}, {"from", from}, {"protocol", kProtocolNames[p]}},
+                 number(c.translated_packets[p]));
+    page.counter("isthmus_nat64_translated_bytes_total", "Bytes translated, as received",
+                 {{"worker", worker}, {"from", from}, {"protocol", kProtocolNames[p]}},
+                 number(c.translated_bytes[p]));
+  }
+  for (std::size_t r = 0; r < kEnumSize<DropReason>; ++r) {
+    const auto reason = kDropReasonNames[static_cast<DropReason>(r)];
+    page.counter("isthmus_nat64_dropped_packets_total", "Packets dropped, by reason",
+                 {{"worker", worker}, {"from", from}, {"reason", reason}}, number(c.dropped[r]));
+    page.counter("isthmus_nat64_answered_packets_total",
+                 "Packets answered with an ICMP error of ours, by reason",
+                 {{"worker", worker}, {"from", from}, {"reason", reason}}, number(c.replied[r]));
+  }
+}
+
+void add_core(MetricsPage& page, const std::string& worker, const Counters& c) {
+  add_side(page, worker, Side::kV6, c.of(Side::kV6));
+  add_side(page, worker, Side::kV4, c.of(Side::kV4));
+  for (std::size_t e = 0; e < kEnumSize<Event>; ++e) {
+    page.counter("isthmus_nat64_events_total", "What happened inside the translator",
+                 {{"worker", worker}, {"event", kEventNames[static_cast<Event>(e)]}}, number(c.events[e]));
+  }
+  for (std::size_t p = 0; p < kProtocols; ++p) {
+    page.gauge("isthmus_nat64_sessions", "Sessions now",
+               {{"worker", worker}, {"protocol", kProtocolNames[p]}}, number(c.sessions[p]));
+    page.gauge("isthmus_nat64_bib_entries", "BIB entries now",
+               {{"worker", worker}, {"protocol", kProtocolNames[p]}}, number(c.bib_entries[p]));
+  }
+  const std::pair<const char*, const Counter*> gauges[] = {
+      {"isthmus_nat64_sessions_max", &c.sessions_max},
+      {"isthmus_nat64_subscribers", &c.subscribers},
+      {"isthmus_nat64_subscribers_max", &c.subscribers_max},
+      {"isthmus_nat64_port_blocks_used", &c.blocks_used},
+      {"isthmus_nat64_port_blocks", &c.blocks_total},
+      {"isthmus_nat64_held_syns", &c.held_syns},
+      {"isthmus_nat64_held_fragments", &c.held_fragments},
+      {"isthmus_nat64_pool_addresses", &c.addresses}};
+  for (const auto& [name, counter] : gauges)
+    page.gauge(name, "Of this worker, now", {{"worker", worker}}, number(*counter));
+}
+
+void add_io(MetricsPage& page, const Worker& worker, const Gateway& gateway) {
+  const auto id = std::to_string(worker.index());
+  const auto& io = worker.io();
+  for (std::size_t r = 0; r < kEnumSize<IoDrop>; ++r) {
+    page.counter("isthmus_nat64_io_dropped_packets_total", "Packets dropped around the translator, by reason",
+                 {{"worker", id}, {"reason", kIoDropNames[static_cast<IoDrop>(r)]}}, number(io.dropped[r]));
+  }
+  page.gauge("isthmus_nat64_held_for_neighbour", "Packets that wait for a link address", {{"worker", id}},
+             number(io.held_for_neighbour));
+  page.gauge("isthmus_nat64_free_frames", "Packet memory that nobody uses, in frames", {{"worker", id}},
+             number(io.free_frames));
+  for (std::size_t port = 0; port < gateway.ports().size(); ++port) {
+    const auto& interface = gateway.ports()[port].interface;
+    page.counter("isthmus_nat64_interface_received_packets_total", "Frames taken from an interface",
+                 {{"worker", id}, {"interface", interface}}, number(io.received[port]));
+    page.counter("isthmus_nat64_interface_transmitted_packets_total", "Frames given to an interface",
+                 {{"worker", id}, {"interface", interface}}, number(io.transmitted[port]));
+  }
+  for (const auto& bound : worker.sockets()) {
+    const auto& interface = gateway.ports()[bound.port].interface;
+    const auto queue = std::to_string(bound.queue);
+    const auto s = bound.socket->statistics();
+    const std::pair<const char*, std::uint64_t> losses[] = {{"rx_dropped", s.rx_dropped},
+                                                            {"rx_invalid", s.rx_invalid_descs},
+                                                            {"tx_invalid", s.tx_invalid_descs},
+                                                            {"rx_ring_full", s.rx_ring_full},
+                                                            {"fill_ring_empty", s.rx_fill_ring_empty_descs}};
+    for (const auto& [kind, value] : losses) {
+      page.counter("isthmus_nat64_socket_events_total", "What the kernel counts of an AF_XDP socket",
+                   {{"interface", interface}, {"queue", queue}, {"event", kind}}, static_cast<double>(value));
+    }
+  }
+}
+
+}  // namespace
+
+HttpReply metrics_reply(const Gateway& gateway, const FeedStatus& feed) {
+  MetricsPage page;
+  page.gauge("isthmus_build_info", "Version of the program",
+             {{"program", "nat64-svc"}, {"version", ISTHMUS_VERSION}}, 1);
+  for (const auto& worker : gateway.workers()) {
+    add_core(page, std::to_string(worker->index()), worker->counters());
+    add_io(page, *worker, gateway);
+  }
+  page.counter("isthmus_nat64_io_dropped_packets_total", "Packets dropped around the translator, by reason",
+               {{"worker", "none"}, {"reason", "no_socket"}},
+               static_cast<double>(gateway.steering().no_socket_drops()));
+  for (const auto& port : gateway.ports()) {
+    page.gauge("isthmus_nat64_xdp_mode", "1 for the mode in use",
+               {{"interface", port.interface}, {"mode", kXdpModeNames[port.mode]}}, 1);
+  }
+  const auto problem = gateway.not_ready_because();
+  page.gauge("isthmus_nat64_ready", "1 when this node translates", {}, problem.empty() ? 1 : 0);
+  page.gauge("isthmus_nat64_leased_addresses", "IPv4 addresses allocated to this node", {},
+             static_cast<double>(gateway.leases().size()));
+  page.gauge("isthmus_feed_connected", "1 while the controller's stream lives, or a policy file was read", {},
+             feed.connected ? 1 : 0);
+  page.gauge("isthmus_feed_policy_counter", "Counter of the policy version that runs", {},
+             static_cast<double>(feed.policy_version.counter));
+  page.gauge("isthmus_feed_allocation_counter", "Counter of the allocation version that runs", {},
+             static_cast<double>(feed.allocation_version.counter));
+  page.counter("isthmus_feed_rejected_total", "Policies and allocations that this node refused", {},
+               static_cast<double>(feed.rejected_total));
+  return page.reply();
+}
+
+}  // namespace isthmus::nat64

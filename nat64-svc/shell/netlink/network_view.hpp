@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernel's interfaces, routes and neighbours at one moment, as a value: where a packet goes next. Built
+// by NetlinkWatcher, immutable afterwards, shared by the workers. Pure: no netlink in here.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "common/base/enum_names.hpp"
+#include "common/net/prefix.hpp"
+#include "nat64-svc/shell/netlink/mac_address.hpp"
+
+namespace isthmus::nat64 {
+
+using IpAddress = std::variant<Ipv4Address, Ipv6Address>;
+
+struct Interface {
+  int index = 0;
+  MacAddress mac;
+  std::uint32_t mtu = 0;
+  bool up = false;
+  std::vector<Ipv4Address> addresses4;
+  std::vector<Ipv6Address> addresses6;  // global ones only
+  bool operator==(const Interface&) const = default;
+};
+
+enum class RouteKind : std::uint8_t {
+  kUnicast,
+  kLocal,
+  kRefused
+};  // kRefused: unreachable, blackhole, prohibit
+
+struct Route {
+  RouteKind kind = RouteKind::kUnicast;
+  std::uint32_t metric = 0;
+  int interface = 0;
+  std::optional<IpAddress> gateway;  // none: the destination is on the link
+};
+
+enum class Reach : std::uint8_t {
+  kReady,
+  kUnresolved,  // the next hop's link address is not known (yet)
+  kNoRoute,
+  kRefused,  // an unreachable, blackhole or prohibit route
+  kLocal,    // an address of this machine
+};
+
+struct NextHop {
+  Reach reach = Reach::kNoRoute;
+  int interface = 0;
+  IpAddress neighbour;  // valid for kReady and kUnresolved
+  MacAddress mac;       // valid for kReady
+};
+
+// Longest prefix match: one hash table per prefix length in use, longest first.
+template <class Address, class Prefix>
+class RouteTable {
+ public:
+  // Of two routes to one prefix the one with the lower metric stays.
+  void add(const Prefix& prefix, const Route& route) {
+    auto [it, fresh] = lengths_[prefix.length()].try_emplace(prefix.address(), route);
+    if (!fresh && route.metric < it->second.metric) it->second = route;
+  }
+  [[nodiscard]] const Route* find(const Address& address) const {
+    for (const auto& [length, table] : lengths_) {
+      const auto it = table.find(Prefix{address, length}.address());
+      if (it != table.end()) return &it->second;
+    }
+    return nullptr;
+  }
+
+ private:
+  std::map<unsigned, std::unordered_map<Address, Route>, std::greater<>> lengths_;
+};
+
+class NetworkView {
+ public:
+  void add(const Interface& interface) { interfaces_[interface.index] = interface; }
+  void add(const Ipv4Prefix& prefix, const Route& route) { routes4_.add(prefix, route); }
+  void add(const Ipv6Prefix& prefix, const Route& route) { routes6_.add(prefix, route); }
+  // `needs_refresh`: the kernel would verify it at its next use (NUD_STALE).
+  void add_neighbour(int interface, const IpAddress& address, const MacAddress& mac, bool needs_refresh);
+
+  [[nodiscard]] const Interface* interface(int index) const {
+    const auto it = interfaces_.find(index);
+    return it == interfaces_.end() ? nullptr : &it->second;
+  }
+  [[nodiscard]] const std::map<int, Interface>& interfaces() const { return interfaces_; }
+  // Marks a stale neighbour as used: the watcher has the kernel verify it. Any thread.
+  [[nodiscard]] NextHop next_hop(Ipv4Address destination) const {
+    return resolve(routes4_.find(destination), destination);
+  }
+  [[nodiscard]] NextHop next_hop(const Ipv6Address& destination) const {
+    return resolve(routes6_.find(destination), destination);
+  }
+
+  struct NeighbourKey {
+    int interface = 0;
+    IpAddress address;
+    bool operator==(const NeighbourKey&) const = default;
+  };
+  // Stale neighbours used since the last call.
+  [[nodiscard]] std::vector<NeighbourKey> take_used_stale() const;
+
+ private:
+  struct Neighbour {
+    MacAddress mac;
+    bool needs_refresh = false;
+    mutable std::atomic<bool> used{false};
+  };
+  struct KeyHash {
+    std::size_t operator()(const NeighbourKey& key) const noexcept {
+      constexpr std::size_t kSpread = 0x9e3779b97f4a7c15;
+      return std::hash<IpAddress>{}(key.address) ^ static_cast<std::size_t>(key.interface) * kSpread;
+    }
+  };
+  [[nodiscard]] NextHop resolve(const Route* route, const IpAddress& destination) const;
+
+  std::map<int, Interface> interfaces_;
+  RouteTable<Ipv4Address, Ipv4Prefix> routes4_;
+  RouteTable<Ipv6Address, Ipv6Prefix> routes6_;
+  std::unordered_map<NeighbourKey, Neighbour, KeyHash> neighbours_;
+};
+
+}  // namespace isthmus::nat64

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// What needs a restart to change: command-line flags. Everything else comes with the policy.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "common/base/log.hpp"
+#include "nat64-svc/shell/xsk/steering.hpp"
+
+namespace isthmus::nat64 {
+
+struct StartupConfig {
+  std::string interface6;  // the clients' side
+  std::string interface4;  // the IPv4 internet's side; may be the same
+  std::string controller;  // host:port; either this or policy_file
+  std::string policy_file;
+  std::string node_id;
+  std::string state_dir;
+  std::string http_listen = "127.0.0.1:9464";
+  std::chrono::seconds drain_timeout{0};
+  XdpMode xdp_mode = XdpMode::kAuto;
+  std::uint32_t busy_poll = 0;
+  std::uint32_t max_sessions = 1U << 20;
+  std::string tls_ca, tls_certificate, tls_key;
+  LogOptions log;
+
+  [[nodiscard]] bool one_interface() const { return interface6 == interface4; }
+};
+
+struct ParsedFlags {
+  StartupConfig config;
+  int exit_code = -1;   // 0 or more: leave with it, after printing `problem` when it is not empty
+  std::string problem;  // a sentence with the remedy
+};
+
+// --help and --version print and ask to exit with 0.
+[[nodiscard]] ParsedFlags parse_flags(int argc, char** argv);
+
+}  // namespace isthmus::nat64

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "nat64-svc/shell/worker.hpp"
+
+#include <poll.h>
+#include <spdlog/spdlog.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "common/net/big_endian.hpp"
+
+namespace isthmus::nat64 {
+namespace {
+
+constexpr std::size_t kBurst = 64;
+constexpr std::uint16_t kEthertypeIpv4 = 0x0800;
+constexpr std::uint16_t kEthertypeIpv6 = 0x86dd;
+// Packets that wait for a link address: RFC 4861 §7.2.2 asks for at least one per neighbour; small, for
+// anybody who sends to addresses that nobody has fills these.
+constexpr std::size_t kHeldPerNeighbour = 3;
+constexpr std::size_t kHeldInAll = 256;
+constexpr std::chrono::seconds kHoldTime{1};
+constexpr int kIdleMilliseconds = 50;  // timers run at least this often
+
+IoDrop reason_of(Reach reach) {
+  switch (reach) {
+    case Reach::kRefused:
+      return IoDrop::kRouteRefused;
+    case Reach::kLocal:
+      return IoDrop::kLocalDestination;
+    case Reach::kUnresolved:
+      return IoDrop::kNeighbourUnknown;
+    case Reach::kReady:
+    case Reach::kNoRoute:
+      break;
+  }
+  return IoDrop::kNoRoute;
+}
+
+// `packet` came from the translator: whole IP headers.
+NextHop next_hop(const NetworkView& view, std::span<const std::uint8_t> packet) {
+  if (packet.size() >= 40 && packet[0] >> 4 == 6) return view.next_hop(Ipv6Address::load(packet.data() + 24));
+  if (packet.size() >= 20 && packet[0] >> 4 == 4) return view.next_hop(Ipv4Address::load(packet.data() + 16));
+  return {};
+}
+
+}  // namespace
+
+Worker::Worker(WorkerOptions options, NetlinkWatcher& watcher)
+    : options_(std::move(options)),
+      watcher_(watcher),
+      view_reader_(watcher.view()),
+      wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  held_.reserve(kHeldInAll);
+}
+
+Result<std::unique_ptr<Worker>, std::string> Worker::create(WorkerOptions options, NetlinkWatcher& watcher) {
+  std::unique_ptr<Worker> self(new Worker(std::move(options), watcher));
+  const auto& o = self->options_;
+  // Enough for every ring to be full at once.
+  std::size_t count = 0;
+  for (const auto& port : o.ports) count += port.queues.size();
+  auto umem = Umem::create(static_cast<std::uint32_t>(count) * 2 * kRingSize, o.frame_size);
+  if (!umem) return failure(umem.error());
+  self->umem_ = std::move(*umem);
+  for (std::size_t port = 0; port < o.ports.size(); ++port) {
+    for (const auto queue : o.ports[port].queues) {
+      auto socket = XskSocket::bind(*self->umem_, {o.ports[port].interface, queue, o.copy_only, o.busy_poll});
+      if (!socket) return failure(socket.error());
+      if (self->transmit_[port] == nullptr) self->transmit_[port] = socket->get();
+      self->sockets_.push_back({port, queue, std::move(*socket)});
+    }
+  }
+  for (const auto& bound : self->sockets_) self->polled_.push_back({bound.socket->fd(), POLLIN, 0});
+  self->polled_.push_back({self->wake_.get(), POLLIN, 0});
+  std::uint64_t seed = 0;
+  if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
+    return failure(std::string("the kernel gives no random bytes"));
+  self->translator_ = std::make_unique<Translator>(o.limits, o.key, seed);
+  self->translator_->set_route_mtu(&Worker::route_mtu, self.get());
+  self->view_reader_.refresh();
+  return self;
+}
+
+Worker::~Worker() {
+  stop();
+  sockets_.clear();
+}
+
+void Worker::start() {
+  thread_ = std::thread([this] { run(); });
+}
+
+void Worker::wake() {
+  eventfd_write(wake_.get(), 1);
+}
+
+void Worker::stop() {
+  stop_.store(true);
+  wake();
+  if (thread_.joinable()) thread_.join();
+}
+
+std::uint64_t Worker::publish(std::shared_ptr<const Runtime> runtime) {
+  const auto generation = runtime_.publish(std::move(runtime));
+  wake();
+  return generation;
+}
+
+void Worker::run() {
+  while (!stop_.load(std::memory_order_relaxed)) {
+    const auto now = boot_now();
+    refresh(now);
+    std::size_t received = 0;
+    for (auto& bound : sockets_) received += receive_from(bound, now);
+    translator_->expire(now);
+    translator_->drain_extra([&](Side, std::span<const std::uint8_t> packet) { send_copy(packet, now); });
+    for (auto& bound : sockets_) {
+      bound.socket->flush();
+      bound.socket->reap();
+      bound.socket->refill();
+    }
+    io_.free_frames.set(umem_->free_frames());
+    if (received == 0 && options_.busy_poll == 0) sleep();
+  }
+}
+
+// What was published since the last burst, and packets that waited too long.
+void Worker::refresh(TimePoint now) {
+  if (runtime_reader_.refresh()) {
+    translator_->set_runtime(runtime_reader_.value(), now);
+    running_.store(runtime_reader_.generation(), std::memory_order_release);
+  }
+  const bool moved = view_reader_.refresh();
+  if (!held_.empty() && (moved || held_.front().deadline <= now)) retry_held(now);
+}
+
+std::size_t Worker::receive_from(BoundSocket& bound, TimePoint now) {
+  std::array<Received, kBurst> burst;
+  if (options_.busy_poll > 0) bound.socket->busy_poll();
+  const auto n = bound.socket->receive(burst);
+  io_.received[bound.port].add(n);
+  for (std::size_t i = 0; i < n; ++i) process(burst[i], now);
+  return n;
+}
+
+void Worker::process(const Received& received, TimePoint now) {
+  const auto start = umem_->start_of(received.address);
+  const auto frame = umem_->frame(received.address);
+  const auto offset = static_cast<std::size_t>(received.address - start);
+  if (received.length < kEthernetHeader || offset + received.length > frame.size()) {
+    return drop(received.address, IoDrop::kShortFrame);
+  }
+  const auto ethertype = load_be16(frame.data() + offset + 12);
+  // The translator may write the frame but for its first bytes, which stay free for an Ethernet header.
+  PacketBuffer packet(frame.subspan(kEthernetHeader), offset, received.length - kEthernetHeader);
+  Verdict verdict;
+  if (ethertype == kEthertypeIpv6) {
+    verdict = translator_->from_v6(packet, now);
+  } else if (ethertype == kEthertypeIpv4) {
+    verdict = translator_->from_v4(packet, now);
+  } else {
+    return drop(received.address, IoDrop::kOtherEthertype);
+  }
+  if (verdict.sends()) {
+    return route(start + kEthernetHeader + packet.offset(), static_cast<std::uint32_t>(packet.length()), now,
+                 true);
+  }
+  if (verdict.action == Verdict::Action::kHandOver) return drop(received.address, IoDrop::kOwnerElsewhere);
+  umem_->give_back(received.address);  // dropped or held: the core has counted it
+}
+
+void Worker::send_copy(std::span<const std::uint8_t> packet, TimePoint now) {
+  const auto frame = umem_->take();
+  if (!frame) return io_.drop(IoDrop::kNoFrame);
+  constexpr std::size_t kOffset = kXdpHeadroom + kFrameHeadroom;
+  const auto room = umem_->frame(*frame).subspan(kOffset);
+  if (packet.size() > room.size()) return drop(*frame, IoDrop::kExceedsMtu);
+  std::memcpy(room.data(), packet.data(), packet.size());
+  route(*frame + kOffset, static_cast<std::uint32_t>(packet.size()), now, true);
+}
+
+void Worker::route(FrameAddress address, std::uint32_t length, TimePoint now, bool may_hold) {
+  const auto& view = *view_reader_.value();
+  const auto offset = static_cast<std::size_t>(address - umem_->start_of(address));
+  const auto hop = next_hop(view, umem_->frame(address).subspan(offset, length));
+  if (hop.reach == Reach::kUnresolved || hop.reach == Reach::kReady) {
+    std::size_t port = 0;
+    while (port < options_.ports.size() && options_.ports[port].interface_index != hop.interface) ++port;
+    if (port == options_.ports.size()) return drop(address, IoDrop::kOtherInterface);
+    if (hop.reach == Reach::kReady) {
+      const auto* interface = view.interface(hop.interface);
+      if (interface == nullptr || length > interface->mtu) return drop(address, IoDrop::kExceedsMtu);
+      return transmit(port, hop.mac, address, length);
+    }
+    if (may_hold) return hold(hop, address, length, now);
+  }
+  drop(address, reason_of(hop.reach));
+}
+
+void Worker::hold(const NextHop& hop, FrameAddress address, std::uint32_t length, TimePoint now) {
+  const NetworkView::NeighbourKey key{hop.interface, hop.neighbour};
+  const auto waiting =
+      std::count_if(held_.begin(), held_.end(), [&](const auto& h) { return h.neighbour == key; });
+  if (held_.size() >= kHeldInAll || static_cast<std::size_t>(waiting) >= kHeldPerNeighbour) {
+    return drop(address, IoDrop::kNeighbourQueue);
+  }
+  if (waiting == 0) watcher_.ask_for(hop.interface, hop.neighbour);
+  held_.push_back({key, address, length, now + kHoldTime});
+  io_.held_for_neighbour.set(held_.size());
+}
+
+// In order of arrival: those whose neighbour is known now are sent, those past their time are dropped, the
+// rest stay.
+void Worker::retry_held(TimePoint now) {
+  std::vector<HeldPacket> before;
+  before.reserve(kHeldInAll);
+  before.swap(held_);
+  for (const auto& packet : before) {
+    const auto offset = static_cast<std::size_t>(packet.address - umem_->start_of(packet.address));
+    const auto bytes = umem_->frame(packet.address).subspan(offset, packet.length);
+    const bool waits = next_hop(*view_reader_.value(), bytes).reach == Reach::kUnresolved;
+    if (waits && packet.deadline > now) {
+      held_.push_back(packet);
+    } else {
+      route(packet.address, packet.length, now, false);
+    }
+  }
+  io_.held_for_neighbour.set(held_.size());
+}
+
+void Worker::transmit(std::size_t port, const MacAddress& to, FrameAddress address, std::uint32_t length) {
+  const auto header = address - kEthernetHeader;
+  const auto* from = view_reader_.value()->interface(options_.ports[port].interface_index);
+  auto bytes = umem_->frame(address).subspan(static_cast<std::size_t>(header - umem_->start_of(address)));
+  std::memcpy(bytes.data(), to.bytes.data(), 6);
+  std::memcpy(bytes.data() + 6, from->mac.bytes.data(), 6);
+  store_be16(bytes.data() + 12, bytes[kEthernetHeader] >> 4 == 6 ? kEthertypeIpv6 : kEthertypeIpv4);
+  auto& socket = *transmit_[port];
+  if (!socket.stage(header, length + kEthernetHeader)) {
+    socket.flush();
+    socket.reap();
+    if (!socket.stage(header, length + kEthernetHeader)) return drop(address, IoDrop::kTransmitRing);
+  }
+  io_.transmitted[port].add();
+}
+
+void Worker::drop(FrameAddress address, IoDrop reason) {
+  io_.drop(reason);
+  umem_->give_back(address);
+}
+
+void Worker::sleep() {
+  int timeout = kIdleMilliseconds;
+  for (const auto& bound : sockets_) {
+    if (bound.socket->in_flight() > 0) timeout = 1;  // the device was busy: try again soon
+  }
+  poll(polled_.data(), polled_.size(), timeout);
+  eventfd_t ignored = 0;
+  if ((polled_.back().revents & POLLIN) != 0) eventfd_read(wake_.get(), &ignored);
+}
+
+std::uint32_t Worker::route_mtu(void* self, Side /*side*/, std::span<const std::uint8_t> destination) {
+  const auto& view = *static_cast<Worker*>(self)->view_reader_.value();
+  NextHop hop;
+  if (destination.size() == 4) hop = view.next_hop(Ipv4Address::load(destination.data()));
+  if (destination.size() == 16) hop = view.next_hop(Ipv6Address::load(destination.data()));
+  const auto* interface = view.interface(hop.interface);
+  return interface == nullptr ? 0 : interface->mtu;
+}
+
+}  // namespace isthmus::nat64

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// One thread, its queues of each interface, one translator: receive a burst, translate, find the next hop,
+// send. Workers share nothing on the packet path; what they read (runtime, network view) is published whole
+// and what they count is read without locks.
+#pragma once
+
+#include <poll.h>
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "nat64-svc/core/translator.hpp"
+#include "nat64-svc/shell/io_counters.hpp"
+#include "nat64-svc/shell/netlink/netlink_watcher.hpp"
+#include "nat64-svc/shell/published.hpp"
+#include "nat64-svc/shell/xsk/xsk_socket.hpp"
+
+namespace isthmus::nat64 {
+
+struct WorkerPort {
+  std::string interface;
+  int interface_index = 0;
+  std::vector<std::uint32_t> queues;  // those that this worker serves; never empty
+};
+
+struct WorkerOptions {
+  std::uint16_t index = 0;
+  std::vector<WorkerPort> ports;  // one or two
+  std::uint32_t frame_size = 2048;
+  bool copy_only = false;
+  std::uint32_t busy_poll = 0;
+  TranslatorLimits limits;
+  HashKey key;
+};
+
+class Worker {
+ public:
+  // Binds the sockets; the thread starts with start(). The error is a sentence with the remedy.
+  [[nodiscard]] static Result<std::unique_ptr<Worker>, std::string> create(WorkerOptions options,
+                                                                           NetlinkWatcher& watcher);
+  ~Worker();  // stops
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  void start();
+  void stop();
+
+  // Hands over a runtime; running() reaches the returned generation when the worker uses it. One caller at a
+  // time.
+  std::uint64_t publish(std::shared_ptr<const Runtime> runtime);
+  [[nodiscard]] std::uint64_t running() const { return running_.load(std::memory_order_acquire); }
+
+  void wake();  // from sleep, to look at what was published; any thread
+
+  struct BoundSocket {
+    std::size_t port;
+    std::uint32_t queue;
+    std::unique_ptr<XskSocket> socket;
+  };
+  [[nodiscard]] const std::vector<BoundSocket>& sockets() const { return sockets_; }
+  [[nodiscard]] const Counters& counters() const { return translator_->counters(); }
+  [[nodiscard]] const IoCounters& io() const { return io_; }
+  [[nodiscard]] std::uint16_t index() const { return options_.index; }
+
+ private:
+  struct HeldPacket {  // waits for its neighbour's link address; owns its frame
+    NetworkView::NeighbourKey neighbour;
+    FrameAddress address;  // of the IP header
+    std::uint32_t length;
+    TimePoint deadline;
+  };
+
+  Worker(WorkerOptions options, NetlinkWatcher& watcher);
+  void run();
+  void refresh(TimePoint now);
+  std::size_t receive_from(BoundSocket& bound, TimePoint now);
+  void process(const Received& received, TimePoint now);
+  void send_copy(std::span<const std::uint8_t> packet, TimePoint now);
+  // The frame belongs to these: they send it, hold it, or give it back.
+  void route(FrameAddress address, std::uint32_t length, TimePoint now, bool may_hold);
+  void hold(const NextHop& hop, FrameAddress address, std::uint32_t length, TimePoint now);
+  void transmit(std::size_t port, const MacAddress& to, FrameAddress address, std::uint32_t length);
+  void retry_held(TimePoint now);
+  void drop(FrameAddress address, IoDrop reason);
+  void sleep();
+  static std::uint32_t route_mtu(void* self, Side side, std::span<const std::uint8_t> destination);
+
+  WorkerOptions options_;
+  NetlinkWatcher& watcher_;
+  std::unique_ptr<Umem> umem_;
+  std::vector<BoundSocket> sockets_;      // destroyed before umem_
+  std::array<XskSocket*, 2> transmit_{};  // by port: the socket that sends
+  std::unique_ptr<Translator> translator_;
+  Published<Runtime> runtime_;
+  Published<Runtime>::Reader runtime_reader_{runtime_};
+  Published<NetworkView>::Reader view_reader_;
+  std::vector<HeldPacket> held_;
+  IoCounters io_;
+  UniqueFd wake_;
+  std::vector<pollfd> polled_;  // the sockets, then wake_
+  std::atomic<std::uint64_t> running_{0};
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
+
+}  // namespace isthmus::nat64

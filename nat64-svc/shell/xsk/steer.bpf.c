@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// Takes NAT64 traffic, and nothing else, away from the kernel: IPv6 packets to a translation prefix, IPv4
+// packets to an address of the pool. ARP, neighbour discovery, SSH, BGP, VLAN-tagged frames and packets for
+// other machines pass. It steers and never validates: what it lets through is hostile input to the
+// translator.
+//
+// Traffic that is ours but has no AF_XDP socket to go to is dropped and counted: were it passed, the kernel
+// would forward it untranslated.
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+
+#include "nat64-svc/shell/xsk/steer_maps.h"
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+  __uint(max_entries, STEER_MAX_PREFIXES);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __type(key, struct steer_prefix6);
+  __type(value, __u32);
+} prefixes6 SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+  __uint(max_entries, STEER_MAX_PREFIXES);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __type(key, struct steer_prefix4);
+  __type(value, __u32);
+} prefixes4 SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_XSKMAP);
+  __uint(max_entries, STEER_MAX_PORTS* STEER_MAX_QUEUES);
+  __type(key, __u32);
+  __type(value, __u32);
+} sockets SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, STEER_MAX_PORTS);
+  __type(key, __u32);
+  __type(value, struct steer_port);
+} ports SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, STEER_COUNTERS);
+  __type(key, __u32);
+  __type(value, __u64);
+} counters SEC(".maps");
+
+static __always_inline void count(__u32 which) {
+  __u64* value = bpf_map_lookup_elem(&counters, &which);
+  if (value) *value += 1;
+}
+
+static __always_inline int to_socket(struct xdp_md* ctx, __u32 port) {
+  if (ctx->rx_queue_index < STEER_MAX_QUEUES) {
+    int action = bpf_redirect_map(&sockets, port * STEER_MAX_QUEUES + ctx->rx_queue_index, XDP_DROP);
+    if (action == XDP_REDIRECT) return action;
+  }
+  count(STEER_NO_SOCKET);
+  return XDP_DROP;
+}
+
+// A frame flooded by a switch, or seen in promiscuous mode, is meant for another machine, perhaps another
+// translator.
+static __always_inline int is_for_us(const __u8* destination, __u32 port) {
+  struct steer_port* config = bpf_map_lookup_elem(&ports, &port);
+  if (!config) return 0;
+  for (int i = 0; i < ETH_ALEN; i++) {
+    if (destination[i] != config->mac[i]) return 0;
+  }
+  return 1;
+}
+
+static __always_inline int steer(struct xdp_md* ctx, __u32 port, int take6, int take4) {
+  const __u8* data = (void*)(long)ctx->data;
+  const __u8* end = (void*)(long)ctx->data_end;
+  if (data + ETH_HLEN > end) return XDP_PASS;
+  const __u16 ethertype = *(const __u16*)(data + 12);
+  const __u8* packet = data + ETH_HLEN;
+
+  if (take6 && ethertype == bpf_htons(ETH_P_IPV6)) {
+    if (packet + 40 > end) return XDP_PASS;
+    struct steer_prefix6 key = {.length = 128};
+    __builtin_memcpy(key.address, packet + 24, 16);
+    if (!bpf_map_lookup_elem(&prefixes6, &key) || !is_for_us(data, port)) return XDP_PASS;
+    return to_socket(ctx, port);
+  }
+  if (take4 && ethertype == bpf_htons(ETH_P_IP)) {
+    if (packet + 20 > end) return XDP_PASS;
+    struct steer_prefix4 key = {.length = 32};
+    __builtin_memcpy(key.address, packet + 16, 4);
+    if (!bpf_map_lookup_elem(&prefixes4, &key) || !is_for_us(data, port)) return XDP_PASS;
+    return to_socket(ctx, port);
+  }
+  return XDP_PASS;
+}
+
+SEC("xdp") int steer6(struct xdp_md* ctx) {
+  return steer(ctx, STEER_PORT6, 1, 0);
+}
+SEC("xdp") int steer4(struct xdp_md* ctx) {
+  return steer(ctx, STEER_PORT4, 0, 1);
+}
+SEC("xdp") int steer_both(struct xdp_md* ctx) {
+  return steer(ctx, STEER_PORT6, 1, 1);
+}
+
+char _license[] SEC("license") = "Apache-2.0";

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the steering program and its loader agree on. Plain C: both sides include it.
+#ifndef ISTHMUS_NAT64_STEER_MAPS_H
+#define ISTHMUS_NAT64_STEER_MAPS_H
+
+#include <linux/types.h>
+
+enum {
+  STEER_PORT6 = 0,  // the interface of the IPv6 side; also the only one when both sides share it
+  STEER_PORT4 = 1,
+  STEER_MAX_PORTS = 2,
+  STEER_MAX_QUEUES = 64,
+  STEER_MAX_PREFIXES = 65536,
+};
+
+enum steer_counter {
+  STEER_NO_SOCKET = 0,  // ours, but no AF_XDP socket is bound for the queue: dropped
+  STEER_COUNTERS = 1,
+};
+
+// Keys of the LPM tries: prefix length in bits (host order), then the address in network order.
+struct steer_prefix6 {
+  __u32 length;
+  __u8 address[16];
+};
+struct steer_prefix4 {
+  __u32 length;
+  __u8 address[4];
+};
+
+struct steer_port {
+  __u8 mac[6];
+  __u8 padding[2];
+};
+
+#endif

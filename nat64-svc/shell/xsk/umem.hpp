@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// The packet memory of one worker (AF_XDP: UMEM) and the frames in it that nobody uses. Every frame is owned
+// by exactly one of: this pool, a fill ring, the worker (between receive and send), a list of held packets, a
+// transmit ring. The sockets of one worker share the memory, so a packet moves from one interface to the
+// other without a copy.
+//
+// One thread uses a Umem after create().
+#pragma once
+
+#include <xdp/xsk.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/base/result.hpp"
+
+namespace isthmus::nat64 {
+
+using FrameAddress = std::uint64_t;  // offset in the memory; any offset inside a frame names that frame
+
+inline constexpr std::uint32_t kRingSize = 4096;     // entries of each of a socket's four rings
+inline constexpr std::uint32_t kXdpHeadroom = 256;   // the kernel's own, before the packet
+inline constexpr std::uint32_t kFrameHeadroom = 64;  // ours, for headers that grow
+inline constexpr std::uint32_t kEthernetHeader = 14;
+
+// Bytes of a frame for packets of `mtu` bytes (2048 or 4096), or nothing when even the largest cannot hold
+// them.
+[[nodiscard]] std::optional<std::uint32_t> frame_size_for_mtu(std::uint32_t mtu);
+
+// What native XDP lets through in one page, and a veth pair takes; fits into a large frame with both
+// headrooms.
+inline constexpr std::uint32_t kLargestMtu = 3498;
+static_assert(kXdpHeadroom + kFrameHeadroom + kEthernetHeader + kLargestMtu <= 4096);
+
+class Umem {
+ public:
+  // `frame_size` is 2048 or 4096. The error is a sentence with the remedy.
+  [[nodiscard]] static Result<std::unique_ptr<Umem>, std::string> create(std::uint32_t frames,
+                                                                         std::uint32_t frame_size);
+  ~Umem();
+  Umem(const Umem&) = delete;
+  Umem& operator=(const Umem&) = delete;
+
+  [[nodiscard]] std::optional<FrameAddress> take() {
+    if (free_.empty()) return std::nullopt;
+    const auto address = free_.back();
+    free_.pop_back();
+    return address;
+  }
+  void give_back(FrameAddress address) { free_.push_back(start_of(address)); }
+  [[nodiscard]] std::size_t free_frames() const { return free_.size(); }
+
+  // The whole frame that `address` lies in.
+  [[nodiscard]] std::span<std::uint8_t> frame(FrameAddress address) const {
+    return memory_.subspan(start_of(address), frame_size_);
+  }
+  [[nodiscard]] FrameAddress start_of(FrameAddress address) const {
+    return address & ~(FrameAddress{frame_size_} - 1);
+  }
+  [[nodiscard]] std::uint32_t frame_size() const { return frame_size_; }
+  [[nodiscard]] xsk_umem* handle() const { return umem_; }
+
+ private:
+  Umem(std::span<std::uint8_t> memory, std::uint32_t frame_size) : memory_(memory), frame_size_(frame_size) {}
+  std::span<std::uint8_t> memory_;
+  std::uint32_t frame_size_;
+  xsk_umem* umem_ = nullptr;
+  xsk_ring_prod first_fill_{};  // libxdp passes these on to the first socket
+  xsk_ring_cons first_completion_{};
+  std::vector<FrameAddress> free_;
+};
+
+}  // namespace isthmus::nat64

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "nat64-svc/shell/xsk/xsk_socket.hpp"
+
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <thread>
+
+// Newer than Debian 12's headers.
+#ifndef XDP_MAX_TX_SKB_BUDGET
+#define XDP_MAX_TX_SKB_BUDGET 9
+#endif
+#ifndef SO_PREFER_BUSY_POLL
+#define SO_PREFER_BUSY_POLL 69
+#endif
+#ifndef SO_BUSY_POLL_BUDGET
+#define SO_BUSY_POLL_BUDGET 70
+#endif
+
+namespace isthmus::nat64 {
+namespace {
+
+constexpr std::uint32_t kBatch = 64;
+constexpr int kTxBudget = 512;  // packets per sendto(); 32 where the kernel cannot be told
+
+std::string explain(int error, const XskOptions& options) {
+  const auto queue = "queue " + std::to_string(options.queue) + " of " + options.interface;
+  std::string text = "cannot bind an AF_XDP socket to " + queue + ": " + std::strerror(error);
+  if (error == EBUSY) return text + ": another program uses it; stop that program";
+  if (error == EINVAL) return text + ": has the interface that queue? ethtool -l " + options.interface;
+  if (error == ENOBUFS || error == EPERM) return text + ": grant CAP_NET_ADMIN, CAP_NET_RAW and CAP_IPC_LOCK";
+  if (error == ENETDOWN) return text + ": ip link set " + options.interface + " up";
+  return text + ": see docs/nat64.md for what the interface must offer";
+}
+
+}  // namespace
+
+Result<std::unique_ptr<XskSocket>, std::string> XskSocket::bind(Umem& umem, const XskOptions& options) {
+  // Neither XDP_COPY nor XDP_ZEROCOPY: the kernel tries zero copy and falls back by itself.
+  const auto flags = static_cast<std::uint16_t>(XDP_USE_NEED_WAKEUP | (options.copy_only ? XDP_COPY : 0));
+  const xsk_socket_config config{.rx_size = kRingSize,
+                                 .tx_size = kRingSize,
+                                 .libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD,
+                                 .xdp_flags = 0,
+                                 .bind_flags = flags};
+  std::unique_ptr<XskSocket> self(new XskSocket(umem));
+  int error = 0;
+  for (int attempt = 0; attempt < 12; ++attempt) {
+    error = xsk_socket__create_shared(&self->socket_, options.interface.c_str(), options.queue, umem.handle(),
+                                      &self->rx_, &self->tx_, &self->fill_, &self->completion_, &config);
+    if (error != -EBUSY) break;  // a socket closed a moment ago is released late
+    std::this_thread::sleep_for(std::chrono::milliseconds{100});
+  }
+  if (error != 0) {
+    self->socket_ = nullptr;
+    return failure(explain(-error, options));
+  }
+  self->configure(options);
+  for (std::uint32_t i = 0; i < kRingSize / kBatch; ++i) self->refill();
+  return self;
+}
+
+XskSocket::~XskSocket() {
+  if (socket_ != nullptr) xsk_socket__delete(socket_);
+}
+
+void XskSocket::configure(const XskOptions& options) {
+  xdp_options kernel{};
+  socklen_t length = sizeof kernel;
+  zero_copy_ = getsockopt(fd(), SOL_XDP, XDP_OPTIONS, &kernel, &length) == 0 &&
+               (kernel.flags & XDP_OPTIONS_ZEROCOPY) != 0;
+  if (setsockopt(fd(), SOL_XDP, XDP_MAX_TX_SKB_BUDGET, &kTxBudget, sizeof kTxBudget) != 0) {
+    spdlog::debug("XDP_MAX_TX_SKB_BUDGET is unknown to this kernel; packets are sent 32 at a time");
+  }
+  if (options.busy_poll == 0) return;
+  const int on = 1;
+  const int microseconds = 20;
+  const int budget = static_cast<int>(options.busy_poll);
+  if (setsockopt(fd(), SOL_SOCKET, SO_PREFER_BUSY_POLL, &on, sizeof on) != 0 ||
+      setsockopt(fd(), SOL_SOCKET, SO_BUSY_POLL, &microseconds, sizeof microseconds) != 0 ||
+      setsockopt(fd(), SOL_SOCKET, SO_BUSY_POLL_BUDGET, &budget, sizeof budget) != 0) {
+    spdlog::warn("busy polling is not possible on {}: {}", options.interface, std::strerror(errno));
+  }
+}
+
+void XskSocket::flush() {
+  if (staged_ > 0) {
+    xsk_ring_prod__submit(&tx_, staged_);
+    in_flight_ += staged_;
+    staged_ = 0;
+  }
+  if (in_flight_ == 0 || (zero_copy_ && xsk_ring_prod__needs_wakeup(&tx_) == 0)) return;
+  // In copy mode this call is what sends. EAGAIN: the budget of one call is used up and more is left. Any
+  // other error (ENOBUFS, EBUSY, ENETDOWN) is the device's state: what is left waits for the next round.
+  for (std::uint32_t attempt = 0; attempt < kRingSize / 32; ++attempt) {
+    if (sendto(fd(), nullptr, 0, MSG_DONTWAIT, nullptr, 0) >= 0 || errno != EAGAIN) return;
+  }
+}
+
+void XskSocket::reap() {
+  std::uint32_t index = 0;
+  const auto n = xsk_ring_cons__peek(&completion_, kRingSize, &index);
+  if (n == 0) return;
+  for (std::uint32_t i = 0; i < n; ++i) umem_.give_back(*xsk_ring_cons__comp_addr(&completion_, index + i));
+  xsk_ring_cons__release(&completion_, n);
+  in_flight_ -= n;
+}
+
+void XskSocket::refill() {
+  auto n = xsk_prod_nb_free(&fill_, kBatch);
+  if (n > kBatch) n = kBatch;
+  if (n > umem_.free_frames()) n = static_cast<std::uint32_t>(umem_.free_frames());
+  std::uint32_t index = 0;
+  if (n == 0 || xsk_ring_prod__reserve(&fill_, n, &index) != n) return;
+  for (std::uint32_t i = 0; i < n; ++i) *xsk_ring_prod__fill_addr(&fill_, index + i) = *umem_.take();
+  xsk_ring_prod__submit(&fill_, n);
+}
+
+void XskSocket::busy_poll() {
+  // A failure only means that nothing was there.
+  [[maybe_unused]] const auto ignored = recvfrom(fd(), nullptr, 0, MSG_DONTWAIT, nullptr, nullptr);
+}
+
+xdp_statistics XskSocket::statistics() const {
+  xdp_statistics statistics{};
+  socklen_t length = sizeof statistics;
+  if (getsockopt(fd(), SOL_XDP, XDP_STATISTICS, &statistics, &length) != 0) return {};
+  return statistics;
+}
+
+}  // namespace isthmus::nat64

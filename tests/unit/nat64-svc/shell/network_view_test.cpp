@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "nat64-svc/shell/netlink/network_view.hpp"
+
+#include <gtest/gtest.h>
+
+namespace isthmus::nat64 {
+namespace {
+
+constexpr int kLan = 3;
+constexpr int kWan = 7;
+constexpr MacAddress kRouterMac{{0x02, 0, 0, 0, 0x04, 0x01}};
+constexpr MacAddress kHostMac{{0x02, 0, 0, 0, 0x04, 0x21}};
+
+Ipv4Address v4(const char* text) {
+  return *Ipv4Address::parse(text);
+}
+Ipv6Address v6(const char* text) {
+  return *Ipv6Address::parse(text);
+}
+Ipv4Prefix p4(const char* text) {
+  return *Ipv4Prefix::parse(text);
+}
+Ipv6Prefix p6(const char* text) {
+  return *Ipv6Prefix::parse(text);
+}
+
+Route unicast(int interface, std::optional<IpAddress> gateway = std::nullopt, std::uint32_t metric = 0) {
+  return {RouteKind::kUnicast, metric, interface, gateway};
+}
+
+TEST(NetworkView, WithoutRoutesNothingIsReachable) {
+  const NetworkView view;
+  EXPECT_EQ(view.next_hop(v4("192.0.2.33")).reach, Reach::kNoRoute);
+  EXPECT_EQ(view.next_hop(v6("2001:db8::33")).reach, Reach::kNoRoute);
+}
+
+TEST(NetworkView, AGatewayIsTheNextHopOfItsRoute) {
+  NetworkView view;
+  view.add(p4("0.0.0.0/0"), unicast(kWan, v4("198.51.100.1")));
+  view.add_neighbour(kWan, v4("198.51.100.1"), kRouterMac, false);
+  const auto hop = view.next_hop(v4("192.0.2.33"));
+  EXPECT_EQ(hop.reach, Reach::kReady);
+  EXPECT_EQ(hop.interface, kWan);
+  EXPECT_EQ(hop.mac, kRouterMac);
+}
+
+TEST(NetworkView, ADestinationOnTheLinkIsItsOwnNextHop) {
+  NetworkView view;
+  view.add(p6("2001:db8:6::/64"), unicast(kLan));
+  view.add_neighbour(kLan, v6("2001:db8:6::21"), kHostMac, false);
+  EXPECT_EQ(view.next_hop(v6("2001:db8:6::21")).mac, kHostMac);
+  const auto unknown = view.next_hop(v6("2001:db8:6::22"));
+  EXPECT_EQ(unknown.reach, Reach::kUnresolved);
+  EXPECT_EQ(unknown.neighbour, IpAddress{v6("2001:db8:6::22")});
+}
+
+TEST(NetworkView, ANeighbourOfAnotherInterfaceIsAnotherNeighbour) {
+  NetworkView view;
+  view.add(p6("2001:db8:6::/64"), unicast(kLan, v6("fe80::1")));
+  view.add_neighbour(kWan, v6("fe80::1"), kRouterMac, false);
+  EXPECT_EQ(view.next_hop(v6("2001:db8:6::21")).reach, Reach::kUnresolved);
+}
+
+TEST(NetworkView, AnIpv4RouteMayHaveAnIpv6Gateway) {
+  NetworkView view;
+  view.add(p4("0.0.0.0/0"), unicast(kWan, v6("fe80::1")));
+  view.add_neighbour(kWan, v6("fe80::1"), kRouterMac, false);
+  EXPECT_EQ(view.next_hop(v4("192.0.2.33")).mac, kRouterMac);
+}
+
+TEST(NetworkView, TheLongestPrefixWins) {
+  NetworkView view;
+  view.add(p4("0.0.0.0/0"), unicast(kWan, v4("198.51.100.1")));
+  view.add(p4("192.0.2.0/24"), unicast(kLan, v4("10.0.0.1")));
+  view.add(p4("192.0.2.33/32"), Route{RouteKind::kLocal, 0, kLan, std::nullopt});
+  view.add(p4("192.0.2.64/26"), Route{RouteKind::kRefused, 0, 0, std::nullopt});
+  EXPECT_EQ(view.next_hop(v4("192.0.3.1")).interface, kWan);
+  EXPECT_EQ(view.next_hop(v4("192.0.2.1")).interface, kLan);
+  EXPECT_EQ(view.next_hop(v4("192.0.2.33")).reach, Reach::kLocal);
+  EXPECT_EQ(view.next_hop(v4("192.0.2.65")).reach, Reach::kRefused);
+}
+
+TEST(NetworkView, OfTwoRoutesToOnePrefixTheLowerMetricWins) {
+  for (const bool better_first : {true, false}) {
+    NetworkView view;
+    const auto better = unicast(kLan, std::nullopt, 100);
+    const auto worse = unicast(kWan, std::nullopt, 200);
+    view.add(p4("192.0.2.0/24"), better_first ? better : worse);
+    view.add(p4("192.0.2.0/24"), better_first ? worse : better);
+    EXPECT_EQ(view.next_hop(v4("192.0.2.1")).interface, kLan);
+  }
+}
+
+TEST(NetworkView, AStaleNeighbourIsToldOnceAfterEachUse) {
+  NetworkView view;
+  view.add(p4("192.0.2.0/24"), unicast(kWan));
+  view.add_neighbour(kWan, v4("192.0.2.33"), kHostMac, true);
+  EXPECT_TRUE(view.take_used_stale().empty());
+  EXPECT_EQ(view.next_hop(v4("192.0.2.33")).reach, Reach::kReady);
+  ASSERT_EQ(view.take_used_stale().size(), 1U);
+  EXPECT_TRUE(view.take_used_stale().empty());
+}
+
+TEST(NetworkView, AFreshNeighbourNeedsNoVerification) {
+  NetworkView view;
+  view.add(p4("192.0.2.0/24"), unicast(kWan));
+  view.add_neighbour(kWan, v4("192.0.2.33"), kHostMac, false);
+  EXPECT_EQ(view.next_hop(v4("192.0.2.33")).reach, Reach::kReady);
+  EXPECT_TRUE(view.take_used_stale().empty());
+}
+
+}  // namespace
+}  // namespace isthmus::nat64
