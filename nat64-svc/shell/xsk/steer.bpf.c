@@ -6,10 +6,12 @@
 //
 // Traffic that is ours but has no AF_XDP socket to go to is dropped and counted: were it passed, the kernel
 // would forward it untranslated.
-#include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
+// clang-format off: libbpf's headers need the kernel's before them
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+// clang-format on
 
 #include "nat64-svc/shell/xsk/steer_maps.h"
 
