@@ -285,8 +285,10 @@ Step Answerer::pass(std::uint8_t index, Outcome outcome) {
 
 Query::Slot& Answerer::look(std::uint8_t index, const Name& name, std::uint16_t type) {
   auto& slot = query_.slots_[index];
-  if (slot.state != State::kEmpty && slot.type == type) return slot;
+  const bool own_name = &name == &request_.name;
+  if (slot.state != State::kEmpty && slot.type == type && slot.own_name == own_name) return slot;
   slot = {};
+  slot.own_name = own_name;
   slot.type = type;
   const auto group = view_->resolver_group;
   auto found = context_.cache.lookup(name.view(), type, group, context_.now);

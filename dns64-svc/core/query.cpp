@@ -31,7 +31,17 @@ Step Query::run(const Context& context, std::span<std::uint8_t> reply) {
 }
 
 Step Query::on_fact(std::uint8_t slot, FactPtr fact, const Context& context, std::span<std::uint8_t> reply) {
-  if (slot < std::size(slots_) && fact) Answerer::settle(slots_[slot], std::move(fact));
+  if (slot < std::size(slots_) && fact) {
+    auto& waiting = slots_[slot];
+    // Replies copy a fact's bytes under the client's spelling of the same name: nothing else may get in.
+    const bool matches = fact->type() == waiting.type &&
+                         (!waiting.own_name || (fact->name().size() == request_.name.size() &&
+                                                equal_names(fact->name(), request_.name.view())));
+    if (matches)
+      Answerer::settle(waiting, std::move(fact));
+    else
+      Answerer::fail(waiting, ResolveFailure::kInternal);
+  }
   return run(context, reply);
 }
 

@@ -116,6 +116,7 @@ class Query {
     std::uint16_t type = 0;
     FactPtr fact;  // kFact: the answer. Else a stale one, if the cache had it
     bool stale = false;
+    bool own_name = true;  // looked up under the question's name; else under a name derived from it
   };
 
  private:

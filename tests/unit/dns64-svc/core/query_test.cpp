@@ -146,6 +146,15 @@ TEST_F(QueryTest, ARealAaaaIsAnsweredWithoutWaitingForA) {
   EXPECT_THAT(reply(step).answer, ElementsAre("www.example. 300 AAAA 2001:db8::80"));
 }
 
+TEST_F(QueryTest, AFactOfAnotherNameOrTypeIsNoAnswer) {
+  for (const char* name : {"ww.example.", "xxx.example."}) {
+    query = Query{};
+    (void)start({.type = rr::kA});
+    const auto step = query.on_fact(0, fact(name, rr::kA, {a(name, "198.51.0.33")}), context(), room);
+    EXPECT_EQ(reply(step).header.rcode(), rcode::kServFail);
+  }
+}
+
 // RFC 6147 §5.1.7
 TEST_F(QueryTest, TtlIsTheSmallestOfANegativeAaaaAndChain) {
   struct Row {
