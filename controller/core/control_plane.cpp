@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/core/control_plane.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace isthmus::controller {
+namespace {
+
+constexpr Duration kRivalMemory = std::chrono::seconds{10};
+constexpr std::size_t kMaxRivals = 16;
+constexpr std::uint64_t kSaneEpoch = std::uint64_t{1} << 62;  // a service cannot push us into overflow
+
+std::string list(const std::vector<Ipv4Address>& addresses) {
+  std::string text;
+  for (const auto address : addresses) text += (text.empty() ? "" : " ") + address.to_string();
+  return text;
+}
+
+bool has_capability(const Hello& hello, std::string_view capability) {
+  return std::ranges::find(hello.capabilities, capability) != hello.capabilities.end();
+}
+
+}  // namespace
+
+ControlPlane::ControlPlane(Settings settings, std::uint64_t epoch, TimePoint start)
+    : settings_(settings), epoch_(epoch), grant_from_(start + settings.adopt_grace) {}
+
+void ControlPlane::note(EventKind kind, const std::string& node_id, std::string text) {
+  out_.events.push_back({kind, node_id, std::move(text)});
+}
+
+Outcome ControlPlane::take() {
+  out_.changed_leases = leases_.take_changes();
+  return std::exchange(out_, {});
+}
+
+void ControlPlane::set_policy(std::shared_ptr<const Policy> policy, TimePoint now) {
+  policy_ = std::move(policy);
+  policy_version_ = {epoch_, policy_version_.counter + 1};
+  leases_.set_pools(policy_->pools, now);
+  prefixes_.set_policy(*policy_);
+  for (const auto& [key, service] : services_) {
+    if (key.first == ServiceKind::kNat64) leases_.touch(service.holder());  // prefixes may have changed
+  }
+  replan_ = true;
+  note(EventKind::kPolicy, "", "policy " + policy_version_.to_string() + " goes out");
+}
+
+// --- what services say ---
+
+ServiceRecord* ControlPlane::heard(SessionId session, TimePoint now) {
+  const auto it = sessions_.find(session);
+  if (it == sessions_.end()) return nullptr;  // superseded or refused: nothing it says counts
+  ServiceRecord& service = services_.at(it->second);
+  service.last_heard = now;
+  return &service;
+}
+
+bool ControlPlane::refuse_rival(SessionId session, const Hello& hello, ServiceRecord& known, TimePoint now) {
+  if (!known.connected() || known.holder() == holder_of(hello)) return false;
+  if (known.rivals.size() < kMaxRivals) known.rivals[hello.incarnation] = now;
+  out_.actions.emplace_back(EndSession{session,
+                                       "node_id " + hello.node_id + " is in use by another machine at " +
+                                           known.hello.peer + ": give each machine a node_id of its own",
+                                       std::chrono::seconds{5}});
+  note(EventKind::kDuplicateNode, hello.node_id,
+       "second machine with this node_id at " + hello.peer + " refused; the first is at " + known.hello.peer);
+  return true;
+}
+
+void ControlPlane::raise_epoch(const Hello& hello) {
+  std::uint64_t seen = 0;
+  for (const auto& version : hello.running) seen = std::max(seen, version.epoch);
+  if (seen <= epoch_ || seen >= kSaneEpoch) return;
+  epoch_ = seen + 1;
+  if (policy_version_.counter > 0) policy_version_.epoch = epoch_;
+  if (health_version_.counter > 0) health_version_.epoch = epoch_;
+}
+
+void ControlPlane::on_hello(SessionId session, const Hello& hello, TimePoint now) {
+  const Key key{hello.kind, hello.node_id};
+  const auto known = services_.find(key);
+  if (known == services_.end() && services_.size() >= settings_.max_services) {
+    out_.actions.emplace_back(
+        EndSession{session, "this controller serves as many services as it may", std::chrono::seconds{30}});
+    return;
+  }
+  if (known != services_.end() && refuse_rival(session, hello, known->second, now)) return;
+  raise_epoch(hello);
+
+  ServiceRecord& service = services_[key];
+  if (service.connected()) {  // the same machine again: the older stream is dead or will be
+    out_.actions.emplace_back(EndSession{service.session, "replaced by a newer stream of this node", {}});
+    disconnect(service);
+  }
+  if (service.hello.incarnation != hello.incarnation) service.report = {};
+  service.hello = hello;
+  service.session = session;
+  service.last_heard = service.connected_since = now;
+  service.left = false;
+  service.acked_allocation = 0;
+  sessions_[session] = key;
+  for (std::size_t i = 0; i < service.rollout.size(); ++i) service.rollout[i].connected(hello.running[i]);
+  if (hello.kind == ServiceKind::kNat64) reconcile_leases(service, now);
+  replan_ = true;
+  note(EventKind::kConnected, hello.node_id,
+       std::string(kServiceKindNames[hello.kind]) + " " + hello.build + " from " + hello.peer);
+}
+
+void ControlPlane::reconcile_leases(ServiceRecord& service, TimePoint now) {
+  const auto holder = service.holder();
+  const auto result = leases_.on_hello(holder, service.hello.leases_held, now);
+  if (!result.adopted.empty())
+    note(EventKind::kGranted, holder.node_id, "already holds " + list(result.adopted));
+  if (!result.conflicts.empty()) {
+    lease_conflicts_ += result.conflicts.size();
+    note(EventKind::kLeaseConflict, holder.node_id,
+         "claims addresses of others and is told to stop: " + list(result.conflicts));
+    leases_.touch(holder);
+  }
+  if (leases_.revision_of(holder) == 0) leases_.touch(holder);
+  const Version running = service.hello.running[index_of(Resource::kAllocation)];
+  if (running == Version{epoch_, leases_.revision_of(holder)}) {
+    service.acked_allocation = running.counter;
+    leases_.on_ack(holder, running.counter, now);
+  }
+}
+
+void ControlPlane::on_ack(SessionId session, Resource resource, std::uint64_t nonce, Version running,
+                          TimePoint now) {
+  ServiceRecord* service = heard(session, now);
+  if (service == nullptr) return;
+  Rollout& rollout = service->rollout[index_of(resource)];
+  if (!rollout.on_ack(nonce, running)) return;
+  if (resource == Resource::kAllocation && rollout.last_sent().epoch == epoch_) {
+    service->acked_allocation = std::max(service->acked_allocation, rollout.last_sent().counter);
+    leases_.on_ack(service->holder(), service->acked_allocation, now);
+  }
+  note(EventKind::kApplied, service->hello.node_id,
+       std::string(kResourceNames[resource]) + " " + running.to_string() + " runs");
+}
+
+void ControlPlane::on_nack(SessionId session, Resource resource, std::uint64_t nonce, Version running,
+                           std::vector<Violation> violations, TimePoint now) {
+  ServiceRecord* service = heard(session, now);
+  if (service == nullptr) return;
+  std::string why = violations.empty() ? "no reason given" : "";
+  for (const auto& v : violations) why += (why.empty() ? "" : "; ") + v.path + ": " + v.message;
+  if (!service->rollout[index_of(resource)].on_nack(nonce, running, std::move(violations))) return;
+  note(EventKind::kRejected, service->hello.node_id,
+       std::string(kResourceNames[resource]) + " refused, " + running.to_string() + " keeps running: " + why);
+}
+
+void ControlPlane::on_renewal(SessionId session, std::uint64_t sequence,
+                              const std::vector<Ipv4Address>& addresses, TimePoint now) {
+  ServiceRecord* service = heard(session, now);
+  if (service == nullptr) return;
+  out_.actions.emplace_back(
+      SendRenewed{session, sequence, leases_.on_renewal(service->holder(), addresses, now)});
+}
+
+void ControlPlane::on_report(SessionId session, const NodeReport& report, TimePoint now) {
+  ServiceRecord* service = heard(session, now);
+  if (service == nullptr) return;
+  service->report = report;
+  service->use = report.blocks_total == 0
+                     ? 0
+                     : static_cast<double>(report.blocks_used) / static_cast<double>(report.blocks_total);
+  const auto freed = leases_.on_released(service->holder(), report.released, service->acked_allocation, now);
+  if (!freed.empty()) note(EventKind::kReleased, service->hello.node_id, list(freed));
+}
+
+void ControlPlane::on_goodbye(SessionId session, const std::vector<Ipv4Address>& released, TimePoint now) {
+  ServiceRecord* service = heard(session, now);
+  if (service == nullptr) return;
+  const auto freed = leases_.on_goodbye(service->holder(), released, now);
+  service->left = true;
+  service->report.serving = false;
+  note(EventKind::kGoodbye, service->hello.node_id, freed.empty() ? "left" : "left; released " + list(freed));
+  disconnect(*service);
+}
+
+void ControlPlane::on_closed(SessionId session, TimePoint now) {
+  ServiceRecord* service = heard(session, now);
+  if (service == nullptr) return;
+  note(EventKind::kClosed, service->hello.node_id, "the stream ended");
+  disconnect(*service);
+}
+
+void ControlPlane::disconnect(ServiceRecord& service) {
+  sessions_.erase(service.session);
+  service.session = kNoSession;
+  service.use = 0;
+  replan_ = true;
+}
+
+// --- what follows ---
+
+void ControlPlane::settle(TimePoint now) {
+  expire(now);
+  if (now >= grant_from_) plan(now);
+  publish_health();
+  for (auto& [key, service] : services_) {
+    if (service.connected()) update(service);
+  }
+}
+
+void ControlPlane::expire(TimePoint now) {
+  for (const auto& lease : leases_.tick(now)) {
+    note(EventKind::kExpired, lease.holder.node_id, lease.address.to_string() + " was not renewed");
+  }
+  for (auto it = services_.begin(); it != services_.end();) {
+    ServiceRecord& service = it->second;
+    std::erase_if(service.rivals, [&](const auto& rival) { return now - rival.second > kRivalMemory; });
+    if (service.connected() && now - service.last_heard > settings_.liveness) {
+      note(EventKind::kSilent, service.hello.node_id, "nothing heard; it serves on with what it has");
+      out_.actions.emplace_back(EndSession{service.session, "nothing heard from you", {}});
+      disconnect(service);
+    }
+    const bool forget = !service.connected() && now - service.last_heard > settings_.forget_after &&
+                        leases_.held_by(service.holder()).empty();
+    if (forget) prefixes_.forget(service.hello.node_id);
+    it = forget ? services_.erase(it) : std::next(it);
+  }
+}
+
+void ControlPlane::plan(TimePoint now) {
+  if (policy_ == nullptr) return;
+  std::vector<LeaseCandidate> candidates;
+  bool pressure = false;
+  for (auto& [key, service] : services_) {
+    if (key.first != ServiceKind::kNat64 || !service.connected() ||
+        has_capability(service.hello, kNodeModeCapability))
+      continue;
+    pressure = pressure || service.use > 0;
+    // A report counts for one plan: what was granted must show in the next before more is given.
+    candidates.push_back({service.holder(), std::exchange(service.use, 0.0)});
+  }
+  if (!replan_ && !pressure && leases_.generation() == planned_generation_) return;
+  const auto wishes = plan_leases(leases_, *policy_, candidates);
+  for (const auto& [address, holder] : wishes.grants) {
+    if (leases_.grant(address, holder, now)) note(EventKind::kGranted, holder.node_id, address.to_string());
+  }
+  for (const auto address : wishes.withdrawals) {
+    if (leases_.withdraw(address, now)) {
+      note(EventKind::kWithdrawn, leases_.find(address)->holder.node_id,
+           address.to_string() + " for a node without one");
+    }
+  }
+  planned_generation_ = leases_.generation();
+  replan_ = false;
+}
+
+bool ControlPlane::able(const ServiceRecord& service) const {
+  return service.connected() && service.report.serving &&
+         service.rollout[index_of(Resource::kPolicy)].running() != Version{};
+}
+
+void ControlPlane::publish_health() {
+  std::set<std::string> good;
+  std::set<std::string> left;
+  for (const auto& [key, service] : services_) {
+    if (key.first != ServiceKind::kNat64) continue;
+    if (able(service)) good.insert(key.second);
+    if (service.left) left.insert(key.second);
+  }
+  const bool was_held = health_.held();
+  HealthySet next;
+  for (const auto& node : health_.judge(good, left)) next.nodes.push_back({node, prefixes_.of(node)});
+  if (health_.held() != was_held) {
+    note(health_.held() ? EventKind::kHealthHeld : EventKind::kHealthNormal, "",
+         health_.held() ? "more than half of the NAT64 nodes failed at once: DNS answers go on as before"
+                        : "the healthy set follows the nodes again");
+  }
+  if (healthy_set_ != nullptr && *healthy_set_ == next) return;
+  healthy_set_ = std::make_shared<const HealthySet>(std::move(next));
+  health_version_ = {epoch_, health_version_.counter + 1};
+}
+
+Allocation ControlPlane::allocation_of(const ServiceRecord& service) {
+  Allocation allocation;
+  for (const auto address : leases_.held_by(service.holder())) {
+    const Lease& lease = *leases_.find(address);
+    LeasedAddress leased{.address = address,
+                         .pool = lease.pool,
+                         .on_expiry = lease.offered.on_expiry,
+                         .term = lease.offered.term,
+                         .withdrawn = lease.state == LeaseState::kWithdrawing,
+                         .withdraw_within = std::nullopt};
+    if (leased.withdrawn) leased.withdraw_within = settings_.withdraw_within;
+    allocation.addresses.push_back(std::move(leased));
+  }
+  allocation.node_prefixes = prefixes_.of(service.hello.node_id);
+  return allocation;
+}
+
+void ControlPlane::update(ServiceRecord& service) {
+  if (policy_ == nullptr) return;
+  service.rollout[index_of(Resource::kPolicy)].want(policy_version_);
+  if (service.hello.kind == ServiceKind::kNat64) {
+    service.rollout[index_of(Resource::kAllocation)].want({epoch_, leases_.revision_of(service.holder())});
+  } else {
+    service.rollout[index_of(Resource::kHealth)].want(health_version_);
+  }
+  for (const auto resource : {Resource::kPolicy, Resource::kAllocation, Resource::kHealth}) {
+    if (service.rollout[index_of(resource)].due()) send(service, resource);
+  }
+}
+
+void ControlPlane::send(ServiceRecord& service, Resource resource) {
+  Rollout& rollout = service.rollout[index_of(resource)];
+  const std::uint64_t nonce = ++service.nonce;
+  switch (resource) {
+    case Resource::kPolicy:
+      out_.actions.emplace_back(SendPolicy{service.session, nonce, rollout.wanted()});
+      break;
+    case Resource::kAllocation:
+      out_.actions.emplace_back(
+          SendAllocation{service.session, nonce, rollout.wanted(), allocation_of(service)});
+      break;
+    case Resource::kHealth:
+      out_.actions.emplace_back(SendHealth{service.session, nonce, rollout.wanted(), healthy_set_});
+      break;
+    case Resource::kCount:
+      return;
+  }
+  rollout.sent(nonce);
+}
+
+}  // namespace isthmus::controller

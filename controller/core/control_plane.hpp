@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// The map of the controller: what services say comes in by the on_...() functions, what follows from it goes
+// out by settle() as messages to send and events to log. No sockets, no clock, no threads: a test plays whole
+// conversations. Not thread-safe: the shell calls it under one lock.
+//
+//   on_hello ... on_report, tick          what happened
+//   settle(now)                           plan leases, judge health, decide what each service should run
+//   take()                                lease changes (to be stored first), then messages, then events
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "controller/core/health.hpp"
+#include "controller/core/lease_planner.hpp"
+#include "controller/core/lease_table.hpp"
+#include "controller/core/messages.hpp"
+#include "controller/core/node_prefixes.hpp"
+#include "controller/core/rollout.hpp"
+
+namespace isthmus::controller {
+
+struct Settings {
+  // After a start without memory no address is granted for this long: nodes that live tell first what they
+  // hold.
+  Duration adopt_grace = std::chrono::seconds{3};
+  // Services report every two seconds; two missed reports and a margin.
+  Duration liveness = std::chrono::seconds{5};
+  // How long a withdrawn address may serve what runs over it.
+  Duration withdraw_within = std::chrono::seconds{300};
+  // A service that holds nothing is forgotten this long after it was last heard.
+  Duration forget_after = std::chrono::minutes{10};
+  std::size_t max_services = 20000;
+};
+
+[[nodiscard]] inline Holder holder_of(const Hello& hello) {
+  return {hello.node_id, hello.machine.empty() ? hello.boot_id : hello.machine};
+}
+
+// All that is known about one service.
+struct ServiceRecord {
+  Hello hello;
+  SessionId session = kNoSession;  // kNoSession: not connected
+  TimePoint last_heard;
+  TimePoint connected_since;
+  PerResource<Rollout> rollout;
+  std::uint64_t acked_allocation = 0;  // highest allocation counter acked on this stream
+  NodeReport report;
+  double use = 0;           // of port blocks, when reported since the last plan
+  bool left = false;        // said goodbye
+  std::uint64_t nonce = 0;  // the last used
+  std::map<std::string, TimePoint>
+      rivals;  // other live incarnations of this node_id, by when they last knocked
+
+  [[nodiscard]] bool connected() const { return session != kNoSession; }
+  [[nodiscard]] Holder holder() const { return holder_of(hello); }
+};
+
+struct Outcome {
+  std::set<Ipv4Address> changed_leases;
+  std::vector<Action> actions;
+  std::vector<Event> events;
+};
+
+class ControlPlane {
+ public:
+  ControlPlane(Settings settings, std::uint64_t epoch, TimePoint start);
+
+  void set_policy(std::shared_ptr<const Policy> policy, TimePoint now);
+
+  void on_hello(SessionId session, const Hello& hello, TimePoint now);
+  void on_ack(SessionId session, Resource resource, std::uint64_t nonce, Version running, TimePoint now);
+  void on_nack(SessionId session, Resource resource, std::uint64_t nonce, Version running,
+               std::vector<Violation> violations, TimePoint now);
+  void on_renewal(SessionId session, std::uint64_t sequence, const std::vector<Ipv4Address>& addresses,
+                  TimePoint now);
+  void on_report(SessionId session, const NodeReport& report, TimePoint now);
+  void on_goodbye(SessionId session, const std::vector<Ipv4Address>& released, TimePoint now);
+  void on_closed(SessionId session, TimePoint now);
+
+  void settle(TimePoint now);
+  [[nodiscard]] Outcome take();
+
+  // --- reading ---
+  using Key = std::pair<ServiceKind, std::string>;  // kind, node_id
+  [[nodiscard]] const std::map<Key, ServiceRecord>& services() const { return services_; }
+  [[nodiscard]] const LeaseTable& leases() const { return leases_; }
+  [[nodiscard]] const HealthJudge& health() const { return health_; }
+  [[nodiscard]] Version policy_version() const { return policy_version_; }
+  [[nodiscard]] const Policy* policy() const { return policy_.get(); }
+  [[nodiscard]] std::uint64_t lease_conflicts() const { return lease_conflicts_; }
+  [[nodiscard]] bool waits_for_reports(TimePoint now) const { return now < grant_from_; }
+
+ private:
+  ServiceRecord* heard(SessionId session, TimePoint now);
+  [[nodiscard]] bool refuse_rival(SessionId session, const Hello& hello, ServiceRecord& known, TimePoint now);
+  void disconnect(ServiceRecord& service);
+  void raise_epoch(const Hello& hello);
+  void reconcile_leases(ServiceRecord& service, TimePoint now);
+  void expire(TimePoint now);
+  void plan(TimePoint now);
+  void publish_health();
+  void update(ServiceRecord& service);
+  void send(ServiceRecord& service, Resource resource);
+  [[nodiscard]] Allocation allocation_of(const ServiceRecord& service);
+  [[nodiscard]] bool able(const ServiceRecord& service) const;
+  void note(EventKind kind, const std::string& node_id, std::string text);
+
+  Settings settings_;
+  std::uint64_t epoch_;
+  TimePoint grant_from_;
+  std::shared_ptr<const Policy> policy_;
+  Version policy_version_;
+  LeaseTable leases_;
+  NodePrefixes prefixes_;
+  HealthJudge health_;
+  std::shared_ptr<const HealthySet> healthy_set_;
+  Version health_version_;
+  std::map<Key, ServiceRecord> services_;
+  std::map<SessionId, Key> sessions_;
+  std::uint64_t planned_generation_ = ~std::uint64_t{0};
+  bool replan_ = true;
+  std::uint64_t lease_conflicts_ = 0;
+  Outcome out_;
+};
+
+}  // namespace isthmus::controller

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// One scrape target that answers "is the system all right": the controller's own figures and the state of
+// every service.
+#pragma once
+
+#include "common/telemetry/http_endpoint.hpp"
+#include "controller/shell/hub.hpp"
+
+namespace isthmus::controller {
+
+[[nodiscard]] HttpRoutes management_routes(const Hub& hub);
+
+}  // namespace isthmus::controller

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// The policy file: read at start, then watched. Looking at it four times a second sees every way a file
+// changes (written in place, renamed into place, the symlink swap of a mounted ConfigMap) and costs nothing.
+// A text that is refused is logged with every violation, and what ran keeps running.
+#pragma once
+
+#include <atomic>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "common/base/result.hpp"
+#include "controller/shell/hub.hpp"
+
+namespace isthmus::controller {
+
+class PolicySource {
+ public:
+  PolicySource(std::string path, Hub& hub) : path_(std::move(path)), hub_(hub) {}
+  ~PolicySource() { stop(); }
+  PolicySource(const PolicySource&) = delete;
+  PolicySource& operator=(const PolicySource&) = delete;
+
+  // The first load must succeed: the violations tell why not. Then a thread watches.
+  [[nodiscard]] Result<void, std::vector<Violation>> start();
+  void stop();
+
+ private:
+  [[nodiscard]] Result<void, std::vector<Violation>> load(const std::string& text);
+  void watch();
+  void look();
+
+  const std::string path_;
+  Hub& hub_;
+  std::string last_text_;  // tried last, good or bad
+  bool readable_ = true;
+  std::atomic<bool> stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace isthmus::controller
