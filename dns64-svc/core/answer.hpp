@@ -12,6 +12,9 @@
 
 namespace isthmus::dns64 {
 
+// What rests on a failed lookup must not live long, in seconds.
+inline constexpr std::uint32_t kFailedAaaaCap = 30;
+
 class Answerer {
  public:
   Answerer(Query& query, const Context& context, std::span<std::uint8_t> buffer)

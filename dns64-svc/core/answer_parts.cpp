@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+// The Answerer's other half: what is known so far, and the replies that decisions end in.
+#include <algorithm>
+
+#include "dns64-svc/core/answer.hpp"
+#include "dns64-svc/core/wire/rdata.hpp"
+
+namespace isthmus::dns64 {
+namespace {
+
+using State = Query::Slot::State;
+
+constexpr std::uint32_t kNoSoaCap = 600;        // RFC 6147 §5.1.7
+constexpr std::uint32_t kRefreshMinHits = 3;    // popular: answered this often since it was resolved
+constexpr std::uint32_t kRefreshFraction = 10;  // refreshed in the last tenth of its life
+
+}  // namespace
+
+// ---- what is known
+
+Query::Slot& Answerer::look(std::uint8_t index, const Name& name, std::uint16_t type) {
+  auto& slot = query_.slots_[index];
+  const bool own_name = &name == &request_.name;
+  if (slot.state != State::kEmpty && slot.type == type && slot.own_name == own_name) return slot;
+  slot = {};
+  slot.own_name = own_name;
+  slot.type = type;
+  const auto group = view_->resolver_group;
+  auto found = context_.cache.lookup(name.view(), type, group, context_.now);
+  if (found.freshness == Freshness::kFresh) {
+    const auto now = to_seconds(context_.now);
+    const Fact& fact = *found.fact;
+    if (fact.hits() >= kRefreshMinHits && fact.remaining(now) * kRefreshFraction <= fact.fields().ttl &&
+        !fact.is_failure() && fact.claim_refresh(now))
+      refreshes_[refresh_count_++] = {index, type, group, name};
+    settle(slot, std::move(found.fact));
+    return slot;
+  }
+  slot.state = State::kAsked;
+  slot.fact = std::move(found.fact);  // stale, in case nothing better comes (RFC 8767)
+  if (query_.expired_)
+    fail(slot, ResolveFailure::kTimeout);
+  else
+    asks_[ask_count_++] = {index, type, group, name};
+  return slot;
+}
+
+void Answerer::settle(Query::Slot& slot, FactPtr fact) {
+  if (slot.state != State::kEmpty && slot.state != State::kAsked) return;  // came after its deadline
+  if (fact->is_failure()) {
+    fail(slot, fact->rcode() == rcode::kRefused ? ResolveFailure::kRefused : ResolveFailure::kServFail);
+    return;
+  }
+  slot.fact = std::move(fact);
+  slot.state = State::kFact;
+}
+
+void Answerer::fail(Query::Slot& slot, ResolveFailure why) {
+  if (slot.state != State::kEmpty && slot.state != State::kAsked) return;
+  slot.why = why;
+  slot.stale = static_cast<bool>(slot.fact);
+  slot.state = slot.stale ? State::kFact : State::kFailed;
+}
+
+Step Answerer::pending() {
+  Step step;
+  step.kind = ask_count_ != 0 ? Step::Kind::kAsk : Step::Kind::kWait;
+  step.asks = asks_;
+  step.ask_count = ask_count_;
+  return step;
+}
+
+bool Answerer::has_prefix() const {
+  return std::any_of(view_->prefixes.begin(), view_->prefixes.end(), [&](std::uint32_t index) {
+    return context_.runtime.prefixes()[index].serves(query_.client().address);
+  });
+}
+
+// The rule of the question's name, or else that of the end of its CNAME chain.
+DomainRule Answerer::rule_for(const Query::Slot& slot) const {
+  const auto own = context_.runtime.domain_rule(request_.name.view());
+  if (own != DomainRule::kNone || slot.fact->fields().chain_count == 0) return own;
+  Name end = final_owner(*slot.fact);
+  end.fold();
+  return context_.runtime.domain_rule(end.view());
+}
+
+std::size_t Answerer::excluded_count(const Fact& fact) const {
+  std::size_t count = 0;
+  StoredRecord record;
+  for (RecordWalk walk{fact, Fact::kAnswer}; walk.next(record);) {
+    const auto address = record.type == rr::kAaaa ? read_aaaa(record.rdata) : std::nullopt;
+    if (address && context_.runtime.is_excluded_answer(*address)) ++count;
+  }
+  return count;
+}
+
+bool Answerer::usable(Ipv4Address server4, const RuntimePrefix& prefix) const {
+  return prefix.serves(query_.client().address) && prefix.serves(server4) &&
+         !context_.runtime.is_excluded_destination(server4);
+}
+
+TtlRule Answerer::ttl_rule(const Query::Slot& slot) const {
+  return {.age = slot.fact->age(to_seconds(context_.now)), .cap = 0xffffffff, .stale = slot.stale};
+}
+
+// RFC 6147 §5.1.7: no longer than the absence of AAAA may be believed.
+std::uint32_t Answerer::synthesis_ttl_cap(const Query::Slot& aaaa) const {
+  if (aaaa.state == State::kFailed) return kFailedAaaaCap;
+  const Fact& fact = *aaaa.fact;
+  if (aaaa.stale) return 30;
+  const auto left = fact.remaining(to_seconds(context_.now));
+  if (fact.fields().has_soa) return left;
+  return fact.is_positive() ? std::min(kNoSoaCap, left) : kNoSoaCap;
+}
+
+// ---- replies
+
+Step Answerer::resolved(const Query::Slot& slot, Outcome outcome) {
+  if (slot.state == State::kFailed)
+    return failed(slot, outcome == Outcome::kPassed ? Outcome::kFailed : outcome);
+  const Fact& fact = *slot.fact;
+  if (fact.security() == Security::kBogus && !request_.checking_disabled()) {
+    note("RFC 4035 §5.5", "the data fails validation: SERVFAIL");
+    return refuse(Outcome::kBogus, rcode::kServFail, ede::kDnssecBogus);
+  }
+  const bool proofs = request_.edns.dnssec_ok;
+  const auto ttl = ttl_rule(slot);
+  ReplyBuilder reply{request_, query_.client(), buffer_};
+  const bool fits = reply.copy(fact, Fact::kAnswer, Section::kAnswer, ttl) &&
+                    (!proofs || reply.copy(fact, Fact::kAnswerDnssec, Section::kAnswer, ttl)) &&
+                    reply.copy(fact, Fact::kAuthority, Section::kAuthority, ttl) &&
+                    (!proofs || reply.copy(fact, Fact::kAuthorityDnssec, Section::kAuthority, ttl));
+  if (!fits)
+    reply.truncate();
+  else
+    (void)reply.copy(fact, Fact::kAdditional, Section::kAdditional, ttl);  // may be left out, RFC 2181 §9
+  const auto stale_code = fact.rcode() == rcode::kNxDomain ? ede::kStaleNxdomain : ede::kStaleAnswer;
+  return done(reply, slot.stale ? Outcome::kStale : outcome,
+              {.rcode = fact.rcode(),
+               .authenticated = fact.security() == Security::kSecure && request_.wants_ad() && !slot.stale,
+               .ede = slot.stale ? stale_code : fact.fields().ede,
+               .cookie = {}});
+}
+
+// RFC 6147 §5.1.4: an AAAA of the exclusion set is never handed out. With all of them ignored by policy
+// (always_synthesize) none is.
+Step Answerer::without_excluded(const Query::Slot& aaaa, Outcome outcome) {
+  if (aaaa.state == State::kFailed) return failed(aaaa, outcome);
+  const Fact& fact = *aaaa.fact;
+  const bool all = rule_for(aaaa) == DomainRule::kAlwaysSynthesize;
+  if (fact.security() == Security::kBogus || (!all && excluded_count(fact) == 0))
+    return resolved(aaaa, outcome);
+  const auto ttl = ttl_rule(aaaa);
+  const auto& fields = fact.fields();
+  ReplyBuilder reply{request_, query_.client(), buffer_};
+  bool fits =
+      reply.copy(fact, fact.question_end(), fields.final_at, fields.chain_count, Section::kAnswer, ttl);
+  StoredRecord record;
+  for (RecordWalk walk{fact, Fact::kAnswer}; fits && walk.next(record);) {
+    const auto address = record.type == rr::kAaaa ? read_aaaa(record.rdata) : std::nullopt;
+    if (!address || all || context_.runtime.is_excluded_answer(*address)) continue;
+    fits = reply.record_like(fact, record, rr::kAaaa, ttl(record.ttl), record.rdata, Section::kAnswer);
+  }
+  if (fits) fits = reply.copy(fact, Fact::kAuthority, Section::kAuthority, ttl);
+  if (!fits) reply.truncate();
+  // The RRset is not what was signed: neither its RRSIG nor AD may stand.
+  return done(reply, outcome, {.rcode = fact.rcode(), .ede = aaaa.stale ? ede::kStaleAnswer : ede::kNone});
+}
+
+Step Answerer::failed(const Query::Slot& slot, Outcome outcome) {
+  const auto error = slot.why == ResolveFailure::kTimeout ? ede::kNoReachableAuthority : ede::kOther;
+  return refuse(outcome, rcode::kServFail, error);
+}
+
+Step Answerer::refuse(Outcome outcome, std::uint16_t code, std::uint16_t error) {
+  ReplyBuilder reply{request_, query_.client(), buffer_};
+  return done(reply, outcome, {.rcode = code, .authenticated = false, .ede = error, .cookie = {}});
+}
+
+Step Answerer::done(ReplyBuilder& reply, Outcome outcome, ReplyBuilder::Ending ending) {
+  std::array<std::uint8_t, 24> cookie;
+  if (context_.cookies != nullptr && request_.edns.cookie_size != 0) {
+    cookie = context_.cookies->bake(std::span{request_.edns.cookie}.first(8), query_.client().address,
+                                    context_.wall_seconds);
+    ending.cookie = cookie;
+  }
+  Step step;
+  step.size = reply.finish(ending);
+  if (step.size == 0) return step;  // dropped: no room
+  step.kind = Step::Kind::kReply;
+  step.outcome = outcome;
+  step.rcode = ending.rcode;
+  step.ede = request_.edns.present ? ending.ede : ede::kNone;
+  step.ttl = reply.least_ttl() == 0xffffffff ? 0 : reply.least_ttl();
+  return step;
+}
+
+}  // namespace isthmus::dns64
