@@ -15,8 +15,12 @@ constexpr TimePoint kNow{std::chrono::seconds{1000}};
 constexpr std::uint8_t kSoa[] = {2, 'n', 's', 0, 0, 0, 0, 0, 1, 0, 0, 1, 0,
                                  0, 0,   1,   0, 0, 0, 1, 0, 0, 0, 1, 0};
 
+std::string numbered(const char* before, int i, const char* behind) {
+  std::string name{before};
+  return name.append(std::to_string(i)).append(behind);
+}
 std::string host(int i) {
-  return "host-" + std::to_string(i) + ".zone.example.";
+  return numbered("host-", i, ".zone.example.");
 }
 
 FactPtr make_fact(const std::string& name, std::uint16_t type) {
