@@ -109,6 +109,11 @@ class NamespaceSet:
                     raise SystemExit(f"another run uses the namespaces {self.prefix}*: wait for it or end it") from None
                 time.sleep(0.2)
 
+    def unlock(self):
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
     def create(self):
         self.remove()  # what a killed run may have left
         for namespace in self.of.values():

@@ -140,6 +140,7 @@ class Lab:
             self.up()
         except BaseException:
             self.down()
+            self.namespaces.unlock()
             raise
         return self
 
@@ -148,6 +149,7 @@ class Lab:
             self.print_logs()
         if not self.keep:
             self.down()
+        self.namespaces.unlock()
 
     def up(self):
         shutil.rmtree(self.dir, ignore_errors=True)
@@ -182,6 +184,8 @@ class Lab:
                 nodad = ["nodad"] if ":" in address else []
                 namespace.run(["ip", "address", "add", address, "dev", device, *nodad])
             namespace.run(f"ip link set {device} up")
+        for namespace, device in ((self.client, "eth0"), (self.node, "lan"), (self.node, "wan"), (self.server, "eth0")):
+            eventually(lambda: "fe80::" in namespace.run(f"ip -6 address show dev {device}"), 10, "link-local addresses")
         # An end point's checksum offload would hand us packets whose checksum is still to be completed.
         for namespace in (self.client, self.server):
             namespace.run("ethtool -K eth0 tx off")

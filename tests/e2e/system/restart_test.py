@@ -94,9 +94,9 @@ class Restart(unittest.TestCase):
             self.assertEqual([], [line for line in at_server() if " IP6 " in line and "64:ff9b" in line],
                              "an IPv6 packet reached the IPv4 side")
             self.assertEqual([], [line for line in at_server() if f"> {WEB4}" in line], "something reached the server")
-            self.assertLessEqual(len(at_client()), 50, "packets came back to the client: a loop")
-            self.assertLessEqual(len([line for line in at_wan() if "echo request" in line]), 5,
-                                 "packets for the pool went back out: a loop")
+            self.assertIn(len(at_client()), range(10, 51), "the client's own 50 packets, and none that came back: a loop")
+            self.assertIn(len([line for line in at_wan() if "echo request" in line]), range(1, 6),
+                          "the server's own 5 packets, and none that went back out: a loop")
         lab.start_nat64()
         eventually(serves, 10, "service after the restart")
 

@@ -19,14 +19,16 @@ def footprint(lab):
     links = json.loads(node.run("ip -j -d link show"))
     return {
         "links": sorted((link["ifname"], json.dumps(link.get("xdp", {}).get("prog", {}).get("name"))) for link in links),
-        "routes": sorted(node.run("ip route show table all").splitlines()),
-        "routes6": sorted(line for line in node.run("ip -6 route show table all").splitlines() if not line.startswith("ff00::")),
+        "routes": sorted(line.strip() for line in node.run("ip -4 route show table all").splitlines()),
+        "routes6": sorted(line.strip() for line in node.run("ip -6 route show table all").splitlines()),
         "addresses": sorted(line.split()[1] for line in node.run("ip -o address show").splitlines()),
         "nft": node.run("nft list ruleset"),
     }
 
 
 class Shutdown(unittest.TestCase):
+    maxDiff = None
+
     def setUp(self):
         self.lab = Lab("isthmus-e2e-")
         self.addCleanup(self.lab.__exit__, None, None, None)
