@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""nat64-svc in gateway mode: what it translates, what it leaves to the kernel, and what is left when it is gone."""
+
+import os
+import unittest
+
+from gateway_lab import GatewayLab
+
+from lib import suite
+from lib.daemon import eventually
+from lib.topology import CLIENT, ECHO_PORT, NODE4, NODE6, POLICY, WEB4, capture, embedded
+
+lab = None
+
+
+def setUpModule():
+    global lab
+    lab = GatewayLab()
+    unittest.addModuleCleanup(lab.__exit__, None, None, None)
+    lab.__enter__()
+
+
+class Gateway(unittest.TestCase):
+    def setUp(self):
+        self.addCleanup(lambda: lab.nat64 and lab.nat64.kill())
+
+    def check_service(self):
+        self.assertTrue(lab.pings(embedded(WEB4)), "no ping")
+        self.assertEqual(lab.body_sha256, lab.fetch(f"http://[{embedded(WEB4)}]/body.bin"), "the body differs")
+
+    def test_tcp_udp_and_ping_pass_in_native_mode(self):
+        lab.start_alone()
+        self.check_service()
+        self.assertEqual(2, lab.counter("xdp_mode", 'mode="native"'))
+        echo = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib/udp_echo.py")
+        lab.client.run(["/usr/bin/python3", echo, "ask", embedded(WEB4), ECHO_PORT, "20", "0.01"])
+        for protocol in ("tcp", "udp", "icmp"):
+            for side in ("ipv6", "ipv4"):
+                self.assertGreater(lab.counter("translated_packets_total", f'protocol="{protocol}"', f'from="{side}"'), 0)
+
+    def test_generic_mode_serves_as_well(self):
+        lab.start_alone("--xdp-mode", "generic")
+        self.check_service()
+        self.assertEqual(2, lab.counter("xdp_mode", 'mode="generic"'))
+
+    def test_busy_polling_serves_as_well(self):
+        lab.start_alone("--busy-poll", "64")
+        self.check_service()
+
+    def test_one_interface_serves_both_sides(self):
+        lab.client.run("ip address add 20.0.2.2/24 dev eth0")
+        lab.node.run("ip address add 20.0.2.1/24 dev lan")
+        lab.client.run("ip route add 203.0.113.0/30 via 20.0.2.1")
+        self.addCleanup(lab.client.run, "ip address del 20.0.2.2/24 dev eth0")
+        self.addCleanup(lab.node.run, "ip address del 20.0.2.1/24 dev lan")
+        lab.start_alone(lan="lan", wan="lan")
+        self.assertTrue(lab.pings(embedded("20.0.2.2"), 3))
+
+    def test_every_queue_is_served(self):
+        for namespace, device in ((lab.node, "lan"), (lab.client, "eth0")):
+            namespace.run(f"ethtool -L {device} rx 2 tx 2")
+        lab.start_alone()
+        for _ in range(8):  # each curl is another flow, hashed to one of the queues
+            self.assertIsNotNone(lab.fetch(f"http://[{embedded(WEB4)}]/index.html"))
+        self.assertEqual(2, len({key for key in lab.nat64.metrics() if "socket_events" in key and 'interface="lan"' in key
+                                 and 'event="rx_ring_full"' in key}))
+        self.assertEqual(0, lab.counter("io_dropped_packets_total", 'reason="no_socket"'))
+
+    def test_a_used_up_hop_limit_is_answered_by_the_gateway(self):
+        lab.start_alone()
+        answer = lab.client.run(f"ping -6 -n -c 1 -W 1 -t 1 {embedded(WEB4)}", check=False).stdout
+        self.assertIn(f"From {NODE6}", answer)
+        self.assertIn("Time exceeded", answer)
+
+    def test_the_nodes_own_traffic_is_left_alone(self):
+        lab.start_alone()
+        self.assertTrue(lab.pings(NODE6))
+        self.assertEqual(0, lab.server.run(f"ping -n -c 1 -W 1 {NODE4}", check=False).returncode)
+        lab.client.run("ip -6 neigh flush dev eth0")
+        lab.server.run("ip neigh flush dev eth0")
+        self.assertTrue(lab.pings(NODE6), "neighbour discovery broke")
+        self.assertEqual(0, lab.server.run(f"ping -n -c 1 -W 1 {NODE4}", check=False).returncode, "ARP broke")
+        self.assertEqual(0, lab.counter("interface_received_packets_total"))
+
+    def test_packets_for_another_machine_on_the_link_are_not_taken(self):
+        lab.start_alone()
+        self.assertTrue(lab.pings(embedded(WEB4)))
+        taken = lab.counter("interface_received_packets_total", 'interface="lan"')
+        lab.client.run("ip -6 route add 64:ff9b::/96 via fe80::77 dev eth0")
+        lab.client.run("ip -6 neigh replace fe80::77 lladdr 02:00:00:00:00:77 dev eth0 nud permanent")
+        self.addCleanup(lab.client.run, "ip -6 neigh del fe80::77 dev eth0")
+        self.addCleanup(lab.client.run, "ip -6 route del 64:ff9b::/96")
+        self.assertFalse(lab.pings(embedded(WEB4)))
+        self.assertEqual(taken, lab.counter("interface_received_packets_total", 'interface="lan"'))
+
+    def test_an_unknown_next_hop_is_asked_for_and_the_packets_wait(self):
+        lab.start_alone()
+        lab.node.run("ip neigh flush dev wan")
+        lab.node.run("ip -6 neigh flush dev lan")
+        self.assertTrue(lab.pings(embedded(WEB4)), "the first packet was lost")
+        self.assertEqual(0, lab.counter("io_dropped_packets_total"))
+
+    def test_a_next_hop_that_does_not_exist_is_counted(self):
+        lab.start_alone()
+        self.assertFalse(lab.pings(embedded("20.0.0.77")))
+        eventually(lambda: lab.counter("io_dropped_packets_total", 'reason="neighbour_unknown"') == 1, 5, "the drop is counted")
+        self.assertEqual(0, lab.counter("held_for_neighbour"))
+
+    def test_a_policy_change_reaches_packets_and_a_bad_one_does_not(self):
+        self.addCleanup(lab.write_policy, POLICY)
+        lab.start_alone()
+        self.assertTrue(lab.pings(embedded(WEB4)))
+        lab.write_policy(POLICY + f"exclusions:\n  ipv4_destinations: [{WEB4}/32]\n")
+        eventually(lambda: not lab.pings(embedded(WEB4)), 5, "the exclusion acts")
+        self.assertGreater(lab.counter("dropped_packets_total", 'reason="excluded"')
+                           + lab.counter("answered_packets_total", 'reason="excluded"'), 0)
+        lab.write_policy(POLICY + "exclusion: {}\n")
+        eventually(lambda: "exclusion" in lab.nat64.log_tail(5), 5, "the misspelt policy is refused in the log")
+        self.assertTrue(lab.nat64.is_ready())
+        self.assertFalse(lab.pings(embedded(WEB4)), "what ran no longer runs")
+
+    def test_after_a_crash_nothing_passes_or_loops_and_a_restart_mends_it(self):
+        lab.start_alone()
+        self.assertTrue(lab.pings(embedded(WEB4)))
+        lab.nat64.kill()
+        with capture(lab, lab.server, "eth0", "ip6 or net 203.0.113.0/30") as at_server, \
+                capture(lab, lab.node, "lan", f"ip6 and dst net 64:ff9b::/96 and src host {CLIENT}") as at_lan:
+            answer = lab.client.run(f"ping -6 -n -c 5 -i 0.1 -W 1 {embedded(WEB4)}", check=False).stdout
+            self.assertIn("nreachable", answer, "the node does not say that it cannot")
+            answer4 = lab.server.run("ping -n -c 5 -i 0.1 -W 1 203.0.113.1", check=False).stdout
+            self.assertIn("nreachable", answer4)
+            # tcpdump shows what the node's kernel sees: once each, no copy that came back
+            eventually(lambda: len(at_lan()) >= 5, 5, "the capture sees the packets")
+            self.assertEqual(5, len(at_lan()))
+            self.assertEqual([], [line for line in at_server() if "64:ff9b" in line])
+            self.assertEqual(5, len([line for line in at_server() if "echo request" in line]), "packets to the pool came back")
+        lab.start_alone()
+        self.check_service()
+
+    def test_sigterm_leaves_no_program_and_no_route(self):
+        lab.start_alone()
+        lab.nat64.terminate(within=2)  # takes away what the crashes of other tests left
+        routes = lab.node.run("ip route show table all"), lab.node.run("ip -6 route show table all")
+        lab.start_alone()
+        self.assertIn("proto 110", lab.node.run("ip -6 route show"))
+        self.assertIn("prog/xdp", lab.node.run("ip -d link show lan"))
+        status, _ = lab.nat64.terminate(within=2)
+        self.assertEqual(0, status)
+        self.assertEqual(routes, (lab.node.run("ip route show table all"), lab.node.run("ip -6 route show table all")))
+        for device in ("lan", "wan"):
+            self.assertNotIn("prog/xdp", lab.node.run(f"ip -d link show {device}"))
+
+
+if __name__ == "__main__":
+    suite.main()

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""nat64-svc refuses to start with one line that says what is wrong and how to mend it."""
+
+import subprocess
+import unittest
+
+from gateway_lab import HTTP, GatewayLab
+
+from lib import suite
+from lib.topology import POLICY
+
+lab = None
+
+
+def setUpModule():
+    global lab
+    lab = GatewayLab()
+    unittest.addModuleCleanup(lab.__exit__, None, None, None)
+    lab.__enter__()
+
+
+class Startup(unittest.TestCase):
+    def refused(self, command, *words):
+        """The program ends by itself, not with 0; its last line has every one of the words."""
+        done = lab.node.run(command, check=False, timeout=10)
+        self.assertNotEqual(0, done.returncode, "it accepted that")
+        self.assertGreater(done.returncode, 0, "it crashed")
+        line = done.stderr.strip().splitlines()[-1]
+        self.assertTrue(line.startswith("nat64-svc: "), line)
+        for word in words:
+            self.assertIn(word, line)
+        self.assertNotIn("prog/xdp", lab.node.run("ip -d link show lan"))
+
+    def test_wrong_flags(self):
+        self.refused(lab.nat64_command(), "--interface6")
+        self.refused(lab.nat64_command("--interface6", "lan", "--interface4", "wan"), "--controller", "--policy-file")
+        self.refused(lab.alone("--controller", "127.0.0.1:1"), "both")
+        self.refused(lab.alone("--no-such-flag"), "--no-such-flag", "--help")
+
+    def test_an_interface_that_is_missing_down_or_not_ethernet(self):
+        self.refused(lab.alone(wan="nope"), "nope", "ip link")
+        self.refused(lab.alone(wan="lo"), "lo", "Ethernet")
+        lab.node.run("ip link add ns4down type veth peer name ns4peer")
+        self.addCleanup(lab.node.run, "ip link del ns4down")
+        self.refused(lab.alone(wan="ns4down"), "ns4down", "up")
+
+    def test_an_mtu_that_does_not_fit(self):
+        lab.node.run("ip link set wan mtu 9000")
+        self.addCleanup(lab.node.run, "ip link set wan mtu 1500")
+        self.refused(lab.alone(), "9000", "3498")
+
+    def test_a_missing_capability_is_named(self):
+        for capability in ("CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_BPF", "CAP_PERFMON", "CAP_IPC_LOCK"):
+            with self.subTest(capability):
+                self.refused(["capsh", f"--drop={capability.lower()}", "--", "-c", " ".join(lab.alone())], capability)
+
+    def test_a_management_port_that_is_taken(self):
+        squatter = lab.node.popen(["/usr/bin/python3", "-m", "http.server", "-b", "127.0.0.1", HTTP.split(":")[1]],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(squatter.wait)
+        self.addCleanup(squatter.kill)
+        lab.node.run(["sh", "-c", f"for i in $(seq 50); do curl -s -o /dev/null http://{HTTP}/ && exit; sleep 0.1; done; exit 1"])
+        self.refused(lab.alone(), HTTP)
+
+    def test_a_policy_that_is_missing_or_wrong(self):
+        self.refused(lab.nat64_command("--interface6", "lan", "--interface4", "wan", "--policy-file", "/nowhere"), "/nowhere")
+        self.addCleanup(lab.write_policy, POLICY)
+        lab.write_policy(POLICY.replace("clients", "client"))
+        self.refused(lab.alone(), "client")
+
+    def test_a_second_instance(self):
+        lab.start_alone()
+        self.addCleanup(lab.nat64.kill)
+        done = lab.node.run(lab.alone(), check=False, timeout=10)
+        self.assertEqual(1, done.returncode)
+        self.assertIn("another nat64-svc", done.stderr)
+        self.assertTrue(lab.nat64.is_ready(), "the first one suffered")
+
+
+if __name__ == "__main__":
+    suite.main()
