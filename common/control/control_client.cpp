@@ -184,8 +184,8 @@ class ControlClient::Impl {
         step = subscription_->on_message(message, now);
         // On disk before the ack: what the controller believes to run must survive our restart.
         if (step.state_changed) save();
+        publish(!step.end_stream);  // before the ack: who has seen it finds our status agreeing
         alive = send(stream, step);
-        publish(!step.end_stream);
         if (step.end_stream) {
           spdlog::warn("{}", subscription_->status().last_error);
           return step.retry_after;
