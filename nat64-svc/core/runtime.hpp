@@ -19,12 +19,13 @@
 namespace isthmus::nat64 {
 
 struct RuntimeOptions {
-  Ipv6Address
-      own6;  // source of the ICMPv6 errors that we originate; unspecified: the dropped packet's target
-  Ipv4Address own4;           // source of the ICMP errors that we originate; 0.0.0.0: the first pool address
-  std::uint32_t mtu6 = 1500;  // of the IPv6 side, where the shell's RouteMtu does not say otherwise; >= 1280
-  std::uint32_t mtu4 = 1500;  // of the IPv4 side; >= 68
-  HashKey key;                // the same for all workers: it decides who owns what
+  // Sources of the ICMP errors that we originate. Unspecified: the address that the packet was sent to.
+  Ipv6Address own6{};
+  Ipv4Address own4{};
+  // Of the sides, where the shell's RouteMtu does not say otherwise. At least 1280 and 68.
+  std::uint32_t mtu6 = 1500;
+  std::uint32_t mtu4 = 1500;
+  HashKey key{};  // the same for all workers: it decides who owns what
   std::uint16_t worker = 0;
   std::uint16_t workers = 1;
 };

@@ -18,6 +18,16 @@ std::pmr::memory_resource* memory_of(const TranslatorLimits& limits) {
   return limits.memory != nullptr ? limits.memory : std::pmr::new_delete_resource();
 }
 
+// Blocks of another size, subscribers of another length or another share of the ports have nothing in common
+// with the old ones.
+bool same_layout(const Runtime& a, const Runtime& b) {
+  if (a.options.worker != b.options.worker || a.options.workers != b.options.workers) return false;
+  if (a.pools.empty() || b.pools.empty()) return a.pools.empty() == b.pools.empty();
+  const auto& x = a.pools.front().subscribers;
+  const auto& y = b.pools.front().subscribers;
+  return x.prefix_length == y.prefix_length && x.ports_per_block == y.ports_per_block;
+}
+
 constexpr std::uint32_t kExpirePerCall = 512;
 constexpr std::uint32_t kSweepPerCall = 512;
 
@@ -245,16 +255,9 @@ void WorkerState::end_everything(TimePoint now) {
 }
 
 void WorkerState::set_runtime(std::shared_ptr<const Runtime> next, TimePoint now) {
-  // Blocks of another size or subscribers of another length share nothing with the old ones.
-  if (runtime && !runtime->pools.empty()) {
-    const auto& old = runtime->pools.front().subscribers;
-    const bool same = !next->pools.empty() &&
-                      next->pools.front().subscribers.prefix_length == old.prefix_length &&
-                      next->pools.front().subscribers.ports_per_block == old.ports_per_block;
-    if (!same) {
-      end_everything(now);
-      pool = Pool4{};
-    }
+  if (runtime && !same_layout(*runtime, *next)) {
+    end_everything(now);
+    pool = Pool4{};
   }
   runtime = std::move(next);
   pool.configure(*runtime);

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "nat64-svc/core/tables/pool4.hpp"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "tests/support/nat64_harness.hpp"
+
+namespace isthmus::nat64 {
+namespace {
+
+struct Case {
+  Policy policy = test::nat64_policy();
+  Allocation allocation = test::nat64_allocation();
+  Pool4 pool;
+  Subscriber subscriber;
+  std::uint64_t random = 1;
+
+  explicit Case(std::uint32_t ports_per_block = 256, std::uint32_t max_blocks = 8, PortRange ports = {}) {
+    policy.pools[0].subscribers.ports_per_block = ports_per_block;
+    policy.pools[0].subscribers.max_blocks = max_blocks;
+    policy.pools[0].ports = ports;
+    configure();
+  }
+  void configure() { pool.configure(*make_runtime(policy, allocation, {}).value()); }
+  Result<Pool4::Grant, DropReason> take(Protocol protocol = Protocol::kUdp, std::uint16_t port6 = 1000) {
+    random = random * 6364136223846793005ULL + 1442695040888963407ULL;
+    return pool.allocate(subscriber, 0, protocol, port6, random ^ random >> 29);
+  }
+};
+
+TEST(Pool4, ASubscriberStaysOnOneAddressAndInItsBlock) {
+  Case c;
+  std::set<std::uint16_t> seen;
+  std::set<Ipv4Address> addresses;
+  for (int i = 0; i < 256; ++i) {
+    const auto grant = c.take(Protocol::kTcp);
+    ASSERT_TRUE(grant);
+    EXPECT_EQ(grant->new_block != kNone, i == 0);
+    seen.insert(grant->public4.port);
+    addresses.insert(grant->public4.address);
+  }
+  EXPECT_EQ(seen.size(), 256U);
+  EXPECT_EQ(*seen.rbegin() - *seen.begin(), 255);
+  EXPECT_EQ(addresses.size(), 1U);
+  EXPECT_EQ(c.pool.blocks_used(), 1U);
+}
+
+TEST(Pool4, UdpKeepsParityWhileItLasts) {
+  Case c;
+  for (int i = 0; i < 128; ++i) EXPECT_EQ(c.take(Protocol::kUdp, 1001)->public4.port % 2, 1);
+  EXPECT_EQ(c.take(Protocol::kUdp, 1001)->public4.port % 2, 0);
+  EXPECT_EQ(c.pool.blocks_used(), 1U);
+}
+
+TEST(Pool4, ProtocolsDoNotShareNumbers) {
+  Case c{16, 1};
+  for (int i = 0; i < 16; ++i) {
+    EXPECT_TRUE(c.take(Protocol::kTcp));
+    EXPECT_TRUE(c.take(Protocol::kUdp));
+    EXPECT_TRUE(c.take(Protocol::kIcmp));
+  }
+  EXPECT_EQ(c.take(Protocol::kTcp).error(), DropReason::kBlockLimit);
+}
+
+TEST(Pool4, MoreBlocksComeOnDemandUpToTheLimit) {
+  Case c{16, 3};
+  for (int i = 0; i < 48; ++i) ASSERT_TRUE(c.take());
+  EXPECT_EQ(c.pool.blocks_used(), 3U);
+  EXPECT_EQ(c.take().error(), DropReason::kBlockLimit);
+}
+
+TEST(Pool4, PortsStayInsideTheRangeOfThePool) {
+  Case c{256, 100, {2000, 2299}};
+  std::set<std::uint32_t> seen;
+  for (int i = 0; i < 600; ++i) {
+    const auto grant = c.take();
+    ASSERT_TRUE(grant) << i;
+    EXPECT_GE(grant->public4.port, 2000);
+    EXPECT_LE(grant->public4.port, 2299);
+    seen.insert(grant->public4.address.value() << 16 ^ grant->public4.port);
+  }
+  EXPECT_EQ(seen.size(), 600U);
+  EXPECT_EQ(c.take().error(), DropReason::kPoolExhausted);
+}
+
+TEST(Pool4, GivingBackTheLastPortFreesTheBlock) {
+  Case c;
+  const auto a = c.take()->public4;
+  const auto b = c.take()->public4;
+  EXPECT_EQ(c.pool.release(c.subscriber, Protocol::kUdp, a), kNone);
+  EXPECT_NE(c.pool.release(c.subscriber, Protocol::kUdp, b), kNone);
+  EXPECT_EQ(c.pool.blocks_used(), 0U);
+  EXPECT_EQ(c.subscriber.blocks, 0U);
+}
+
+TEST(Pool4, AWithdrawnAddressGivesNothingNew) {
+  Case c;
+  const auto first = c.take()->public4.address;
+  for (auto& lease : c.allocation.addresses) lease.withdrawn = lease.address == first;
+  c.configure();
+  for (int i = 0; i < 10; ++i) EXPECT_NE(c.take()->public4.address, first);
+  for (auto& lease : c.allocation.addresses) lease.withdrawn = true;
+  c.configure();
+  EXPECT_EQ(c.take().error(), DropReason::kNoPoolAddress);
+}
+
+TEST(Pool4, PortsOfStaticMappingsAreNeverGivenOut) {
+  Case c{256, 8, {1024, 1279}};
+  for (std::uint16_t port = 1024; port < 1279; ++port) {
+    for (const auto last : {1, 2})
+      c.policy.static_mappings.push_back({Protocol::kTcp,
+                                          {Ipv6Address{}, port},
+                                          {Ipv4Address{203, 0, 113, static_cast<std::uint8_t>(last)}, port}});
+  }
+  c.configure();
+  EXPECT_EQ(c.take(Protocol::kTcp)->public4.port, 1279);
+  EXPECT_EQ(c.take(Protocol::kTcp)->public4.port, 1279);
+  EXPECT_FALSE(c.take(Protocol::kTcp));
+  EXPECT_TRUE(c.take(Protocol::kUdp));
+}
+
+}  // namespace
+}  // namespace isthmus::nat64

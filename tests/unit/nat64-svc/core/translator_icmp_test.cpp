@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+// ICMP errors: those we translate and those we originate.
+#include <gtest/gtest.h>
+
+#include "nat64-svc/core/packet/parse.hpp"
+#include "nat64-svc/core/translator.hpp"
+#include "tests/support/nat64_harness.hpp"
+
+namespace isthmus::nat64 {
+namespace {
+
+using namespace std::chrono_literals;
+using test::Bytes;
+using test::Nat64Harness;
+using test::PacketBuilder;
+using Action = Verdict::Action;
+
+constexpr const char* kClient = "2001:db8:1::5";
+constexpr const char* kServer6 = "64:ff9b::198.41.0.4";
+constexpr const char* kServer4 = "198.41.0.4";
+
+Bytes first(const Bytes& bytes, std::size_t n) {
+  return {bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(std::min(n, bytes.size()))};
+}
+
+// The packet inside an error, without the outer headers.
+Bytes inside(const Bytes& error) {
+  return {error.begin() + (error[0] >> 4 == 6 ? 48 : 28), error.end()};
+}
+
+TEST(IcmpErrors, FromARouterOnTheWayReachTheClientWithItsOwnPacketInside) {
+  Nat64Harness nat;
+  const Bytes sent6 = PacketBuilder::ipv6(kClient, kServer6).udp(4000, 53).payload("question").bytes();
+  const Bytes sent4 = nat.from_v6(sent6).packet;
+  const auto p = parse_ipv4(sent4).value();
+  const auto back =
+      nat.from_v4(PacketBuilder::ipv4("198.41.9.9", p.source.to_string()).icmp(11, 0, 0, sent4).bytes());
+  ASSERT_EQ(back.verdict.action, Action::kForward) << kDropReasonNames[back.verdict.reason];
+  EXPECT_EQ(test::checksum_fault(back.packet), "");
+  EXPECT_EQ(Ipv6Address::load(&back.packet[8]).to_string(), "64:ff9b::c629:909");
+  EXPECT_EQ(Ipv6Address::load(&back.packet[24]).to_string(), kClient);
+  EXPECT_EQ(back.packet[40], icmp6::kTimeExceeded);
+  Bytes want = sent6;
+  want[7] = 63;  // the hop limit it had when it was translated
+  EXPECT_EQ(inside(back.packet), want);
+}
+
+TEST(IcmpErrors, FromTheClientReachTheServerWithItsOwnPacketInside) {
+  Nat64Harness nat;
+  const auto p =
+      parse_ipv4(nat.from_v6(PacketBuilder::ipv6(kClient, kServer6).udp(4000, 53).bytes()).packet).value();
+  const Bytes answer4 =
+      PacketBuilder::ipv4(kServer4, p.source.to_string()).udp(53, p.source_port).payload("answer").bytes();
+  const Bytes answer6 = nat.from_v4(answer4).packet;
+  const auto sent = nat.from_v6(PacketBuilder::ipv6(kClient, kServer6).icmp(1, 4, 0, answer6).bytes());
+  ASSERT_EQ(sent.verdict.action, Action::kForward) << kDropReasonNames[sent.verdict.reason];
+  EXPECT_EQ(test::checksum_fault(sent.packet), "");
+  EXPECT_EQ(Ipv4Address::load(&sent.packet[12]), p.source);
+  EXPECT_EQ(Ipv4Address::load(&sent.packet[16]).to_string(), kServer4);
+  EXPECT_EQ(sent.packet[20], icmp4::kUnreachable);
+  EXPECT_EQ(sent.packet[21], icmp4::kPortUnreachable);
+  const Bytes quoted = inside(sent.packet);
+  EXPECT_EQ(test::checksum_fault(quoted), "");
+  EXPECT_EQ(Bytes(quoted.begin() + 20, quoted.end()), Bytes(answer4.begin() + 20, answer4.end()));
+  EXPECT_EQ(Ipv4Address::load(&quoted[12]).to_string(), kServer4);
+  EXPECT_EQ(Ipv4Address::load(&quoted[16]), p.source);
+}
+
+TEST(IcmpErrors, EightBytesOfTheTransportHeaderAreEnough) {
+  Nat64Harness nat;
+  const Bytes sent4 =
+      nat.from_v6(PacketBuilder::ipv6(kClient, kServer6).tcp(4000, 80, tcp_flag::kSyn).bytes()).packet;
+  const auto p = parse_ipv4(sent4).value();
+  const auto back = nat.from_v4(
+      PacketBuilder::ipv4(kServer4, p.source.to_string()).icmp(3, 1, 0, first(sent4, 28)).bytes());
+  ASSERT_EQ(back.verdict.action, Action::kForward) << kDropReasonNames[back.verdict.reason];
+  EXPECT_EQ(load_be16(&back.packet[48 + 40]), 4000);
+  EXPECT_EQ(load_be16(&back.packet[48 + 4]), 20);  // the payload length the whole packet had
+}
+
+TEST(IcmpErrors, AboutAnEchoCarryTheClientsIdentifier) {
+  Nat64Harness nat;
+  const Bytes ping6 = PacketBuilder::ipv6(kClient, kServer6).echo(128, 77, 3).payload("ping").bytes();
+  const Bytes ping4 = nat.from_v6(ping6).packet;
+  const auto p = parse_ipv4(ping4).value();
+  const auto back =
+      nat.from_v4(PacketBuilder::ipv4("198.41.9.9", p.source.to_string()).icmp(11, 0, 0, ping4).bytes());
+  Bytes want = ping6;
+  want[7] = 63;
+  EXPECT_EQ(inside(back.packet), want);
+}
+
+TEST(IcmpErrors, FragmentationNeededBecomesPacketTooBigWithTwentyMore) {
+  Nat64Harness nat;
+  const Bytes sent4 =
+      nat.from_v6(PacketBuilder::ipv6(kClient, kServer6).udp(4000, 53).payload(1400).bytes()).packet;
+  const auto p = parse_ipv4(sent4).value();
+  const auto back = nat.from_v4(
+      PacketBuilder::ipv4("198.41.9.9", p.source.to_string()).icmp(3, 4, 1400, first(sent4, 576)).bytes());
+  ASSERT_EQ(back.verdict.action, Action::kForward);
+  EXPECT_EQ(back.packet[40], icmp6::kPacketTooBig);
+  EXPECT_EQ(load_be32(&back.packet[44]), 1420U);
+  EXPECT_EQ(test::checksum_fault(back.packet), "");
+}
+
+TEST(IcmpErrors, ThatAreNotOursAreDroppedByName) {
+  Nat64Harness nat;
+  const Bytes sent4 = nat.from_v6(PacketBuilder::ipv6(kClient, kServer6).udp(4000, 53).bytes()).packet;
+  const auto p = parse_ipv4(sent4).value();
+  const auto error = [&](const Bytes& quoted) {
+    return PacketBuilder::ipv4(kServer4, p.source.to_string()).icmp(3, 3, 0, quoted);
+  };
+  const auto reason = [&](const Bytes& bytes) { return nat.from_v4(bytes).verdict.reason; };
+  const Bytes stranger =
+      PacketBuilder::ipv4(p.source.to_string(), "198.41.0.99").udp(p.source_port, 53).bytes();
+  EXPECT_EQ(reason(error(stranger).bytes()), DropReason::kIcmpErrorNoSession);
+  EXPECT_EQ(reason(error(first(sent4, 27)).bytes()), DropReason::kIcmpErrorBadInner);
+  EXPECT_EQ(reason(error(error(sent4).bytes()).bytes()), DropReason::kIcmpErrorBadInner);
+  Bytes broken = error(sent4).bytes();
+  broken.back() ^= 1;
+  EXPECT_EQ(reason(broken), DropReason::kBadChecksum);  // RFC 5508 REQ-3
+  EXPECT_EQ(reason(PacketBuilder::ipv4(kServer4, p.source.to_string()).icmp(3, 14, 0, sent4).bytes()),
+            DropReason::kUnsupportedIcmp);
+}
+
+TEST(OurErrors, HopLimitUsedUpIsAnsweredWithTheWholePacket) {
+  Nat64Harness nat;
+  nat.apply(test::nat64_policy(), test::nat64_allocation(), {.own6 = *Ipv6Address::parse("2001:db8:1::ff")});
+  const Bytes sent = PacketBuilder::ipv6(kClient, kServer6).ttl(1).udp(4000, 53).payload("x").bytes();
+  const auto reply = nat.from_v6(sent);
+  EXPECT_EQ(reply.verdict.action, Action::kReply);
+  EXPECT_EQ(reply.verdict.out, Side::kV6);
+  EXPECT_EQ(reply.packet, PacketBuilder::ipv6("2001:db8:1::ff", kClient).icmp(3, 0, 0, sent).bytes());
+  EXPECT_EQ(nat.sessions(), 0U);
+}
+
+TEST(OurErrors, TtlUsedUpIsAnswered) {
+  Nat64Harness nat;
+  const Bytes sent = PacketBuilder::ipv4(kServer4, "203.0.113.1").ttl(1).udp(53, 4000).payload(900).bytes();
+  const auto reply = nat.from_v4(sent);
+  ASSERT_EQ(reply.verdict.action, Action::kReply);
+  EXPECT_EQ(reply.packet, PacketBuilder::ipv4("203.0.113.1", kServer4)
+                              .traffic_class(0xc0)
+                              .icmp(11, 0, 0, first(sent, 548))
+                              .bytes());
+}
+
+TEST(OurErrors, TooBigIsToldWithTheMtuOfTheOtherSide) {
+  Nat64Harness nat;
+  nat.apply(test::nat64_policy(), test::nat64_allocation(), {.mtu6 = 1400, .mtu4 = 1300});
+  const auto big6 = nat.from_v6(PacketBuilder::ipv6(kClient, kServer6).udp(4000, 53).payload(1300).bytes());
+  ASSERT_EQ(big6.verdict.action, Action::kReply);
+  EXPECT_EQ(big6.packet[40], icmp6::kPacketTooBig);
+  EXPECT_EQ(load_be32(&big6.packet[44]), 1320U);
+  EXPECT_EQ(big6.packet.size(), 1280U);
+  const auto p =
+      parse_ipv4(nat.from_v6(PacketBuilder::ipv6(kClient, kServer6).udp(4000, 53).bytes()).packet).value();
+  const auto big4 = nat.from_v4(
+      PacketBuilder::ipv4(kServer4, p.source.to_string()).df().udp(53, p.source_port).payload(1400).bytes());
+  ASSERT_EQ(big4.verdict.action, Action::kReply);
+  EXPECT_EQ(big4.packet[20], icmp4::kUnreachable);
+  EXPECT_EQ(big4.packet[21], icmp4::kFragmentationNeeded);
+  EXPECT_EQ(load_be32(&big4.packet[24]), 1380U);
+}
+
+TEST(OurErrors, APortThatLeadsNowhereIsHostUnreachable) {
+  Nat64Harness nat;
+  const auto reply = nat.from_v4(PacketBuilder::ipv4(kServer4, "203.0.113.1").udp(53, 4000).bytes());
+  EXPECT_EQ(reply.verdict.action, Action::kReply);
+  EXPECT_EQ(reply.verdict.reason, DropReason::kNoMapping);
+  EXPECT_EQ(reply.packet[21], icmp4::kHostUnreachable);
+}
+
+TEST(OurErrors, NeverAnswerWhatTheRfcsForbid) {
+  Nat64Harness nat;
+  const Bytes inner = PacketBuilder::ipv4("203.0.113.1", kServer4).udp(4000, 53).bytes();
+  const Bytes forbidden4[] = {
+      PacketBuilder::ipv4(kServer4, "203.0.113.1").ttl(1).icmp(3, 3, 0, inner).bytes(),
+      PacketBuilder::ipv4("224.0.0.5", "203.0.113.1").udp(53, 4000).bytes(),
+      PacketBuilder::ipv4("127.0.0.1", "203.0.113.1").udp(53, 4000).bytes(),
+      PacketBuilder::ipv4("0.0.0.0", "203.0.113.1").udp(53, 4000).bytes(),
+      PacketBuilder::ipv4(kServer4, "203.0.113.1")
+          .ttl(1)
+          .fragment(64, false, 1)
+          .protocol(17)
+          .payload(8)
+          .bytes(),
+  };
+  for (const auto& bytes : forbidden4)
+    EXPECT_EQ(nat.from_v4(bytes).verdict.action, Action::kDrop) << test::describe(bytes);
+  const Bytes forbidden6[] = {
+      PacketBuilder::ipv6("ff02::1", kServer6).ttl(1).udp(1, 2).bytes(),
+      PacketBuilder::ipv6("::", kServer6).ttl(1).udp(1, 2).bytes(),
+      PacketBuilder::ipv6(kClient, "ff0e::1").ttl(1).udp(1, 2).bytes(),
+      PacketBuilder::ipv6(kClient, kServer6).ttl(1).icmp(1, 0, 0, inner).bytes(),
+  };
+  for (const auto& bytes : forbidden6)
+    EXPECT_EQ(nat.from_v6(bytes).verdict.action, Action::kDrop) << test::describe(bytes);
+}
+
+TEST(OurErrors, AreRateLimited) {
+  auto policy = test::nat64_policy();
+  policy.nat64.icmp_errors_per_second = 20;
+  Nat64Harness nat{policy};
+  const Bytes expired = PacketBuilder::ipv6(kClient, kServer6).ttl(1).udp(4000, 53).bytes();
+  const auto answered = [&] {
+    int n = 0;
+    for (int i = 0; i < 100; ++i) n += nat.from_v6(expired).verdict.action == Action::kReply ? 1 : 0;
+    return n;
+  };
+  EXPECT_EQ(answered(), 10);
+  nat.advance(250ms);
+  EXPECT_EQ(answered(), 5);
+  EXPECT_EQ(nat.translator.counters().of(Event::kIcmpErrorLimited).get(), 185U);
+}
+
+}  // namespace
+}  // namespace isthmus::nat64

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who may use the translator, limits, and what a change of policy does to what runs.
+#include <gtest/gtest.h>
+
+#include "nat64-svc/core/packet/parse.hpp"
+#include "nat64-svc/core/translator.hpp"
+#include "tests/support/nat64_harness.hpp"
+
+namespace isthmus::nat64 {
+namespace {
+
+using namespace std::chrono_literals;
+using test::Bytes;
+using test::Nat64Harness;
+using test::PacketBuilder;
+using Action = Verdict::Action;
+
+constexpr const char* kClient = "2001:db8:1::5";
+constexpr const char* kServer6 = "64:ff9b::198.41.0.4";
+
+Bytes question(const char* client = kClient, const char* server = kServer6, std::uint16_t port = 4000) {
+  return PacketBuilder::ipv6(client, server).udp(port, 53).payload("x").bytes();
+}
+
+struct Row {
+  const char* why;
+  const char* client;
+  const char* server;
+  Action action;
+  DropReason reason;
+};
+
+TEST(Admission, EachRuleRefusesByItsName) {
+  auto policy = test::nat64_policy();
+  policy.exclusions.ipv4_destinations = {Ipv4Prefix::parse("198.51.100.0/24").value()};
+  policy.translation_prefixes[1].ipv4_ranges = {Ipv4Prefix::parse("10.0.0.0/8").value(),
+                                                Ipv4Prefix::parse("198.51.100.0/24").value()};
+  Nat64Harness nat{policy};
+  const Row rows[] = {
+      {"no client of the prefix", "2001:db8:9::1", kServer6, Action::kReply, DropReason::kClientNotAllowed},
+      {"under no prefix", kClient, "2001:db8:ffff::1", Action::kDrop, DropReason::kNotInPrefix},
+      {"a source inside a prefix", "64:ff9b::1.2.3.4", kServer6, Action::kDrop, DropReason::kSourceInPrefix},
+      {"bits 64 to 71 set", kClient, "2001:db8:64:a00:100:100::", Action::kDrop, DropReason::kBadEmbedding},
+      {"private address in the well-known prefix", kClient, "64:ff9b::10.0.0.1", Action::kReply,
+       DropReason::kNonGlobal},
+      {"outside the prefix's ranges", kClient, "2001:db8:64:c629:0:400::", Action::kReply,
+       DropReason::kOutsideIpv4Ranges},
+      {"excluded", kClient, "2001:db8:64:c633:64:100::", Action::kReply, DropReason::kExcluded},
+      {"non-global where it may be", kClient, "2001:db8:64:a00:0:100::", Action::kForward,
+       DropReason::kUnclassified},
+  };
+  for (const auto& row : rows) {
+    const auto verdict = nat.from_v6(question(row.client, row.server)).verdict;
+    EXPECT_EQ(verdict.action, row.action) << row.why;
+    EXPECT_EQ(kDropReasonNames[verdict.reason], kDropReasonNames[row.reason]) << row.why;
+  }
+}
+
+TEST(Admission, PacketsToAddressesThatAreNotOursAreLeftAlone) {
+  Nat64Harness nat;
+  const auto sent = nat.from_v4(PacketBuilder::ipv4("198.41.0.4", "203.0.113.9").ttl(1).udp(1, 2).bytes());
+  EXPECT_EQ(sent.verdict.action, Action::kDrop);
+  EXPECT_EQ(sent.verdict.reason, DropReason::kNotOurAddress);
+}
+
+TEST(Limits, BeforeAnyPolicyEverythingIsDropped) {
+  Translator translator{{.max_sessions = 16}, HashKey{}, 1};
+  Bytes frame(200);
+  PacketBuffer buffer{frame, 64, 60};
+  EXPECT_EQ(translator.from_v6(buffer, TimePoint{1h}).reason, DropReason::kNotReady);
+}
+
+TEST(Limits, WithoutALeaseTheClientIsToldSo) {
+  Nat64Harness nat{test::nat64_policy(), Allocation{}};
+  const auto sent = nat.from_v6(question());
+  EXPECT_EQ(sent.verdict.action, Action::kReply);
+  EXPECT_EQ(sent.verdict.reason, DropReason::kNoPoolAddress);
+}
+
+TEST(Limits, SessionsOfOneSubscriberAreBounded) {
+  auto policy = test::nat64_policy();
+  policy.pools[0].subscribers.max_sessions = 3;
+  Nat64Harness nat{policy};
+  for (std::uint16_t port = 1; port <= 3; ++port)
+    EXPECT_EQ(nat.from_v6(question(kClient, kServer6, port)).verdict.action, Action::kForward);
+  EXPECT_EQ(nat.from_v6(question(kClient, kServer6, 4)).verdict.reason, DropReason::kSubscriberSessions);
+  EXPECT_EQ(nat.from_v6(question("2001:db8:1::6", kServer6, 4)).verdict.action, Action::kForward);
+  EXPECT_EQ(nat.bib_entries(), 4U);  // none left behind by the refused one
+}
+
+TEST(Limits, SessionsInAllAreBounded) {
+  auto policy = test::nat64_policy();
+  policy.nat64.max_sessions = 2;
+  Nat64Harness nat{policy};
+  for (std::uint16_t port = 1; port <= 2; ++port)
+    EXPECT_EQ(nat.from_v6(question(kClient, kServer6, port)).verdict.action, Action::kForward);
+  const auto refused = nat.from_v6(question(kClient, kServer6, 3));
+  EXPECT_EQ(refused.verdict.action, Action::kReply);
+  EXPECT_EQ(refused.verdict.reason, DropReason::kSessionLimit);
+}
+
+TEST(Limits, BlocksOfOneSubscriberAreBoundedAndOthersUnharmed) {
+  auto policy = test::nat64_policy();
+  policy.pools[0].subscribers.ports_per_block = 16;
+  policy.pools[0].subscribers.max_blocks = 2;
+  Nat64Harness nat{policy};
+  for (std::uint16_t port = 1; port <= 32; ++port)
+    EXPECT_EQ(nat.from_v6(question(kClient, kServer6, port)).verdict.action, Action::kForward);
+  EXPECT_EQ(nat.from_v6(question(kClient, kServer6, 33)).verdict.reason, DropReason::kBlockLimit);
+  EXPECT_EQ(nat.from_v6(question("2001:db8:1::6")).verdict.action, Action::kForward);
+}
+
+TEST(Records, TellWhoHadWhichPortsWhen) {
+  Nat64Harness nat;
+  (void)nat.from_v6(question());
+  nat.advance(302s);
+  std::vector<EventRecord> records;
+  nat.translator.drain_events([&](const EventRecord& r) { records.push_back(r); });
+  ASSERT_EQ(records.size(), 2U);
+  EXPECT_EQ(records[0].kind, RecordKind::kBlockTaken);
+  EXPECT_EQ(records[0].subscriber.to_string(), "2001:db8:1::5/128");
+  EXPECT_EQ(records[0].last_port - records[0].first_port, 255);
+  EXPECT_EQ(records[1].kind, RecordKind::kBlockFreed);
+  EXPECT_EQ(records[1].public4, records[0].public4);
+  EXPECT_EQ(records[1].at - records[0].at, 302s);
+}
+
+TEST(LiveChange, AnExclusionEndsExistingSessionsAtTheirNextPacket) {
+  auto policy = test::nat64_policy();
+  Nat64Harness nat{policy};
+  const auto out = nat.from_v6(question());
+  const auto p = parse_ipv4(out.packet).value();
+  (void)nat.from_v6(question(kClient, "64:ff9b::198.41.0.5"));
+  policy.exclusions.ipv4_destinations = {Ipv4Prefix::parse("198.41.0.4/32").value()};
+  nat.apply(policy, test::nat64_allocation());
+  const auto back =
+      nat.from_v4(PacketBuilder::ipv4("198.41.0.4", p.source.to_string()).udp(53, p.source_port).bytes());
+  EXPECT_EQ(back.verdict.reason, DropReason::kExcluded);
+  EXPECT_EQ(nat.from_v6(question()).verdict.reason, DropReason::kExcluded);
+  EXPECT_EQ(nat.from_v6(question(kClient, "64:ff9b::198.41.0.5")).verdict.action, Action::kForward);
+  EXPECT_EQ(nat.sessions(), 1U);
+}
+
+TEST(LiveChange, AnExclusionEndsSilentSessionsToo) {
+  auto policy = test::nat64_policy();
+  Nat64Harness nat{policy};
+  (void)nat.from_v6(question());
+  policy.exclusions.ipv4_destinations = {Ipv4Prefix::parse("198.41.0.0/24").value()};
+  nat.apply(policy, test::nat64_allocation());
+  nat.advance(1s);
+  EXPECT_EQ(nat.sessions(), 0U);
+  EXPECT_EQ(nat.translator.counters().of(Event::kSessionEnded).get(), 1U);
+}
+
+TEST(LiveChange, AWithdrawnAddressDrainsUntilItsDeadline) {
+  Nat64Harness nat;
+  const auto p = parse_ipv4(nat.from_v6(question()).packet).value();
+  auto allocation = test::nat64_allocation();
+  for (auto& lease : allocation.addresses) {
+    lease.withdrawn = lease.address == p.source;
+    if (lease.withdrawn) lease.withdraw_within = 100s;
+  }
+  nat.apply(test::nat64_policy(), allocation);
+  nat.advance(99s);
+  EXPECT_EQ(nat.from_v6(question()).verdict.action, Action::kForward);
+  // A new mapping of the same client goes elsewhere.
+  const auto fresh = parse_ipv4(nat.from_v6(question(kClient, kServer6, 4001)).packet).value();
+  EXPECT_NE(fresh.source, p.source);
+  nat.advance(2s);
+  EXPECT_EQ(nat.sessions(), 1U);
+}
+
+TEST(LiveChange, AnAddressThatIsGoneEndsItsSessions) {
+  Nat64Harness nat;
+  (void)nat.from_v6(question());
+  nat.apply(test::nat64_policy(), Allocation{});
+  nat.advance(1s);
+  EXPECT_EQ(nat.sessions(), 0U);
+  EXPECT_EQ(nat.translator.counters().blocks_used.get(), 0U);
+}
+
+TEST(LiveChange, UnchangedPolicyKeepsSessionsThroughManyGenerations) {
+  Nat64Harness nat;
+  (void)nat.from_v6(question());
+  for (int i = 0; i < 600; ++i) nat.apply(test::nat64_policy(), test::nat64_allocation());
+  EXPECT_EQ(nat.sessions(), 1U);
+}
+
+TEST(StaticMapping, LeadsInAndOut) {
+  auto policy = test::nat64_policy();
+  policy.static_mappings = {
+      {Protocol::kTcp, {Ipv6Address::parse(kClient).value(), 8080}, {Ipv4Address{203, 0, 113, 1}, 80}}};
+  Nat64Harness nat{policy};
+  const auto in =
+      nat.from_v4(PacketBuilder::ipv4("198.41.0.4", "203.0.113.1").tcp(5555, 80, tcp_flag::kSyn).bytes());
+  ASSERT_EQ(in.verdict.action, Action::kForward) << kDropReasonNames[in.verdict.reason];
+  EXPECT_EQ(in.packet,
+            PacketBuilder::ipv6(kServer6, kClient).ttl(63).tcp(5555, 8080, tcp_flag::kSyn).bytes());
+  const auto out = nat.from_v6(
+      PacketBuilder::ipv6(kClient, kServer6).tcp(8080, 5555, tcp_flag::kSyn | tcp_flag::kAck).bytes());
+  EXPECT_EQ(parse_ipv4(out.packet)->source_port, 80);
+  nat.apply(test::nat64_policy(), test::nat64_allocation());  // taken out again
+  EXPECT_EQ(nat.sessions(), 0U);
+  EXPECT_EQ(nat.translator.counters().subscribers.get(), 0U);
+}
+
+TEST(Workers, EachPacketHasExactlyOneOwnerInBothDirections) {
+  std::vector<std::unique_ptr<Nat64Harness>> workers;
+  for (std::uint16_t w = 0; w < 4; ++w) {
+    workers.push_back(std::make_unique<Nat64Harness>());
+    workers.back()->apply(test::nat64_policy(), test::nat64_allocation(), {.worker = w, .workers = 4});
+  }
+  for (int host = 1; host < 40; ++host) {
+    const std::string client = "2001:db8:1::" + std::to_string(host);
+    const auto packet = question(client.c_str());
+    const auto first = workers[0]->from_v6(packet);
+    const std::size_t owner = first.verdict.action == Action::kHandOver ? first.verdict.owner : 0;
+    const auto sent = owner == 0 ? first : workers[owner]->from_v6(packet);
+    ASSERT_EQ(sent.verdict.action, Action::kForward);
+    const auto p = parse_ipv4(sent.packet).value();
+    const auto answer =
+        PacketBuilder::ipv4("198.41.0.4", p.source.to_string()).udp(53, p.source_port).bytes();
+    for (std::size_t w = 0; w < 4; ++w) {
+      const auto back = workers[w]->from_v4(answer).verdict;
+      if (w == owner)
+        EXPECT_EQ(back.action, Action::kForward);
+      else
+        EXPECT_EQ(back.owner, owner);
+    }
+  }
+}
+
+TEST(MakeRuntime, NamesWhatItCannotRun) {
+  auto policy = test::nat64_policy();
+  auto allocation = test::nat64_allocation();
+  allocation.addresses[1].pool = "nowhere";
+  const auto bad = make_runtime(policy, allocation, {.mtu6 = 1279});
+  ASSERT_FALSE(bad);
+  ASSERT_EQ(bad.error().size(), 2U);
+  EXPECT_EQ(bad.error()[0].path, "allocation.addresses[1].pool");
+  EXPECT_EQ(bad.error()[1].path, "options.mtu6");
+}
+
+}  // namespace
+}  // namespace isthmus::nat64
