@@ -56,7 +56,9 @@ Step Answerer::answer() {
     if (const auto address = address_of_ip6_arpa(request_.name.view()))
       if (const auto embedded = context_.runtime.embedded_ipv4(*address)) return answer_ptr(*embedded);
   }
-  return pass(0, Outcome::kPassed);
+  if ((request_.type == rr::kHttps || request_.type == rr::kSvcb) && view_->synthesize_https_hints)
+    return answer_service_binding();
+  return pass(Outcome::kPassed);
 }
 
 // RFC 6147 §5.1, in its order.
@@ -70,10 +72,10 @@ Step Answerer::answer_aaaa() {
   }
   if (client_validates()) {
     note("RFC 6147 §5.5", "DO and CD are set: the client validates, nothing is synthesized");
-    return resolved(aaaa, Outcome::kDnssecOk);
+    return filtered(aaaa, Outcome::kDnssecOk);
   }
-  if (own_rule == DomainRule::kNeverSynthesize) return without_excluded(aaaa, Outcome::kNeverSynthesize);
-  if (!has_prefix()) return without_excluded(aaaa, Outcome::kNoPrefix);
+  if (own_rule == DomainRule::kNeverSynthesize) return filtered(aaaa, Outcome::kNeverSynthesize);
+  if (!has_prefix()) return filtered(aaaa, Outcome::kNoPrefix);
 
   if (aaaa.state == State::kFailed) {
     if (view_->aaaa_failure == AaaaFailure::kPassError) return failed(aaaa, Outcome::kAaaaFailed);
@@ -88,12 +90,12 @@ Step Answerer::answer_aaaa() {
     return resolved(aaaa, Outcome::kNxDomain);
   }
   const auto rule = rule_for(aaaa);
-  if (rule == DomainRule::kNeverSynthesize) return without_excluded(aaaa, Outcome::kNeverSynthesize);
+  if (rule == DomainRule::kNeverSynthesize) return filtered(aaaa, Outcome::kNeverSynthesize);
   const bool always = rule == DomainRule::kAlwaysSynthesize;
-  const std::size_t excluded = excluded_count(fact);
+  const std::size_t excluded = withheld_count(fact);
   if (!always && excluded < fact.final_count()) {
     note("RFC 6147 §5.1.1", "there are real AAAA");
-    return without_excluded(aaaa, Outcome::kRealAaaa);
+    return filtered(aaaa, Outcome::kRealAaaa);
   }
   note("RFC 6147 §5.1.4, §5.1.6", "no usable AAAA exists: A decides");
   return answer_from_a(aaaa, fact.final_count() != 0, always);
@@ -118,13 +120,12 @@ Step Answerer::answer_from_a(const Query::Slot& aaaa, bool ignored, bool always)
     if (ignored) {
       // The AAAA are withheld, so the answer is empty; the SOA that says for how long is that of the A's
       // denial.
-      return fact.is_nodata() ? resolved(a, Outcome::kNoA) : without_excluded(aaaa, Outcome::kNoA);
+      return fact.is_nodata() ? resolved(a, Outcome::kNoA) : filtered(aaaa, Outcome::kNoA);
     }
     return resolved(aaaa, Outcome::kNoA);
   }
   if (rule_for(a) == DomainRule::kNeverSynthesize)
-    return aaaa_failed ? failed(aaaa, Outcome::kNeverSynthesize)
-                       : without_excluded(aaaa, Outcome::kNeverSynthesize);
+    return aaaa_failed ? failed(aaaa, Outcome::kNeverSynthesize) : filtered(aaaa, Outcome::kNeverSynthesize);
   if (aaaa_failed) return synthesize(aaaa, a, Outcome::kSynthesizedAaaaFailed);
   if (always && ignored) return synthesize(aaaa, a, Outcome::kSynthesizedAlways);
   return synthesize(aaaa, a, ignored ? Outcome::kSynthesizedExcludedAaaa : Outcome::kSynthesized);
@@ -162,7 +163,7 @@ Step Answerer::synthesize(const Query::Slot& aaaa, const Query::Slot& a, Outcome
   if (first_prefix_ == 0xffff) {
     note("RFC 6052 §3.1 and policy", "no A may be represented in a prefix of this client");
     return aaaa.state == State::kFailed ? failed(aaaa, Outcome::kNoUsableA)
-                                        : without_excluded(aaaa, Outcome::kNoUsableA);
+                                        : filtered(aaaa, Outcome::kNoUsableA);
   }
   for (RecordWalk walk{fact, Fact::kAnswer}; fits && walk.next(record);) {
     const auto server4 = record.type == rr::kA ? read_a(record.rdata) : std::nullopt;
@@ -266,10 +267,10 @@ Step Answerer::answer_any() {
   return done(reply, Outcome::kAnyRefused, {});
 }
 
-Step Answerer::pass(std::uint8_t index, Outcome outcome) {
-  auto& slot = look(index, request_.name, request_.type);
+Step Answerer::pass(Outcome outcome) {
+  auto& slot = look(0, request_.name, request_.type);
   if (slot.state == State::kAsked) return pending();
-  return resolved(slot, outcome);
+  return filtered(slot, outcome);
 }
 
 }  // namespace isthmus::dns64

@@ -33,7 +33,9 @@ class Answerer {
   [[nodiscard]] Step answer_from_a(const Query::Slot& aaaa, bool excluded, bool always);
   [[nodiscard]] Step synthesize(const Query::Slot& aaaa, const Query::Slot& a, Outcome outcome);
   [[nodiscard]] Step answer_ptr(Ipv4Address embedded);
-  [[nodiscard]] Step pass(std::uint8_t slot, Outcome outcome);
+  [[nodiscard]] Step answer_service_binding();
+  [[nodiscard]] Step with_hints(const Query::Slot& binding, const Name& target);
+  [[nodiscard]] Step pass(Outcome outcome);
 
   // What is known.
   [[nodiscard]] Query::Slot& look(std::uint8_t index, const Name& name, std::uint16_t type);
@@ -41,7 +43,7 @@ class Answerer {
 
   // Replies.
   [[nodiscard]] Step resolved(const Query::Slot& slot, Outcome outcome);
-  [[nodiscard]] Step without_excluded(const Query::Slot& aaaa, Outcome outcome);
+  [[nodiscard]] Step filtered(const Query::Slot& slot, Outcome outcome);
   [[nodiscard]] Step failed(const Query::Slot& slot, Outcome outcome);
   [[nodiscard]] Step refuse(Outcome outcome, std::uint16_t code, std::uint16_t error = ede::kNone);
   [[nodiscard]] Step done(ReplyBuilder& reply, Outcome outcome, ReplyBuilder::Ending ending);
@@ -51,8 +53,12 @@ class Answerer {
     return request_.edns.dnssec_ok && request_.checking_disabled();
   }
   [[nodiscard]] bool has_prefix() const;
+  [[nodiscard]] bool guards_rebinding() const;
+  [[nodiscard]] bool is_private(const StoredRecord& record) const;
+  // An address record that this client is not given.
+  [[nodiscard]] bool is_withheld(const StoredRecord& record) const;
   [[nodiscard]] DomainRule rule_for(const Query::Slot& slot) const;
-  [[nodiscard]] std::size_t excluded_count(const Fact& fact) const;
+  [[nodiscard]] std::size_t withheld_count(const Fact& fact) const;
   [[nodiscard]] TtlRule ttl_rule(const Query::Slot& slot) const;
   [[nodiscard]] std::uint32_t synthesis_ttl_cap(const Query::Slot& aaaa) const;
   [[nodiscard]] bool usable(Ipv4Address server4, const RuntimePrefix& prefix) const;

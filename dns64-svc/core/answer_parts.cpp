@@ -2,6 +2,7 @@
 // The Answerer's other half: what is known so far, and the replies that decisions end in.
 #include <algorithm>
 
+#include "common/net/special_ranges.hpp"
 #include "dns64-svc/core/answer.hpp"
 #include "dns64-svc/core/wire/rdata.hpp"
 
@@ -85,19 +86,45 @@ DomainRule Answerer::rule_for(const Query::Slot& slot) const {
   return context_.runtime.domain_rule(end.view());
 }
 
-std::size_t Answerer::excluded_count(const Fact& fact) const {
+// Rebinding: a public name that leads into the site. Names of the site's own zones may.
+bool Answerer::guards_rebinding() const {
+  return view_->rebinding_protection &&
+         std::none_of(view_->local_zones.begin(), view_->local_zones.end(),
+                      [&](const Name& zone) { return is_at_or_below(request_.name.view(), zone.view()); });
+}
+
+bool Answerer::is_private(const StoredRecord& record) const {
+  if (const auto v4 = record.type == rr::kA ? read_a(record.rdata) : std::nullopt) return is_non_global(*v4);
+  const auto v6 = record.type == rr::kAaaa ? read_aaaa(record.rdata) : std::nullopt;
+  if (!v6) return false;
+  const bool unique_local = (v6->bytes()[0] & 0xfe) == 0xfc;  // RFC 4193
+  if (unique_local || v6->is_link_local() || v6->is_loopback() || v6->is_unspecified()) return true;
+  if (v6->high() == 0 && v6->low() >> 32 == 0xffff)  // RFC 4291 §2.5.5.2: IPv4-mapped
+    return is_non_global(Ipv4Address{static_cast<std::uint32_t>(v6->low())});
+  const auto embedded = context_.runtime.embedded_ipv4(*v6);
+  return embedded && is_non_global(*embedded);
+}
+
+bool Answerer::is_withheld(const StoredRecord& record) const {
+  if (guards_rebinding() && is_private(record)) return true;
+  // RFC 6147 §5.1.4; a client that validates gets what was signed (§5.5).
+  const auto v6 = record.type == rr::kAaaa ? read_aaaa(record.rdata) : std::nullopt;
+  return v6 && !client_validates() && context_.runtime.is_excluded_answer(*v6);
+}
+
+std::size_t Answerer::withheld_count(const Fact& fact) const {
+  if (fact.type() != rr::kAaaa && !(fact.type() == rr::kA && view_->rebinding_protection)) return 0;
   std::size_t count = 0;
   StoredRecord record;
-  for (RecordWalk walk{fact, Fact::kAnswer}; walk.next(record);) {
-    const auto address = record.type == rr::kAaaa ? read_aaaa(record.rdata) : std::nullopt;
-    if (address && context_.runtime.is_excluded_answer(*address)) ++count;
-  }
+  for (RecordWalk walk{fact, Fact::kAnswer}; walk.next(record);)
+    if (is_withheld(record)) ++count;
   return count;
 }
 
 bool Answerer::usable(Ipv4Address server4, const RuntimePrefix& prefix) const {
   return prefix.serves(query_.client().address) && prefix.serves(server4) &&
-         !context_.runtime.is_excluded_destination(server4);
+         !context_.runtime.is_excluded_destination(server4) &&
+         !(prefix.allow_non_global && is_non_global(server4) && guards_rebinding());
 }
 
 TtlRule Answerer::ttl_rule(const Query::Slot& slot) const {
@@ -143,29 +170,36 @@ Step Answerer::resolved(const Query::Slot& slot, Outcome outcome) {
                .cookie = {}});
 }
 
-// RFC 6147 §5.1.4: an AAAA of the exclusion set is never handed out. With all of them ignored by policy
-// (always_synthesize) none is.
-Step Answerer::without_excluded(const Query::Slot& aaaa, Outcome outcome) {
-  if (aaaa.state == State::kFailed) return failed(aaaa, outcome);
-  const Fact& fact = *aaaa.fact;
-  const bool all = rule_for(aaaa) == DomainRule::kAlwaysSynthesize;
-  if (fact.security() == Security::kBogus || (!all && excluded_count(fact) == 0))
-    return resolved(aaaa, outcome);
-  const auto ttl = ttl_rule(aaaa);
+// Without the addresses that are withheld. With all AAAA ignored by policy (always_synthesize) none is given.
+Step Answerer::filtered(const Query::Slot& slot, Outcome outcome) {
+  if (slot.state == State::kFailed) return resolved(slot, outcome);
+  const Fact& fact = *slot.fact;
+  const bool all = fact.type() == rr::kAaaa && !client_validates() && has_prefix() &&
+                   rule_for(slot) == DomainRule::kAlwaysSynthesize;
+  if (!all && withheld_count(fact) == 0) return resolved(slot, outcome);
+  if (fact.security() == Security::kBogus && !request_.checking_disabled()) return resolved(slot, outcome);
+  const auto ttl = ttl_rule(slot);
   const auto& fields = fact.fields();
   ReplyBuilder reply{request_, query_.client(), buffer_};
   bool fits =
       reply.copy(fact, fact.question_end(), fields.final_at, fields.chain_count, Section::kAnswer, ttl);
+  bool rebinding = false;
   StoredRecord record;
   for (RecordWalk walk{fact, Fact::kAnswer}; fits && walk.next(record);) {
-    const auto address = record.type == rr::kAaaa ? read_aaaa(record.rdata) : std::nullopt;
-    if (!address || all || context_.runtime.is_excluded_answer(*address)) continue;
-    fits = reply.record_like(fact, record, rr::kAaaa, ttl(record.ttl), record.rdata, Section::kAnswer);
+    if (record.type != fact.type()) continue;  // the chain
+    if (all || is_withheld(record)) {
+      rebinding = rebinding || (!all && is_private(record) && guards_rebinding());
+      continue;
+    }
+    fits = reply.record_like(fact, record, record.type, ttl(record.ttl), record.rdata, Section::kAnswer);
   }
+  if (rebinding) note("policy: rebinding_protection", "addresses inside the site are withheld");
   if (fits) fits = reply.copy(fact, Fact::kAuthority, Section::kAuthority, ttl);
   if (!fits) reply.truncate();
   // The RRset is not what was signed: neither its RRSIG nor AD may stand.
-  return done(reply, outcome, {.rcode = fact.rcode(), .ede = aaaa.stale ? ede::kStaleAnswer : ede::kNone});
+  return done(reply, rebinding ? Outcome::kRebinding : outcome,
+              {.rcode = fact.rcode(),
+               .ede = rebinding ? ede::kBlocked : (slot.stale ? ede::kStaleAnswer : ede::kNone)});
 }
 
 Step Answerer::failed(const Query::Slot& slot, Outcome outcome) {

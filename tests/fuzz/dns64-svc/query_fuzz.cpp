@@ -18,7 +18,7 @@ namespace {
 
 constexpr TimePoint kNow{std::chrono::seconds{1000}};
 
-std::shared_ptr<const Dns64Runtime> make_runtime() {
+std::shared_ptr<const Dns64Runtime> make_runtime(bool extras) {
   Policy policy;
   TranslationPrefix prefix;
   prefix.name = "p";
@@ -34,6 +34,8 @@ std::shared_ptr<const Dns64Runtime> make_runtime() {
   view.clients = {IpPrefix{Ipv6Prefix{}}};
   view.prefixes = {"p"};
   view.resolver = "r";
+  view.synthesize_https_hints = extras;
+  view.rebinding_protection = extras;
   policy.dns64.views = {view};
   ResolverGroups groups;
   return Dns64Runtime::compile(policy, {}, groups).value();
@@ -93,10 +95,11 @@ void check_reply(const Query& query, const Step& step, std::span<const std::uint
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const auto runtime = make_runtime();
+  static const std::shared_ptr<const Dns64Runtime> runtimes[2] = {make_runtime(false), make_runtime(true)};
   static std::vector<std::uint8_t> room(kMaxMessageSize);
   if (size < 1) return 0;
   const std::uint8_t flags = data[0];
+  const auto& runtime = runtimes[flags >> 6 & 1];
   std::span<const std::uint8_t> rest{data + 1, size - 1};
   const auto request = take_chunk(rest);
   const std::span<const std::uint8_t> answers[2] = {take_chunk(rest), take_chunk(rest)};

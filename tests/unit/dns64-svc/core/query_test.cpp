@@ -442,6 +442,13 @@ TEST_F(QueryTest, DomainListsGoByTheLongestMatch) {
   EXPECT_EQ(last.outcome, Outcome::kSynthesizedAlways);
 }
 
+TEST_F(QueryTest, AlwaysSynthesizeDoesNotRobClientsThatGetNoSynthesis) {
+  policy.exclusions.always_synthesize = {"example."};
+  policy.translation_prefixes[0].clients = {Ipv6Prefix::parse("2001:db8:2::/48").value()};
+  know(fact("www.example.", rr::kAaaa, {aaaa("www.example.", "2001:db8::80")}));
+  EXPECT_EQ(ask({}).answer.size(), 1U);
+}
+
 // RFC 6147 §5.3.1
 TEST_F(QueryTest, ReverseNamesUnderThePrefixLeadIntoInAddrArpa) {
   const std::string reverse = "1.2.0.0.3.3.6.c.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.b.9.f.f.4.6.0.0.ip6.arpa.";
@@ -556,6 +563,96 @@ TEST_F(QueryTest, PopularFactsAreRefreshedOnceBeforeTheyExpire) {
   EXPECT_EQ(last.to_resolve()[0].type, rr::kA);
   (void)ask({.type = rr::kA}, after(96));
   EXPECT_EQ(last.to_resolve().size(), 0U);
+}
+
+// RFC 6052 §2.2: the six lengths, each as §2.4 shows it.
+TEST_F(QueryTest, AllSixPrefixLengthsSynthesize) {
+  struct Row {
+    const char *prefix, *want;
+  };
+  policy.translation_prefixes[0].allow_non_global = true;
+  for (const auto& row :
+       {Row{"2001:db8::/32", "2001:db8:c000:221::"}, Row{"2001:db8:100::/40", "2001:db8:1c0:2:21::"},
+        Row{"2001:db8:122::/48", "2001:db8:122:c000:2:2100::"},
+        Row{"2001:db8:122:300::/56", "2001:db8:122:3c0:0:221::"},
+        Row{"2001:db8:122:344::/64", "2001:db8:122:344:c0:2:2100:0"},
+        Row{"2001:db8:122:344::/96", "2001:db8:122:344::c000:221"}}) {
+    policy.translation_prefixes[0].prefix = Ipv6Prefix::parse(row.prefix).value();
+    run_policy();
+    know(nodata("www.example.", rr::kAaaa));
+    know(fact("www.example.", rr::kA, {a("www.example.", "192.0.2.33")}));
+    EXPECT_THAT(ask({}).answer, ElementsAre(std::string{"www.example. 300 AAAA "} + row.want));
+  }
+}
+
+TEST_F(QueryTest, RebindingProtectionWithholdsAddressesInsideTheSite) {
+  policy.dns64.views[0].rebinding_protection = true;
+  policy.dns64.resolvers[0].zones = {{"corp.", ZoneKind::kForward, {}}};
+  auto& prefix = policy.translation_prefixes[0];
+  prefix.prefix = Ipv6Prefix::parse("2001:db8:64::/96").value();
+  prefix.allow_non_global = true;
+  const auto mixed = [&](const std::string& name) {
+    know(fact(name, rr::kA, {a(name, "192.168.1.1"), a(name, "198.51.0.33")}));
+    know(nodata(name, rr::kAaaa));
+  };
+  mixed("www.example.");
+  mixed("www.corp.");
+  EXPECT_THAT(ask({.type = rr::kA}).answer, ElementsAre("www.example. 300 A 198.51.0.33"));
+  EXPECT_EQ(last.outcome, Outcome::kRebinding);
+  EXPECT_THAT(ask({}).answer, ElementsAre("www.example. 300 AAAA 2001:db8:64::c633:21"));
+  EXPECT_EQ(ask({.name = "www.corp.", .type = rr::kA}).answer.size(), 2U) << "a zone of the site";
+  EXPECT_EQ(ask({.name = "www.corp."}).answer.size(), 2U);
+  for (const char* inside : {"fd00::1", "fe80::1", "::1", "::ffff:10.0.0.1", "2001:db8:64::10.0.0.1"}) {
+    cache.flush_all();
+    know(fact("www.example.", rr::kAaaa,
+              {aaaa("www.example.", inside), aaaa("www.example.", "2001:db8::80")}));
+    EXPECT_THAT(ask({}).answer, ElementsAre("www.example. 300 AAAA 2001:db8::80")) << inside;
+  }
+  EXPECT_EQ(ask({.name = "ipv4only.arpa."}).answer.size(), 2U) << "exempt";
+}
+
+// priority 1, target ".", then parameters in ascending order of key.
+std::string binding(const std::string& parameters) {
+  return std::string{"\0\1\0", 3} + parameters;
+}
+const std::string kAlpn{"\0\1\0\3\2h2", 7};
+const std::string kHint4{"\0\4\0\4\306\63\0\41", 8};  // ipv4hint=198.51.0.33
+const std::string kEch{"\377\0\0\1x", 5};
+
+TEST_F(QueryTest, HttpsRecordsGetAnIpv6HintWhenTheViewAsksForIt) {
+  know(fact("www.example.", rr::kHttps,
+            {{Section::kAnswer, "www.example.", rr::kHttps, 300, binding(kAlpn + kHint4 + kEch)}},
+            Security::kSecure));
+  know(nodata("www.example.", rr::kAaaa));
+  (void)ask({.type = rr::kHttps});
+  EXPECT_EQ(last.outcome, Outcome::kPassed);
+  policy.dns64.views[0].synthesize_https_hints = true;
+  run_policy();
+  const auto r = ask({.type = rr::kHttps, .ad = true});
+  EXPECT_EQ(last.outcome, Outcome::kHintsAdded);
+  EXPECT_FALSE(r.flag(flag::kAd));
+  const auto hint6 = std::string{"\0\6\0\20\0\144\377\233\0\0\0\0\0\0\0\0\306\63\0\41", 20};
+  const auto want = binding(kAlpn + kHint4 + hint6 + kEch);
+  const std::string all(room.begin(), room.begin() + static_cast<std::ptrdiff_t>(last.size));
+  EXPECT_NE(all.find(want), std::string::npos) << "between ipv4hint and the later key";
+  (void)ask({.type = rr::kHttps, .cd = true, .dnssec_ok = true});
+  EXPECT_EQ(last.outcome, Outcome::kPassed) << "a client that validates gets what was signed";
+}
+
+TEST_F(QueryTest, HttpsRecordsOfTargetsWithAaaaOrBrokenOnesStayAsTheyAre) {
+  policy.dns64.views[0].synthesize_https_hints = true;
+  know(fact("www.example.", rr::kAaaa, {aaaa("www.example.", "2001:db8::80")}));
+  know(nodata("v4.example.", rr::kAaaa));
+  const auto outcome_of = [&](const std::string& name, const std::string& data) {
+    know(fact(name, rr::kHttps, {{Section::kAnswer, name, rr::kHttps, 300, data}}));
+    (void)ask({.name = name, .type = rr::kHttps});
+    return last.outcome;
+  };
+  EXPECT_EQ(outcome_of("www.example.", binding(kHint4)), Outcome::kPassed);
+  EXPECT_EQ(outcome_of("v4.example.", binding(kAlpn)), Outcome::kPassed) << "no ipv4hint";
+  EXPECT_EQ(outcome_of("v4.example.", std::string{"\0\0\0", 3} + kHint4), Outcome::kPassed) << "AliasMode";
+  EXPECT_EQ(outcome_of("v4.example.", binding(kHint4.substr(0, 7))), Outcome::kPassed) << "cut";
+  EXPECT_EQ(outcome_of("v4.example.", binding(kHint4)), Outcome::kHintsAdded);
 }
 
 TEST_F(QueryTest, ExplainNamesTheSections) {
