@@ -14,9 +14,9 @@ constexpr double kShortOfPorts = 0.7;  // of its port blocks
 
 struct Share {
   const LeaseCandidate* node;
-  std::size_t count = 0;            // granted now, and by this plan
-  std::vector<Ipv4Address> former;  // free or resting, last held by this node; best last
-  bool waits_for_withdrawal = false;
+  std::size_t count = 0;             // granted now, and by this plan
+  std::vector<Ipv4Address> resting;  // its own, in quarantine: nobody else can use them
+  std::vector<Ipv4Address> former;   // free, last held by this node
 };
 
 // The free addresses of one pool, the one that rested longest last.
@@ -37,7 +37,7 @@ class PoolPlan {
       pins_.emplace(mapping.public4.address, mapping.client6.address);
     for (const auto& node : candidates) {
       by_holder_.emplace(node.holder, shares_.size());
-      shares_.push_back({.node = &node, .former = {}});
+      shares_.push_back({.node = &node, .resting = {}, .former = {}});
     }
     survey(table, pool);
   }
@@ -45,6 +45,7 @@ class PoolPlan {
   void run() {
     grant_pinned();
     for (auto& share : shares_) {
+      while (!share.resting.empty()) take(share, share.resting);
       while (share.count < std::max<std::size_t>(1, fair_share_) && grant_one(share)) {
       }
     }
@@ -60,19 +61,23 @@ class PoolPlan {
  private:
   void survey(const LeaseTable& table, const Pool& pool) {
     std::size_t size = 0;
+    std::set<Holder> absent;  // who holds some and is not connected counts: it will be back
     for (const auto& [address, lease] : table.leases()) {
       if (lease.pool != pool.name || !lease.in_policy) continue;
       ++size;
       const auto it = by_holder_.find(lease.holder);
       Share* share = it == by_holder_.end() ? nullptr : &shares_[it->second];
+      if (lease.held() && share == nullptr) absent.insert(lease.holder);
       const bool pinned = pins_.contains(address);
       if (lease.state == LeaseState::kGranted && share != nullptr) {
         ++share->count;
         if (!pinned) held_[it->second].push_back(address);
       } else if (lease.state == LeaseState::kWithdrawing || lease.state == LeaseState::kQuarantined) {
-        ++on_their_way_;
-        if (lease.state == LeaseState::kQuarantined && share != nullptr && !pinned)
-          share->former.push_back(address);
+        if (lease.state == LeaseState::kQuarantined && lease.may_return && share != nullptr) {
+          share->resting.push_back(address);
+        } else {
+          ++on_their_way_;
+        }
       } else if (lease.state == LeaseState::kFree) {
         if (pinned) {
           pinned_free_.push_back(address);
@@ -83,7 +88,7 @@ class PoolPlan {
       }
     }
     std::sort(free_.rbegin(), free_.rend());
-    fair_share_ = shares_.empty() ? 0 : size / 2 / shares_.size();
+    fair_share_ = size / 2 / (shares_.size() + absent.size());
   }
 
   void grant(Share& share, Ipv4Address address) {
@@ -92,13 +97,17 @@ class PoolPlan {
     ++share.count;
   }
 
+  bool take(Share& share, std::vector<Ipv4Address>& from) {
+    const auto address = from.back();
+    from.pop_back();
+    if (taken_.contains(address)) return false;
+    grant(share, address);
+    return true;
+  }
+
   bool grant_one(Share& share) {
     while (!share.former.empty()) {
-      const auto address = share.former.back();
-      share.former.pop_back();
-      if (taken_.contains(address)) continue;
-      grant(share, address);
-      return true;
+      if (take(share, share.former)) return true;
     }
     while (!free_.empty()) {
       const auto address = free_.back().second;

@@ -84,7 +84,8 @@ void LeaseTable::enter(Lease& lease, LeaseState state, TimePoint now) {
   }
 }
 
-void LeaseTable::free_after_quarantine(Lease& lease, TimePoint now) {
+void LeaseTable::free_after_quarantine(Lease& lease, TimePoint now, bool may_return) {
+  lease.may_return = may_return;
   enter(lease, LeaseState::kQuarantined, now);
   set_timer(lease, now + lease.quarantine);
 }
@@ -151,7 +152,7 @@ bool LeaseTable::grant(Ipv4Address address, const Holder& holder, TimePoint now)
   const auto it = leases_.find(address);
   if (it == leases_.end() || !it->second.in_policy) return false;
   Lease& lease = it->second;
-  const bool returns = lease.state == LeaseState::kQuarantined && lease.holder == holder;
+  const bool returns = lease.state == LeaseState::kQuarantined && lease.may_return && lease.holder == holder;
   if (lease.state != LeaseState::kFree && !returns) return false;
   clear_timer(lease);
   lease.holder = holder;
@@ -185,7 +186,7 @@ LeaseTable::Reconciled LeaseTable::on_hello(const Holder& holder, const std::vec
   for (const auto address : before) {
     Lease& lease = leases_.at(address);
     if (lease.state == LeaseState::kWithdrawing && !claims.contains(address))
-      free_after_quarantine(lease, now);
+      free_after_quarantine(lease, now, false);
   }
   for (const auto address : claims) {
     auto [it, unknown] = leases_.try_emplace(address);
@@ -228,7 +229,7 @@ std::vector<Ipv4Address> LeaseTable::on_released(const Holder& holder,
   for (const auto address : addresses) {
     Lease* lease = held_lease(holder, address);
     if (lease == nullptr || lease->state != LeaseState::kWithdrawing || lease->revision > acked) continue;
-    free_after_quarantine(*lease, now);
+    free_after_quarantine(*lease, now, false);
     freed.push_back(address);
   }
   return freed;
@@ -239,7 +240,7 @@ std::vector<Ipv4Address> LeaseTable::on_goodbye(const Holder& holder,
   std::vector<Ipv4Address> freed;
   for (const auto address : addresses) {
     if (Lease* lease = held_lease(holder, address)) {
-      free_after_quarantine(*lease, now);
+      free_after_quarantine(*lease, now, lease->state == LeaseState::kGranted);
       freed.push_back(address);
     }
   }
@@ -264,7 +265,7 @@ std::vector<Ipv4Address> LeaseTable::fence(const std::string& node_id, TimePoint
        it != by_holder_.end() && it->first.node_id == node_id; ++it) {
     freed.insert(freed.end(), it->second.begin(), it->second.end());
   }
-  for (const auto address : freed) free_after_quarantine(leases_.at(address), now);
+  for (const auto address : freed) free_after_quarantine(leases_.at(address), now, false);
   return freed;
 }
 
@@ -276,7 +277,7 @@ std::vector<Lease> LeaseTable::tick(TimePoint now) {
     Lease& lease = leases_.at(address);
     if (lease.held()) {
       expired.push_back(lease);
-      free_after_quarantine(lease, now);
+      free_after_quarantine(lease, now, lease.state == LeaseState::kGranted);
     } else if (lease.in_policy) {
       enter(lease, LeaseState::kFree, now);
     } else {

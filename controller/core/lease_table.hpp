@@ -12,7 +12,9 @@
 //  was sent
 //    before and arrives late speaks of an earlier grant.
 //  * When the terms of a lease change, the laxer of old and new binds us until the holder acked the new ones.
-//  * A freed address rests for the quarantine; only its last holder may have it back earlier.
+//  * A freed address rests for the quarantine; only its last holder may have it back earlier, if it said
+//  goodbye or was
+//    not heard (a restart), not if the address was taken from it.
 //
 // Not thread-safe. O(log n) per change.
 #pragma once
@@ -50,9 +52,10 @@ struct Lease {
   std::string pool;
   bool in_policy = true;  // false: the policy dropped it; it goes when its holder has
   LeaseState state = LeaseState::kFree;
-  Holder holder;               // now, or the last one; empty: never held
-  LeaseTerms offered;          // what the holder is told
-  LeaseTerms in_force;         // the laxest the holder may be acting on
+  Holder holder;            // now, or the last one; empty: never held
+  LeaseTerms offered;       // what the holder is told
+  LeaseTerms in_force;      // the laxest the holder may be acting on
+  bool may_return = false;  // kQuarantined: its holder did not choose to lose it and may have it back at once
   std::uint64_t revision = 0;  // of the allocation in which it last changed
   TimePoint since;             // of this state
   TimePoint until;             // kQuarantined: its end; granted with STOP in force: expiry. Else unused
@@ -120,7 +123,7 @@ class LeaseTable {
   void clear_timer(Lease& lease);
   void stamp(Lease& lease);
   void offer(Lease& lease, const LeaseTerms& terms, TimePoint now);
-  void free_after_quarantine(Lease& lease, TimePoint now);
+  void free_after_quarantine(Lease& lease, TimePoint now, bool may_return);
   Lease* held_lease(const Holder& holder, Ipv4Address address);
 
   std::map<Ipv4Address, Lease> leases_;

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whole conversations, without a socket.
+#include "controller/core/control_plane.hpp"
+
+#include <gmock/gmock.h>
+
+namespace isthmus::controller {
+namespace {
+
+using std::chrono::seconds;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+constexpr std::uint64_t kEpoch = 100;
+
+std::shared_ptr<const Policy> small_policy(const char* addresses = "203.0.113.0/30") {
+  auto p = std::make_shared<Policy>();
+  p->pools.resize(1);
+  p->pools[0].name = "public";
+  p->pools[0].addresses = {*Ipv4Prefix::parse(addresses)};
+  p->translation_prefixes.resize(1);
+  p->translation_prefixes[0].name = "steered";
+  p->translation_prefixes[0].prefix = *Ipv6Prefix::parse("2001:db8:64::/64");
+  p->translation_prefixes[0].assignment = Assignment::kPerNode;
+  return p;
+}
+
+class ControlPlaneTest : public testing::Test {
+ protected:
+  ControlPlaneTest() { plane.set_policy(small_policy(), now); }
+
+  static Hello hello(const std::string& node, ServiceKind kind = ServiceKind::kNat64) {
+    Hello h;
+    h.node_id = node;
+    h.incarnation = "first";
+    h.boot_id = "boot";
+    h.machine = "machine-" + node;
+    h.kind = kind;
+    return h;
+  }
+  // Settles and returns what goes out of one type.
+  template <class T>
+  std::vector<T> out() {
+    plane.settle(now);
+    std::vector<T> result;
+    outcome = plane.take();
+    for (auto& action : outcome.actions) {
+      if (auto* wanted = std::get_if<T>(&action)) result.push_back(*wanted);
+    }
+    return result;
+  }
+  // Settles and acks everything, as a service that is well does.
+  void obey() {
+    for (int round = 0; round < 4; ++round) {  // the first answers what out() has shown
+      if (round > 0) {
+        plane.settle(now);
+        outcome = plane.take();
+      }
+      for (const auto& action : outcome.actions) {
+        if (const auto* p = std::get_if<SendPolicy>(&action))
+          plane.on_ack(p->session, Resource::kPolicy, p->nonce, p->version, now);
+        if (const auto* a = std::get_if<SendAllocation>(&action)) {
+          plane.on_ack(a->session, Resource::kAllocation, a->nonce, a->version, now);
+          last_allocation[a->session] = a->allocation;
+        }
+        if (const auto* h = std::get_if<SendHealth>(&action)) {
+          plane.on_ack(h->session, Resource::kHealth, h->nonce, h->version, now);
+          last_health = h->health;
+        }
+      }
+    }
+  }
+  void serving(SessionId session) { plane.on_report(session, {.serving = true, .released = {}}, now); }
+  [[nodiscard]] const ServiceRecord& nat64(const std::string& node) const {
+    return plane.services().at({ServiceKind::kNat64, node});
+  }
+
+  TimePoint now{seconds{1000}};
+  ControlPlane plane{Settings{}, kEpoch, now};
+  Outcome outcome;
+  std::map<SessionId, Allocation> last_allocation;
+  std::shared_ptr<const HealthySet> last_health;
+};
+
+TEST_F(ControlPlaneTest, ANodeGetsPolicyAtOnceAndAddressesAfterTheGrace) {
+  plane.on_hello(1, hello("gw1"), now);
+  EXPECT_THAT(out<SendPolicy>(), SizeIs(1));
+  obey();
+  EXPECT_THAT(plane.leases().held_by(nat64("gw1").holder()), IsEmpty());
+  now += seconds{3};
+  obey();
+  EXPECT_THAT(last_allocation[1].addresses, testing::Not(IsEmpty()));
+  EXPECT_THAT(last_allocation[1].node_prefixes, SizeIs(1));
+}
+
+TEST_F(ControlPlaneTest, AfterARestartNothingThatALivingNodeReportedIsGrantedToAnother) {
+  auto holder = hello("gw1");
+  for (std::uint32_t i = 0; i < 4; ++i)
+    holder.leases_held.emplace_back(Ipv4Address{203, 0, 113, 0}.value() + i);
+  plane.on_hello(1, holder, now);
+  plane.on_hello(2, hello("gw2"), now);
+  now += seconds{4};
+  obey();
+  EXPECT_THAT(plane.leases().held_by(nat64("gw2").holder()), IsEmpty());
+  const auto& own = plane.leases().held_by(nat64("gw1").holder());
+  EXPECT_THAT(own, SizeIs(4)) << "one is withdrawing for the other, and still its own";
+}
+
+TEST_F(ControlPlaneTest, ARefusedPolicyHoldsBackNeitherLeasesNorHealth) {
+  now += seconds{3};
+  plane.on_hello(1, hello("gw1"), now);
+  const auto policies = out<SendPolicy>();
+  ASSERT_THAT(policies, SizeIs(1));
+  plane.on_nack(1, Resource::kPolicy, policies[0].nonce, {}, {{"nat64", "no memory"}}, now);
+  obey();
+  EXPECT_EQ(RolloutState::kRejected, nat64("gw1").rollout[index_of(Resource::kPolicy)].state());
+  EXPECT_EQ(RolloutState::kApplied, nat64("gw1").rollout[index_of(Resource::kAllocation)].state());
+  plane.set_policy(small_policy(), now);
+  EXPECT_THAT(out<SendPolicy>(), SizeIs(1)) << "a new one is tried";
+}
+
+TEST_F(ControlPlaneTest, DnsHearsOfANodeOnlyWhenItAckedThePolicyAndServes) {
+  plane.on_hello(9, hello("dns1", ServiceKind::kDns64), now);
+  plane.on_hello(1, hello("gw1"), now);
+  serving(1);
+  (void)out<SendPolicy>();
+  EXPECT_THAT(plane.health().published(), IsEmpty()) << "it has not acked";
+  obey();
+  ASSERT_NE(nullptr, last_health);
+  ASSERT_THAT(last_health->nodes, SizeIs(1));
+  EXPECT_EQ("gw1", last_health->nodes[0].node_id);
+  EXPECT_THAT(last_health->nodes[0].prefixes, SizeIs(1));
+}
+
+TEST_F(ControlPlaneTest, ASilentNodeIsNotConnectedButKeepsItsAddresses) {
+  now += seconds{3};
+  plane.on_hello(1, hello("gw1"), now);
+  obey();
+  const auto held = plane.leases().held_by(nat64("gw1").holder());
+  now += seconds{6};
+  EXPECT_THAT(out<EndSession>(), SizeIs(1));
+  EXPECT_FALSE(nat64("gw1").connected());
+  EXPECT_EQ(held, plane.leases().held_by(nat64("gw1").holder()));
+}
+
+TEST_F(ControlPlaneTest, ARestartOnTheSameMachineTakesOverAndTheOldStreamCountsNoMore) {
+  now += seconds{3};
+  plane.on_hello(1, hello("gw1"), now);
+  obey();
+  const auto held = plane.leases().held_by(nat64("gw1").holder());
+  ASSERT_THAT(held, testing::Not(IsEmpty()));
+  auto again = hello("gw1");
+  again.incarnation = "second";
+  plane.on_hello(2, again, now);
+  EXPECT_THAT(out<EndSession>(), SizeIs(1));
+  plane.on_goodbye(1, {held.begin(), held.end()}, now);  // late, from the dead
+  obey();
+  EXPECT_EQ(held, plane.leases().held_by(nat64("gw1").holder()));
+  EXPECT_EQ(2U, nat64("gw1").session);
+}
+
+TEST_F(ControlPlaneTest, ASecondMachineWithTheSameNodeIdIsRefusedAndSeen) {
+  plane.on_hello(1, hello("gw1"), now);
+  auto twin = hello("gw1");
+  twin.machine = "another";
+  twin.incarnation = "second";
+  plane.on_hello(2, twin, now);
+  const auto ended = out<EndSession>();
+  ASSERT_THAT(ended, SizeIs(1));
+  EXPECT_EQ(2U, ended[0].session);
+  EXPECT_THAT(nat64("gw1").rivals, SizeIs(1));
+  now += seconds{4};
+  plane.on_report(1, {.released = {}}, now);
+  now += seconds{4};
+  plane.on_report(1, {.released = {}}, now);
+  now += seconds{4};
+  plane.settle(now);
+  EXPECT_THAT(nat64("gw1").rivals, IsEmpty()) << "it went away";
+}
+
+TEST_F(ControlPlaneTest, AGoodbyeFreesTheAddressesAndTheNodeGetsThemBackOnReturn) {
+  now += seconds{3};
+  plane.on_hello(1, hello("gw1"), now);
+  obey();
+  const auto held = plane.leases().held_by(nat64("gw1").holder());
+  plane.on_goodbye(1, {held.begin(), held.end()}, now);
+  obey();
+  EXPECT_THAT(plane.leases().held_by(nat64("gw1").holder()), IsEmpty());
+  plane.on_hello(2, hello("gw2"), now);
+  plane.on_hello(3, hello("gw1"), now);
+  obey();
+  EXPECT_EQ(held, plane.leases().held_by(nat64("gw1").holder()));
+}
+
+TEST_F(ControlPlaneTest, AWithdrawnAddressIsListedUntilItsReleaseIsToldAfterTheAck) {
+  now += seconds{3};
+  plane.on_hello(1, hello("gw1"), now);
+  obey();
+  plane.set_policy(small_policy("198.51.100.0/30"), now);
+  const auto updates = out<SendAllocation>();
+  ASSERT_THAT(updates, SizeIs(1));
+  const auto withdrawn = Ipv4Address{203, 0, 113, 0};
+  const auto it = std::ranges::find(updates[0].allocation.addresses, withdrawn, &LeasedAddress::address);
+  ASSERT_NE(updates[0].allocation.addresses.end(), it);
+  EXPECT_TRUE(it->withdrawn);
+  EXPECT_TRUE(it->withdraw_within.has_value());
+
+  plane.on_report(1, {.serving = true, .released = {withdrawn}}, now);
+  EXPECT_EQ(LeaseState::kWithdrawing, plane.leases().find(withdrawn)->state) << "told before the ack";
+  plane.on_ack(1, Resource::kAllocation, updates[0].nonce, updates[0].version, now);
+  plane.on_report(1, {.serving = true, .released = {withdrawn}}, now);
+  EXPECT_EQ(LeaseState::kQuarantined, plane.leases().find(withdrawn)->state);
+}
+
+TEST_F(ControlPlaneTest, OurEpochRisesAboveAnyThatAServiceSaw) {
+  auto h = hello("gw1");
+  h.running[index_of(Resource::kPolicy)] = {kEpoch + 50, 7};
+  plane.on_hello(1, h, now);
+  const auto policies = out<SendPolicy>();
+  ASSERT_THAT(policies, SizeIs(1));
+  EXPECT_GT(policies[0].version, (Version{kEpoch + 50, 7}));
+}
+
+TEST_F(ControlPlaneTest, AServiceThatRunsAllOfItIsSentNothing) {
+  plane.on_hello(9, hello("dns1", ServiceKind::kDns64), now);
+  obey();
+  const auto& rollout = plane.services().at({ServiceKind::kDns64, "dns1"}).rollout;
+  auto again = hello("dns1", ServiceKind::kDns64);
+  for (std::size_t i = 0; i < rollout.size(); ++i) again.running[i] = rollout[i].running();
+  plane.on_hello(10, again, now);
+  EXPECT_THAT(out<SendPolicy>(), IsEmpty());
+  EXPECT_EQ(RolloutState::kApplied, rollout[index_of(Resource::kHealth)].state());
+}
+
+TEST_F(ControlPlaneTest, ANodeModeNodeGetsNoLeases) {
+  now += seconds{3};
+  auto h = hello("k8s-node");
+  h.capabilities.emplace_back(kNodeModeCapability);
+  plane.on_hello(1, h, now);
+  obey();
+  EXPECT_THAT(last_allocation[1].addresses, IsEmpty());
+}
+
+TEST_F(ControlPlaneTest, WhatASessionThatNeverSaidHelloSendsMeansNothing) {
+  plane.on_report(77, {.serving = true, .released = {}}, now);
+  plane.on_ack(77, Resource::kPolicy, 1, {}, now);
+  plane.on_goodbye(77, {}, now);
+  EXPECT_THAT(plane.services(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace isthmus::controller

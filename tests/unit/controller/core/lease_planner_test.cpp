@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/core/lease_planner.hpp"
+
+#include <gmock/gmock.h>
+
+#include <map>
+
+namespace isthmus::controller {
+namespace {
+
+constexpr TimePoint kNow{std::chrono::seconds{1000}};
+
+Policy policy(const char* addresses) {
+  Policy p;
+  p.pools.resize(1);
+  p.pools[0].name = "public";
+  p.pools[0].addresses = {*Ipv4Prefix::parse(addresses)};
+  return p;
+}
+
+std::vector<LeaseCandidate> nodes(int count) {
+  std::vector<LeaseCandidate> result;
+  for (int i = 0; i < count; ++i) {
+    const auto name = "gw" + std::to_string(i);
+    result.push_back({.holder = {name, "m-" + name}, .use = 0});
+  }
+  return result;
+}
+
+struct Field {
+  explicit Field(const char* addresses) : rules(policy(addresses)) { table.set_pools(rules.pools, kNow); }
+  LeasePlan settle(const std::vector<LeaseCandidate>& candidates, TimePoint now = kNow) {
+    auto plan = plan_leases(table, rules, candidates);
+    for (const auto& [address, holder] : plan.grants) EXPECT_TRUE(table.grant(address, holder, now));
+    for (const auto address : plan.withdrawals) EXPECT_TRUE(table.withdraw(address, now));
+    return plan;
+  }
+  std::size_t held(int node) { return table.held_by(nodes(node + 1).back().holder).size(); }
+  Policy rules;
+  LeaseTable table;
+};
+
+TEST(LeasePlanner, EachNodeGetsAFairShareOfHalfThePool) {
+  Field field("203.0.113.0/28");
+  field.settle(nodes(3));
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(2U, field.held(i)) << i;
+}
+
+TEST(LeasePlanner, ASmallPoolStillGivesOneEach) {
+  Field field("203.0.113.0/30");
+  field.settle(nodes(4));
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(1U, field.held(i)) << i;
+}
+
+TEST(LeasePlanner, NodesThatComeAndGoLeaveTheOthersAlone) {
+  Field field("203.0.113.0/28");
+  field.settle(nodes(2));
+  const auto first = field.table.held_by(nodes(1)[0].holder);
+  EXPECT_TRUE(field.settle(nodes(3)).withdrawals.empty());
+  EXPECT_TRUE(field.settle(nodes(1)).withdrawals.empty());
+  EXPECT_EQ(first, field.table.held_by(nodes(1)[0].holder));
+}
+
+TEST(LeasePlanner, ANodeThatReturnsGetsItsFormerAddressesBack) {
+  Field field("203.0.113.0/28");
+  field.settle(nodes(2));
+  const auto holder = nodes(2)[1].holder;
+  const auto former = field.table.held_by(holder);
+  field.table.on_goodbye(holder, {former.begin(), former.end()}, kNow);
+  field.settle(nodes(2));
+  EXPECT_EQ(former, field.table.held_by(holder));
+}
+
+TEST(LeasePlanner, ANodeShortOfPortsGetsMore) {
+  Field field("203.0.113.0/28");
+  field.settle(nodes(4));
+  auto candidates = nodes(4);
+  candidates[2].use = 0.9;
+  field.settle(candidates);
+  EXPECT_EQ(3U, field.held(2));
+  EXPECT_EQ(2U, field.held(1));
+}
+
+TEST(LeasePlanner, TheRichestGivesOneAddressForANodeWithoutAny) {
+  Field field("203.0.113.0/30");
+  field.settle(nodes(1));
+  auto busy = nodes(1);
+  busy[0].use = 0.9;
+  while (field.held(0) < 4) field.settle(busy);
+  const auto plan = field.settle(nodes(2));
+  EXPECT_EQ(1U, plan.withdrawals.size());
+  EXPECT_TRUE(field.settle(nodes(2)).withdrawals.empty()) << "one is on its way already";
+}
+
+TEST(LeasePlanner, AnAddressTakenFromTheRichestDoesNotGoBackToIt) {
+  Field field("203.0.113.0/30");
+  auto busy = nodes(1);
+  busy[0].use = 0.9;
+  while (field.held(0) < 4) field.settle(busy);
+  const auto taken = field.settle(nodes(2)).withdrawals.at(0);
+  const auto rich = nodes(1)[0].holder;
+  EXPECT_EQ(1U, field.table.on_released(rich, {taken}, field.table.revision_of(rich), kNow).size());
+  EXPECT_TRUE(field.settle(nodes(2)).grants.empty());
+  (void)field.table.tick(kNow + std::chrono::minutes{10});
+  field.settle(nodes(2), kNow + std::chrono::minutes{10});
+  EXPECT_EQ(nodes(2)[1].holder, field.table.find(taken)->holder);
+}
+
+TEST(LeasePlanner, MoreGatewaysThanAddressesTakeNothingFromAnyone) {
+  Field field("203.0.113.0/31");
+  field.settle(nodes(2));
+  EXPECT_TRUE(field.settle(nodes(3)).withdrawals.empty());
+  EXPECT_EQ(0U, field.held(2));
+}
+
+TEST(LeasePlanner, AStaticMappingsAddressIsGrantedAndNoOneElseGetsIt) {
+  Field field("203.0.113.0/28");
+  const Ipv4Address pinned{203, 0, 113, 9};
+  field.rules.static_mappings.push_back({.protocol = Protocol::kTcp,
+                                         .client6 = {*Ipv6Address::parse("2001:db8::5"), 8080},
+                                         .public4 = {pinned, 80}});
+  field.settle(nodes(3));
+  EXPECT_EQ(LeaseState::kGranted, field.table.find(pinned)->state);
+  EXPECT_EQ(6U, field.held(0) + field.held(1) + field.held(2)) << "it counts in the share of its node";
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(2U, field.held(i)) << i;
+}
+
+TEST(LeasePlanner, AHundredThousandAddressesOverAThousandNodesSpreadEvenly) {
+  Field field("10.0.0.0/15");
+  field.settle(nodes(1000));
+  for (int i = 0; i < 1000; i += 37) EXPECT_EQ(65U, field.held(i));
+}
+
+}  // namespace
+}  // namespace isthmus::controller
