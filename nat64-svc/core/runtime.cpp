@@ -32,11 +32,13 @@ class Builder {
         fail(at("translation_prefixes", i, ".prefix"), p.prefix.to_string() + " is no prefix of RFC 6052");
         continue;
       }
-      out.prefixes.push_back({p.prefix, p.embed_length(), own, p.allow_non_global && !own->is_well_known(),
-                              p.clients, p.ipv4_ranges});
+      // Longest first; the policy's order among equals.
+      const auto at = std::ranges::find_if(out.prefixes, [&](const RuntimePrefix& other) {
+        return other.prefix.length() < p.prefix.length();
+      });
+      out.prefixes.insert(at, {p.prefix, p.embed_length(), own, p.allow_non_global && !own->is_well_known(),
+                               p.clients, p.ipv4_ranges});
     }
-    std::ranges::stable_sort(out.prefixes, std::ranges::greater{},
-                             [](const RuntimePrefix& p) { return p.prefix.length(); });
   }
 
   void pools(Runtime& out) {

@@ -240,30 +240,29 @@ std::string describe(const Bytes& p) {
 
 std::string checksum_fault(const Bytes& p) {
   const std::span<const std::uint8_t> all{p};
-  std::size_t at = 0;
-  std::uint8_t protocol = 0;
-  Sum pseudo = 0;
-  if (p.size() >= 20 && p[0] >> 4 == 4) {
-    at = std::size_t{p[0]} % 16 * 4;
+  const bool v4 = p.size() >= 20 && p[0] >> 4 == 4;
+  if (!v4 && (p.size() < 40 || p[0] >> 4 != 6)) return "not IP";
+  const std::size_t at = v4 ? std::size_t{p[0]} % 16 * 4 : 40;
+  const std::uint8_t protocol = v4 ? p[9] : p[6];
+  if (v4) {
+    if (at < 20 || at > p.size()) return "IPv4 header length";
     if (fold(sum_bytes(all.first(at))) != 0xffff) return "IPv4 header checksum";
     if ((load_be16(&p[6]) & 0x3fff) != 0) return "";  // a fragment
-    protocol = p[9];
-    pseudo = protocol == 1 ? Sum{0}
-                           : pseudo_header(Ipv4Address::load(&p[12]), Ipv4Address::load(&p[16]), protocol,
-                                           static_cast<std::uint32_t>(p.size() - at));
-  } else if (p.size() >= 40 && p[0] >> 4 == 6) {
-    at = 40;
-    protocol = p[6];
-    if (protocol == 44) return "";
-    pseudo = pseudo_header(Ipv6Address::load(&p[8]), Ipv6Address::load(&p[24]), protocol,
-                           static_cast<std::uint32_t>(p.size() - at));
-  } else {
-    return "not IP";
   }
-  if (protocol == 17 && load_be16(&p[at + 6]) == 0)
-    return p[0] >> 4 == 6 ? "UDP without checksum over IPv6" : "";
-  if (protocol != 6 && protocol != 17 && protocol != 1 && protocol != 58) return "";
-  return fold(sum_bytes(all.subspan(at)) + pseudo) == 0xffff ? "" : "transport checksum";
+  if (protocol != 6 && protocol != 17 && protocol != (v4 ? 1 : 58)) return "";
+  auto l4 = all.subspan(at);
+  if (protocol == 17) {  // its own length counts, there may be bytes behind it
+    if (l4.size() < 8 || load_be16(&l4[4]) < 8 || load_be16(&l4[4]) > l4.size()) return "UDP length";
+    l4 = l4.first(load_be16(&l4[4]));
+    if (load_be16(&l4[6]) == 0) return v4 ? "" : "UDP without checksum over IPv6";
+  }
+  const auto length = static_cast<std::uint32_t>(l4.size());
+  Sum sum = sum_bytes(l4);
+  if (!v4)
+    sum += pseudo_header(Ipv6Address::load(&p[8]), Ipv6Address::load(&p[24]), protocol, length);
+  else if (protocol != 1)
+    sum += pseudo_header(Ipv4Address::load(&p[12]), Ipv4Address::load(&p[16]), protocol, length);
+  return fold(sum) == 0xffff ? "" : "transport checksum";
 }
 
 }  // namespace isthmus::test
