@@ -5,6 +5,7 @@
 #include "common/control/control_client.hpp"
 
 #include <google/protobuf/util/time_util.h>
+#include <grpc/support/log.h>
 #include <pthread.h>
 #include <spdlog/spdlog.h>
 
@@ -58,6 +59,8 @@ class ControlClient::Impl {
   Impl& operator=(const Impl&) = delete;
 
   void start() {
+    // gRPC's own lines are for its developers; the cause of a lost stream is in ours.
+    gpr_set_log_function([](gpr_log_func_args* line) { spdlog::debug("grpc: {}", line->message); });
     auto identity = make_identity(options_);
     open_state_dir(identity);
     subscription_.emplace(std::move(identity), std::move(handlers_), options_.report_every);

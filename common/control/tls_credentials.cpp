@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/control/tls_credentials.hpp"
 
+#include <grpcpp/security/tls_certificate_provider.h>
+#include <grpcpp/security/tls_credentials_options.h>
+
 #include <fstream>
 #include <sstream>
 
@@ -21,20 +24,43 @@ Result<std::string, std::string> read_pem(const std::string& path, const char* w
   return all.str();
 }
 
+struct Pem {
+  std::string ca, certificate, key;
+};
+
+Result<Pem, std::string> read_all(const TlsFiles& files) {
+  auto ca = read_pem(files.ca, "CA certificate");
+  if (!ca) return failure(ca.error());
+  auto certificate = read_pem(files.certificate, "certificate");
+  if (!certificate) return failure(certificate.error());
+  auto key = read_pem(files.key, "private key");
+  if (!key) return failure(key.error());
+  return Pem{std::move(*ca), std::move(*certificate), std::move(*key)};
+}
+
 }  // namespace
 
 Result<std::shared_ptr<grpc::ChannelCredentials>, std::string> channel_credentials(const TlsFiles& files) {
   if (files.ca.empty() && files.certificate.empty() && files.key.empty()) {
     return grpc::InsecureChannelCredentials();
   }
-  const auto ca = read_pem(files.ca, "CA certificate");
-  if (!ca) return failure(ca.error());
-  const auto certificate = read_pem(files.certificate, "certificate");
-  if (!certificate) return failure(certificate.error());
-  const auto key = read_pem(files.key, "private key");
-  if (!key) return failure(key.error());
-  return grpc::SslCredentials(
-      {.pem_root_certs = *ca, .pem_private_key = *key, .pem_cert_chain = *certificate});
+  auto pem = read_all(files);
+  if (!pem) return failure(pem.error());
+  return grpc::SslCredentials({.pem_root_certs = std::move(pem->ca),
+                               .pem_private_key = std::move(pem->key),
+                               .pem_cert_chain = std::move(pem->certificate)});
+}
+
+Result<std::shared_ptr<grpc::ServerCredentials>, std::string> server_credentials(
+    const TlsFiles& files, unsigned reread_every_seconds) {
+  if (const auto pem = read_all(files); !pem) return failure(pem.error());
+  namespace tls = grpc::experimental;
+  tls::TlsServerCredentialsOptions options{std::make_shared<tls::FileWatcherCertificateProvider>(
+      files.key, files.certificate, files.ca, reread_every_seconds)};
+  options.watch_root_certs();
+  options.watch_identity_key_cert_pairs();
+  options.set_cert_request_type(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  return tls::TlsServerCredentials(options);
 }
 
 }  // namespace isthmus

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Credentials for the control stream from PEM files, read anew for each connection: renewed certificates are
-// used from the next reconnect on.
+// Mutual TLS for gRPC from PEM files. A client reads them anew for each connection; a server watches them, so
+// that renewed certificates are used for every handshake that begins a few seconds after the files changed.
 #pragma once
 
 #include <grpcpp/security/credentials.h>
+#include <grpcpp/security/server_credentials.h>
 
 #include <memory>
 #include <string>
@@ -16,5 +17,11 @@ namespace isthmus {
 // All files empty: plain text. The error is a sentence with the remedy.
 [[nodiscard]] Result<std::shared_ptr<grpc::ChannelCredentials>, std::string> channel_credentials(
     const TlsFiles& files);
+
+// For a server that demands a certificate signed by `files.ca` from every client; who the client is, is the
+// server's to check. All three files are required. Replace key and certificate together (rename a directory
+// or swap a symbolic link, as Kubernetes does); files that do not match are not taken.
+[[nodiscard]] Result<std::shared_ptr<grpc::ServerCredentials>, std::string> server_credentials(
+    const TlsFiles& files, unsigned reread_every_seconds = 10);
 
 }  // namespace isthmus

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// Real handshakes on loopback with certificates made on the spot.
+#include "common/control/tls_credentials.hpp"
+
+#include <gmock/gmock.h>
+#include <grpc/support/log.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+
+#include "common/base/clock.hpp"
+#include "isthmus/v1/control.grpc.pb.h"
+#include "tests/support/lab_pki.hpp"
+
+namespace isthmus {
+namespace {
+
+using testing::HasSubstr;
+
+class Greeter : public v1::ControlPlane::Service {
+  grpc::Status Session(grpc::ServerContext* context,
+                       grpc::ServerReaderWriter<v1::ControllerMessage, v1::ServiceMessage>* stream) override {
+    v1::ControllerMessage reply;
+    for (const auto& name : context->auth_context()->FindPropertyValues("x509_subject_alternative_name")) {
+      reply.mutable_refusal()->mutable_reason()->append(name.data(), name.size());
+    }
+    stream->Write(reply);
+    return grpc::Status::OK;
+  }
+};
+
+class TlsCredentialsTest : public testing::Test {
+ protected:
+  TlsCredentialsTest() {
+    std::string pattern = testing::TempDir() + "isthmus-tls-XXXXXX";
+    directory_ = mkdtemp(pattern.data());
+    gpr_set_log_function([](gpr_log_func_args*) {});  // refused handshakes are the point here
+  }
+  ~TlsCredentialsTest() override {
+    if (server_) server_->Shutdown(std::chrono::system_clock::now());
+    std::filesystem::remove_all(directory_);
+  }
+  TlsCredentialsTest(const TlsCredentialsTest&) = delete;
+  TlsCredentialsTest& operator=(const TlsCredentialsTest&) = delete;
+
+  TlsFiles issue(test::LabPki& pki, const std::string& who, const std::string& san) {
+    TlsFiles files{directory_ + "/" + who + "-ca.pem", directory_ + "/" + who + ".pem",
+                   directory_ + "/" + who + ".key"};
+    pki.write_ca(files.ca);
+    pki.issue(who, san, files.certificate, files.key);
+    return files;
+  }
+  void serve(const TlsFiles& files) {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", server_credentials(files, 1).value(), &port_);
+    builder.RegisterService(&greeter_);
+    server_ = builder.BuildAndStart();
+  }
+  // The names the server saw in our certificate, or nothing when there is no session.
+  std::optional<std::string> greet(const TlsFiles& files) const {
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    const auto stub = v1::ControlPlane::NewStub(grpc::CreateCustomChannel(
+        "127.0.0.1:" + std::to_string(port_), channel_credentials(files).value(), arguments));
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds{20});
+    const auto stream = stub->Session(&context);
+    v1::ControllerMessage reply;
+    const bool heard = stream->Read(&reply);
+    return heard && stream->Finish().ok() ? std::optional{reply.refusal().reason()} : std::nullopt;
+  }
+
+  std::string directory_;
+  test::LabPki pki_;
+  Greeter greeter_;
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+TEST_F(TlsCredentialsTest, BothSidesProveWhoTheyAre) {
+  serve(issue(pki_, "controller", "IP:127.0.0.1"));
+  EXPECT_EQ(greet(issue(pki_, "gw-1", "DNS:gw-1")), "gw-1");
+}
+
+TEST_F(TlsCredentialsTest, AClientOfAnotherAuthorityIsKeptOut) {
+  serve(issue(pki_, "controller", "IP:127.0.0.1"));
+  test::LabPki other{"another CA"};
+  auto files = issue(other, "gw-1", "DNS:gw-1");
+  pki_.write_ca(files.ca);  // it trusts the controller, but not the other way round
+  EXPECT_EQ(greet(files), std::nullopt);
+}
+
+TEST_F(TlsCredentialsTest, AClientWithoutCertificateIsKeptOut) {
+  serve(issue(pki_, "controller", "IP:127.0.0.1"));
+  EXPECT_EQ(greet({}), std::nullopt);
+}
+
+TEST_F(TlsCredentialsTest, AServerWithTheWrongNameIsNotTrusted) {
+  serve(issue(pki_, "controller", "DNS:somebody.example"));
+  EXPECT_EQ(greet(issue(pki_, "gw-1", "DNS:gw-1")), std::nullopt);
+}
+
+TEST_F(TlsCredentialsTest, RenewedFilesAreTakenWhileTheServerRuns) {
+  serve(issue(pki_, "controller", "IP:127.0.0.1"));
+  test::LabPki renewed{"renewed CA"};
+  const auto client = issue(renewed, "gw-1", "DNS:gw-1");
+  EXPECT_EQ(greet(client), std::nullopt);
+  (void)issue(renewed, "controller", "IP:127.0.0.1");  // the same paths
+  std::optional<std::string> seen;
+  const auto deadline = boot_now() + std::chrono::seconds{20};
+  while (!(seen = greet(client)) && boot_now() < deadline) {
+  }
+  EXPECT_EQ(seen, "gw-1");
+}
+
+TEST_F(TlsCredentialsTest, FilesThatAreMissingOrNotPemAreNamed) {
+  auto files = issue(pki_, "gw-1", "DNS:gw-1");
+  auto missing = files;
+  missing.key = directory_ + "/nowhere.key";
+  EXPECT_THAT(channel_credentials(missing).error(), HasSubstr("private key " + missing.key));
+  EXPECT_THAT(server_credentials(missing).error(), HasSubstr("private key " + missing.key));
+  auto some = files;
+  some.ca.clear();
+  EXPECT_THAT(channel_credentials(some).error(), HasSubstr("no CA certificate"));
+  EXPECT_THAT(server_credentials({}).error(), HasSubstr("no CA certificate"));
+  std::filesystem::resize_file(files.certificate, 0);
+  EXPECT_THAT(channel_credentials(files).error(), HasSubstr("must be a readable PEM file"));
+}
+
+}  // namespace
+}  // namespace isthmus
