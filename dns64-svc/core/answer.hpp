@@ -21,8 +21,8 @@ class Answerer {
       : query_(query), request_(query.request_), context_(context), buffer_(buffer) {}
 
   [[nodiscard]] Step run();
-  static void settle(Query::Slot& slot, FactPtr fact);
-  static void fail(Query::Slot& slot, ResolveFailure why);
+  static void settle(Query::Slot& slot, FactPtr fact, TimePoint now);
+  static void fail(Query::Slot& slot, ResolveFailure why, TimePoint now);
 
  private:
   // The order of decisions.

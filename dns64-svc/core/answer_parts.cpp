@@ -34,32 +34,36 @@ Query::Slot& Answerer::look(std::uint8_t index, const Name& name, std::uint16_t 
     if (fact.hits() >= kRefreshMinHits && fact.remaining(now) * kRefreshFraction <= fact.fields().ttl &&
         !fact.is_failure() && fact.claim_refresh(now))
       refreshes_[refresh_count_++] = {index, type, group, name};
-    settle(slot, std::move(found.fact));
+    settle(slot, std::move(found.fact), context_.now);
     return slot;
   }
   slot.state = State::kAsked;
   slot.fact = std::move(found.fact);  // stale, in case nothing better comes (RFC 8767)
-  if (query_.expired_)
-    fail(slot, ResolveFailure::kTimeout);
+  if (slot.fact && slot.fact->is_held(to_seconds(context_.now))) {
+    slot.stale = true;
+    slot.state = State::kFact;
+  } else if (query_.expired_)
+    fail(slot, ResolveFailure::kTimeout, context_.now);
   else
     asks_[ask_count_++] = {index, type, group, name};
   return slot;
 }
 
-void Answerer::settle(Query::Slot& slot, FactPtr fact) {
+void Answerer::settle(Query::Slot& slot, FactPtr fact, TimePoint now) {
   if (slot.state != State::kEmpty && slot.state != State::kAsked) return;  // came after its deadline
   if (fact->is_failure()) {
-    fail(slot, fact->rcode() == rcode::kRefused ? ResolveFailure::kRefused : ResolveFailure::kServFail);
+    fail(slot, fact->rcode() == rcode::kRefused ? ResolveFailure::kRefused : ResolveFailure::kServFail, now);
     return;
   }
   slot.fact = std::move(fact);
   slot.state = State::kFact;
 }
 
-void Answerer::fail(Query::Slot& slot, ResolveFailure why) {
+void Answerer::fail(Query::Slot& slot, ResolveFailure why, TimePoint now) {
   if (slot.state != State::kEmpty && slot.state != State::kAsked) return;
   slot.why = why;
   slot.stale = static_cast<bool>(slot.fact);
+  if (slot.stale) slot.fact->hold_after_failure(to_seconds(now));
   slot.state = slot.stale ? State::kFact : State::kFailed;
 }
 

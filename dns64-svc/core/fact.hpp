@@ -143,6 +143,15 @@ class Fact {
            next_refresh_.compare_exchange_strong(next, now + again_after, std::memory_order_relaxed);
   }
 
+  // RFC 8767 §5: after a failure the stale data serves at once for 30 s before upstream is tried again.
+  void hold_after_failure(std::uint32_t now) const {
+    next_refresh_.store(now + 30, std::memory_order_relaxed);
+    failing_.store(true, std::memory_order_relaxed);
+  }
+  [[nodiscard]] bool is_held(std::uint32_t now) const {
+    return failing_.load(std::memory_order_relaxed) && now < next_refresh_.load(std::memory_order_relaxed);
+  }
+
  private:
   friend class FactPtr;
   explicit Fact(const Fields& fields) : fields_(fields) {}
@@ -153,6 +162,7 @@ class Fact {
   mutable std::atomic<std::uint32_t> next_refresh_{0};
   mutable std::atomic<std::uint8_t> hits_{0};
   mutable std::atomic<bool> recent_{false};
+  mutable std::atomic<bool> failing_{false};
   Fields fields_;
 };
 

@@ -38,16 +38,16 @@ Step Query::on_fact(std::uint8_t slot, FactPtr fact, const Context& context, std
                          (!waiting.own_name || (fact->name().size() == request_.name.size() &&
                                                 equal_names(fact->name(), request_.name.view())));
     if (matches)
-      Answerer::settle(waiting, std::move(fact));
+      Answerer::settle(waiting, std::move(fact), context.now);
     else
-      Answerer::fail(waiting, ResolveFailure::kInternal);
+      Answerer::fail(waiting, ResolveFailure::kInternal, context.now);
   }
   return run(context, reply);
 }
 
 Step Query::on_failure(std::uint8_t slot, ResolveFailure why, const Context& context,
                        std::span<std::uint8_t> reply) {
-  if (slot < std::size(slots_)) Answerer::fail(slots_[slot], why);
+  if (slot < std::size(slots_)) Answerer::fail(slots_[slot], why, context.now);
   return run(context, reply);
 }
 
@@ -61,7 +61,7 @@ Step Query::on_deadline(Deadline deadline, const Context& context, std::span<std
   for (auto& slot : slots_) {
     if (slot.state != Slot::State::kAsked) continue;
     if (deadline == Deadline::kClient || (a_may_stand_in && &slot == &slots_[0]))
-      Answerer::fail(slot, ResolveFailure::kTimeout);
+      Answerer::fail(slot, ResolveFailure::kTimeout, context.now);
   }
   return run(context, reply);
 }

@@ -317,6 +317,51 @@ TEST_F(QueryTest, TheClientDeadlineGivesAStaleAnswerWhenThereIsOne) {
   EXPECT_EQ(step.ede, ede::kStaleAnswer);
 }
 
+// RFC 8767 §5
+TEST_F(QueryTest, AfterAFailureStaleDataServesAtOnceForHalfAMinute) {
+  know(fact("www.example.", rr::kA, {a("www.example.", "198.51.0.33", 100)}));
+  ASSERT_EQ(start({.type = rr::kA}, after(200)).kind, Step::Kind::kAsk);
+  (void)query.on_failure(0, ResolveFailure::kServFail, context(after(200)), room);
+  EXPECT_THAT(ask({.type = rr::kA}, after(229)).answer, ElementsAre("www.example. 30 A 198.51.0.33"));
+  EXPECT_TRUE(last.from_cache);
+  EXPECT_EQ(last.outcome, Outcome::kStale);
+  query = Query{};
+  EXPECT_EQ(start({.type = rr::kA}, after(230)).kind, Step::Kind::kAsk);
+}
+
+// RFC 6147 §5.3.2
+TEST_F(QueryTest, TheAdditionalSectionPassesUnchanged) {
+  know(nodata("www.example.", rr::kAaaa));
+  know(fact(
+      "www.example.", rr::kA,
+      {a("www.example.", "198.51.0.33"), {Section::kAdditional, "ns.example.", rr::kA, 300, "198.51.0.53"}}));
+  EXPECT_THAT(ask({}).additional, ElementsAre("ns.example. 300 A 198.51.0.53"));
+}
+
+// RFC 7830, RFC 8467 §4.1
+TEST_F(QueryTest, EncryptedRepliesArePaddedWhenTheClientPads) {
+  know(fact("www.example.", rr::kA, {a("www.example.", "198.51.0.33")}));
+  client.transport = Transport::kTls;
+  (void)ask({.type = rr::kA, .edns = true, .options = {0, 12, 0, 0}});
+  EXPECT_EQ(last.size, 468U);
+  (void)ask({.type = rr::kA, .edns = true});
+  EXPECT_LT(last.size, 100U);
+}
+
+TEST_F(QueryTest, ClientsThatSendACookieGetOneBack) {
+  const CookieJar jar{CookieSecret{1, 2, 3}};
+  run_policy();
+  auto with_cookies = context();
+  with_cookies.cookies = &jar;
+  with_cookies.wall_seconds = 1700000000;
+  client.address = kClient;
+  const Bytes option{0, 10, 0, 8, 9, 8, 7, 6, 5, 4, 3, 2};
+  const auto r = reply(
+      query.start(request({.type = rr::kAny, .edns = true, .options = option}), client, with_cookies, room));
+  ASSERT_EQ(r.opt_data.size(), 28U);
+  EXPECT_EQ(jar.check(std::span{r.opt_data}.subspan(4), kClient, 1700000000), CookieVerdict::kValid);
+}
+
 TEST_F(QueryTest, WhenAFailsTheAnswerIsAnError) {
   know(nodata("www.example.", rr::kAaaa));
   (void)start({});
