@@ -4,6 +4,8 @@
 #include "nat64-svc/core/translator.hpp"
 
 #include <algorithm>
+#include <array>
+#include <type_traits>
 
 #include "common/rfc6052/embed.hpp"
 #include "nat64-svc/core/packet/parse.hpp"
@@ -55,13 +57,70 @@ class Translator::Impl {
  private:
   using Outcome = Result<Verdict, Refusal>;
 
-  Outcome packet_from_v6(PacketBuffer& buffer, const Parsed6& packet, TimePoint now) {
+  static FragmentKey key_of(const Parsed6& p) {
+    return {p.source, p.destination, p.fragment_id, ip_protocol4(p.protocol)};
+  }
+  static FragmentKey key_of(const Parsed4& p) {
+    return {Ipv6Address::from_halves(0, p.source.value()), Ipv6Address::from_halves(0, p.destination.value()),
+            p.fragment_id, ip_protocol4(p.protocol)};
+  }
+
+  // §3.4: a later fragment gets the ports that the first one had, or waits for it.
+  template <class P>
+  [[nodiscard]] bool complete_ports(FragmentTable& table, P& packet) {
+    const auto ports = table.ports(key_of(packet));
+    if (!ports) return false;
+    packet.kind = Kind::kTransport;
+    packet.source_port = ports->source;
+    packet.destination_port = ports->destination;
+    return true;
+  }
+
+  Outcome hold(Side side, const PacketBuffer& buffer, const FragmentKey& key, TimePoint now) {
+    auto& table = state_.fragments[static_cast<std::size_t>(side)];
+    if (!table.hold(key, buffer.packet(), now + state_.runtime->nat64.timeouts.fragment))
+      return failure(Refusal{DropReason::kFragmentTable});
+    state_.counters.of(Event::kFragmentHeld).add();
+    state_.counters.of(side).held_packets.add();
+    return Verdict::held();
+  }
+
+  // The first fragment has passed: those that came before it follow, beside the verdict.
+  void release_later_fragments(Side side, const FragmentKey& key, Ports ports, TimePoint now) {
+    auto& table = state_.fragments[static_cast<std::size_t>(side)];
+    table.learn(
+        key, ports, now + state_.runtime->nat64.timeouts.fragment, [&](std::span<const std::uint8_t> bytes) {
+          std::array<std::uint8_t, kTranslationHeadroom + FragmentTable::kMaxHeld> frame;
+          std::ranges::copy(bytes, frame.begin() + kTranslationHeadroom);
+          PacketBuffer buffer{frame, kTranslationHeadroom, bytes.size()};
+          const Outcome verdict = side == Side::kV6 ? released<Parsed6>(buffer, parse_ipv6(bytes), now)
+                                                    : released<Parsed4>(buffer, parse_ipv4(bytes), now);
+          if (!verdict)
+            drop(side, verdict.error().reason);
+          else if (verdict->sends() && !state_.extra.add(verdict->out, buffer.packet()))
+            drop(side, DropReason::kNoRoom);
+          else
+            state_.counters.of(Event::kFragmentReleased).add();
+        });
+  }
+
+  template <class P>
+  Outcome released(PacketBuffer& buffer, const Result<P, Refusal>& packet, TimePoint now) {
+    if (!packet) return failure(packet.error());
+    if constexpr (std::is_same_v<P, Parsed6>)
+      return packet_from_v6(buffer, *packet, now);
+    else
+      return packet_from_v4(buffer, *packet, now);
+  }
+
+  Outcome packet_from_v6(PacketBuffer& buffer, Parsed6 packet, TimePoint now) {
     // RFC 7915 §5.1: as a router; before any state is made.
     if (packet.hop_limit <= 1) return failure(Refusal{DropReason::kHopLimit, {icmp6::kTimeExceeded, 0, 0}});
     if (const auto owner = client_owner(*state_.runtime, packet.source);
         owner != state_.runtime->options.worker)
       return hand_over(Side::kV6, owner);
-    if (packet.kind == Kind::kLaterFragment) return failure(Refusal{DropReason::kFragmentTable});
+    if (packet.kind == Kind::kLaterFragment && !complete_ports(state_.fragments[0], packet))
+      return hold(Side::kV6, buffer, key_of(packet), now);
     const auto flow = filter_and_update(state_, incoming_tuple(packet), packet.tcp_flags, now);
     if (!flow) return failure(flow.error());
     if (length_as_ipv4(packet) > 576) {
@@ -72,14 +131,18 @@ class Translator::Impl {
       }
     }
     six_to_four(buffer, packet, flow->four, state_.runtime->nat64, identification());
-    return flow->hairpin ? hairpin(buffer, now) : Outcome{Verdict::forward(Side::kV4)};
+    const Outcome verdict = flow->hairpin ? hairpin(buffer, now) : Outcome{Verdict::forward(Side::kV4)};
+    if (packet.more_fragments && packet.has_l4_header()) [[unlikely]]
+      release_later_fragments(Side::kV6, key_of(packet), {packet.source_port, packet.destination_port}, now);
+    return verdict;
   }
 
-  Outcome packet_from_v4(PacketBuffer& buffer, const Parsed4& packet, TimePoint now) {
+  Outcome packet_from_v4(PacketBuffer& buffer, Parsed4 packet, TimePoint now) {
     // Not for us, so not ours to answer.
     if (!state_.pool.contains(packet.destination)) return failure(Refusal{DropReason::kNotOurAddress});
     if (packet.hop_limit <= 1) return failure(Refusal{DropReason::kHopLimit, {icmp4::kTimeExceeded, 0, 0}});
-    if (packet.kind == Kind::kLaterFragment) return failure(Refusal{DropReason::kFragmentTable});
+    if (packet.kind == Kind::kLaterFragment && !complete_ports(state_.fragments[1], packet))
+      return hold(Side::kV4, buffer, key_of(packet), now);
     const Tuple4 tuple = incoming_tuple(packet);
     if (const auto owner = owner_of(tuple.protocol, tuple.public4); owner != state_.runtime->options.worker)
       return hand_over(Side::kV4, owner);
@@ -104,6 +167,8 @@ class Translator::Impl {
       if (!pieces) return failure(Refusal{pieces.error().reason});
       state_.counters.of(Event::kFragmentsMade).add(*pieces);
     }
+    if (packet.more_fragments && packet.has_l4_header()) [[unlikely]]
+      release_later_fragments(Side::kV4, key_of(packet), {packet.source_port, packet.destination_port}, now);
     return Verdict::forward(Side::kV6);
   }
 

@@ -37,6 +37,7 @@ WorkerState::WorkerState(const TranslatorLimits& limits, HashKey key, std::uint6
     : tables(limits.max_sessions, key, memory_of(limits)),
       wheel(memory_of(limits)),
       extra(limits.extra_bytes),
+      fragments{FragmentTable{limits.max_held_fragments, key}, FragmentTable{limits.max_held_fragments, key}},
       key_(key),
       subscribers_(limits.max_subscribers, memory_of(limits)),
       by_prefix_(limits.max_subscribers, memory_of(limits)),
@@ -332,6 +333,11 @@ void WorkerState::expire(TimePoint now) {
     sweep_left_ = tables.sessions().touched();
   }
   sweep(kSweepPerCall, now);
+  for (const auto side : {Side::kV6, Side::kV4}) {
+    auto& lost = counters.of(side).dropped[static_cast<std::size_t>(DropReason::kFragmentTimeout)];
+    lost.add(fragments[static_cast<std::size_t>(side)].expire(now));
+  }
+  counters.held_fragments.set(fragments[0].held() + fragments[1].held());
   for (std::uint32_t i = 0; i < kExpirePerCall; ++i) {
     const auto number = wheel.pop(tables.sessions(), now);
     if (number == kNone) break;

@@ -9,6 +9,7 @@
 #include "nat64-svc/core/event_record.hpp"
 #include "nat64-svc/core/extra_queue.hpp"
 #include "nat64-svc/core/icmp_reply.hpp"
+#include "nat64-svc/core/tables/fragment_table.hpp"
 #include "nat64-svc/core/tables/pool4.hpp"
 #include "nat64-svc/core/tables/session_tables.hpp"
 #include "nat64-svc/core/translator.hpp"
@@ -53,6 +54,7 @@ class WorkerState {
   ExtraQueue extra;
   std::vector<EventRecord> records;
   RateLimit icmp_limit;
+  std::array<FragmentTable, 2> fragments;  // by the side they come from
   std::uint8_t generation = 0;
 
  private:

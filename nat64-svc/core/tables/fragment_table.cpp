@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "nat64-svc/core/tables/fragment_table.hpp"
+
+#include <algorithm>
+
+namespace isthmus::nat64 {
+
+FragmentTable::FragmentTable(std::uint32_t capacity, HashKey key)
+    : key_(key),
+      entries_(capacity),
+      index_(capacity, std::pmr::new_delete_resource()),
+      helds_(capacity),
+      bytes_(capacity * kMaxHeld) {
+  for (std::uint32_t i = capacity; i > 0; --i) {
+    helds_[i - 1].next = free_;
+    free_ = i - 1;
+  }
+}
+
+std::uint64_t FragmentTable::hash(const FragmentKey& key) const {
+  return keyed_hash(key_, mix(key.source.high() ^ key_.k0, key.source.low() ^ key_.k1),
+                    mix(key.destination.high() ^ key_.k1, key.destination.low() ^ key_.k0),
+                    std::uint64_t{key.id} << 8 | key.protocol);
+}
+
+std::uint32_t FragmentTable::find(const FragmentKey& key) const {
+  return index_.find(hash(key), [&](std::uint32_t n) { return entries_[n].key == key; });
+}
+
+std::uint32_t FragmentTable::find_or_add(const FragmentKey& key, TimePoint deadline) {
+  const auto found = find(key);
+  if (found != kNone || used_ == entries_.size()) return found;
+  const auto number = static_cast<std::uint32_t>((first_ + used_) % entries_.size());
+  entries_[number] = {key, deadline, std::nullopt, kNone};
+  index_.insert(hash(key), number);
+  ++used_;
+  return number;
+}
+
+std::optional<Ports> FragmentTable::ports(const FragmentKey& key) const {
+  const auto number = find(key);
+  return number == kNone ? std::nullopt : entries_[number].ports;
+}
+
+bool FragmentTable::hold(const FragmentKey& key, std::span<const std::uint8_t> fragment, TimePoint deadline) {
+  if (free_ == kNone || fragment.size() > kMaxHeld) return false;
+  const auto number = find_or_add(key, deadline);
+  if (number == kNone) return false;
+  const auto held = free_;
+  free_ = helds_[held].next;
+  std::ranges::copy(fragment, bytes(held).begin());
+  helds_[held] = {entries_[number].first_held, static_cast<std::uint16_t>(fragment.size())};
+  entries_[number].first_held = held;
+  ++held_;
+  return true;
+}
+
+void FragmentTable::free_held(std::uint32_t held) {
+  helds_[held].next = free_;
+  free_ = held;
+  --held_;
+}
+
+std::uint32_t FragmentTable::expire(TimePoint now) {
+  std::uint32_t lost = 0;
+  while (used_ > 0 && entries_[first_].deadline <= now) {
+    Entry& entry = entries_[first_];
+    while (entry.first_held != kNone) {
+      const auto held = entry.first_held;
+      entry.first_held = helds_[held].next;
+      free_held(held);
+      ++lost;
+    }
+    index_.erase(hash(entry.key), first_, [&](std::uint32_t n) { return hash(entries_[n].key); });
+    first_ = static_cast<std::uint32_t>((first_ + 1) % entries_.size());
+    --used_;
+  }
+  return lost;
+}
+
+}  // namespace isthmus::nat64

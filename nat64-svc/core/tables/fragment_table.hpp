@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// RFC 6146 §3.4: later fragments wait until the first one tells the ports; afterwards they pass at once.
+// Bounded in number, size and time: all entries live equally long, so they end in the order in which they
+// came.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "common/base/clock.hpp"
+#include "common/net/ipv6_address.hpp"
+#include "common/net/keyed_hash.hpp"
+#include "nat64-svc/core/tables/flat_index.hpp"
+
+namespace isthmus::nat64 {
+
+// RFC 791, RFC 8200: what fragments of one packet have in common. IPv4 addresses sit in the low bits.
+struct FragmentKey {
+  Ipv6Address source;
+  Ipv6Address destination;
+  std::uint32_t id = 0;
+  std::uint8_t protocol = 0;
+  bool operator==(const FragmentKey&) const = default;
+};
+
+struct Ports {
+  std::uint16_t source = 0;
+  std::uint16_t destination = 0;
+};
+
+class FragmentTable {
+ public:
+  // At most `capacity` packets remembered and as many fragments held, each of at most kMaxHeld bytes.
+  FragmentTable(std::uint32_t capacity, HashKey key);
+  static constexpr std::size_t kMaxHeld = 2048;
+
+  [[nodiscard]] std::optional<Ports> ports(const FragmentKey& key) const;
+  // False: no room.
+  [[nodiscard]] bool hold(const FragmentKey& key, std::span<const std::uint8_t> fragment, TimePoint deadline);
+  // Remembers the ports and gives release(bytes) each fragment that waited for them. False: no room to
+  // remember.
+  template <class Release>
+  bool learn(const FragmentKey& key, Ports ports, TimePoint deadline, Release&& release);
+  // The number of fragments that waited in vain.
+  std::uint32_t expire(TimePoint now);
+
+  [[nodiscard]] std::uint32_t held() const { return held_; }
+
+ private:
+  struct Entry {
+    FragmentKey key;
+    TimePoint deadline;
+    std::optional<Ports> ports;
+    std::uint32_t first_held = kNone;
+  };
+  struct Held {
+    std::uint32_t next = kNone;
+    std::uint16_t length = 0;
+  };
+  [[nodiscard]] std::uint64_t hash(const FragmentKey& key) const;
+  [[nodiscard]] std::uint32_t find(const FragmentKey& key) const;
+  [[nodiscard]] std::uint32_t find_or_add(const FragmentKey& key, TimePoint deadline);
+  [[nodiscard]] std::span<std::uint8_t> bytes(std::uint32_t held) {
+    return std::span{bytes_}.subspan(held * kMaxHeld, kMaxHeld);
+  }
+  void free_held(std::uint32_t held);
+
+  HashKey key_;
+  std::vector<Entry> entries_;  // a ring: used_ entries from first_ on, oldest first
+  FlatIndex index_;
+  std::vector<Held> helds_;
+  std::vector<std::uint8_t> bytes_;
+  std::uint32_t free_ = kNone;
+  std::uint32_t first_ = 0;
+  std::uint32_t used_ = 0;
+  std::uint32_t held_ = 0;
+};
+
+template <class Release>
+bool FragmentTable::learn(const FragmentKey& key, Ports ports, TimePoint deadline, Release&& release) {
+  const auto number = find_or_add(key, deadline);
+  if (number == kNone) return false;
+  entries_[number].ports = ports;
+  while (entries_[number].first_held != kNone) {
+    const auto held = entries_[number].first_held;
+    entries_[number].first_held = helds_[held].next;
+    release(std::span<const std::uint8_t>{bytes(held).first(helds_[held].length)});
+    free_held(held);
+  }
+  return true;
+}
+
+}  // namespace isthmus::nat64

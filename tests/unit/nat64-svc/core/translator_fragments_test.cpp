@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// RFC 6146 §3.4: fragments, in and out of order.
+#include <gtest/gtest.h>
+
+#include "nat64-svc/core/packet/parse.hpp"
+#include "nat64-svc/core/translator.hpp"
+#include "tests/support/nat64_harness.hpp"
+
+namespace isthmus::nat64 {
+namespace {
+
+using namespace std::chrono_literals;
+using test::Bytes;
+using test::Nat64Harness;
+using test::PacketBuilder;
+using Action = Verdict::Action;
+
+constexpr const char* kClient = "2001:db8:1::5";
+constexpr const char* kServer6 = "64:ff9b::198.41.0.4";
+constexpr const char* kServer4 = "198.41.0.4";
+
+Bytes first6() {
+  return PacketBuilder::ipv6(kClient, kServer6)
+      .fragment(0, true, 0xabcd1234)
+      .udp(4000, 53)
+      .payload(56)
+      .bytes();
+}
+Bytes later6(std::uint16_t offset = 64, bool more = false) {
+  return PacketBuilder::ipv6(kClient, kServer6)
+      .fragment(offset, more, 0xabcd1234)
+      .protocol(17)
+      .payload(16)
+      .bytes();
+}
+
+TEST(Fragments, LaterOnesFollowTheFirst) {
+  Nat64Harness nat;
+  const auto a = parse_ipv4(nat.from_v6(first6()).packet).value();
+  EXPECT_TRUE(a.more_fragments);
+  EXPECT_EQ(a.fragment_id, 0x1234U);
+  EXPECT_FALSE(a.dont_fragment);
+  const auto sent = nat.from_v6(later6());
+  ASSERT_EQ(sent.verdict.action, Action::kForward) << kDropReasonNames[sent.verdict.reason];
+  const auto b = parse_ipv4(sent.packet).value();
+  EXPECT_EQ(b.source, a.source);
+  EXPECT_EQ(b.destination.to_string(), kServer4);
+  EXPECT_EQ(b.fragment_id, 0x1234U);
+  EXPECT_EQ(b.fragment_offset, 64);
+  EXPECT_FALSE(b.more_fragments);
+  const Bytes in = later6();
+  EXPECT_EQ(Bytes(sent.packet.begin() + 20, sent.packet.end()), Bytes(in.begin() + 48, in.end()));
+}
+
+TEST(Fragments, ThatComeTooEarlyAreHeldUntilTheFirst) {
+  Nat64Harness nat;
+  EXPECT_EQ(nat.from_v6(later6(64, true)).verdict.action, Action::kHeld);
+  EXPECT_EQ(nat.from_v6(later6(80, false)).verdict.action, Action::kHeld);
+  const auto sent = nat.from_v6(first6());
+  EXPECT_EQ(sent.verdict.action, Action::kForward);
+  ASSERT_EQ(sent.extra.size(), 2U);
+  std::vector<int> offsets;
+  for (const auto& extra : sent.extra) offsets.push_back(parse_ipv4(extra).value().fragment_offset);
+  std::ranges::sort(offsets);
+  EXPECT_EQ(offsets, (std::vector<int>{64, 80}));
+  nat.advance(1ms);
+  EXPECT_EQ(nat.translator.counters().held_fragments.get(), 0U);
+}
+
+TEST(Fragments, FromIpv4GetAFragmentHeaderWithTheSameNumbers) {
+  Nat64Harness nat;
+  const auto p =
+      parse_ipv4(nat.from_v6(PacketBuilder::ipv6(kClient, kServer6).udp(4000, 53).bytes()).packet).value();
+  const auto from = [&] { return PacketBuilder::ipv4(kServer4, p.source.to_string()); };
+  EXPECT_EQ(nat.from_v4(from().fragment(64, false, 77).protocol(17).payload(10).bytes()).verdict.action,
+            Action::kHeld);
+  const auto sent = nat.from_v4(from().fragment(0, true, 77).udp(53, p.source_port).payload(56).bytes());
+  ASSERT_EQ(sent.verdict.action, Action::kForward);
+  ASSERT_EQ(sent.extra.size(), 1U);
+  const auto a = parse_ipv6(sent.packet).value();
+  const auto b = parse_ipv6(sent.extra[0]).value();
+  EXPECT_EQ(a.fragment_id, 77U);
+  EXPECT_EQ(a.destination_port, 4000);
+  EXPECT_EQ(b.fragment_id, 77U);
+  EXPECT_EQ(b.fragment_offset, 64);
+  EXPECT_EQ(b.destination.to_string(), kClient);
+}
+
+TEST(Fragments, WithoutAFirstOneAreDroppedAfterTheirTime) {
+  Nat64Harness nat;
+  EXPECT_EQ(nat.from_v6(later6()).verdict.action, Action::kHeld);
+  nat.advance(1999ms);
+  EXPECT_EQ(nat.translator.counters().held_fragments.get(), 1U);
+  nat.advance(2ms);
+  EXPECT_EQ(nat.translator.counters().held_fragments.get(), 0U);
+  EXPECT_EQ(nat.translator.counters()
+                .of(Side::kV6)
+                .dropped[static_cast<std::size_t>(DropReason::kFragmentTimeout)]
+                .get(),
+            1U);
+}
+
+TEST(Fragments, AreHeldInBounds) {
+  TranslatorLimits limits{.max_sessions = 64, .max_subscribers = 8, .max_held_fragments = 4};
+  Nat64Harness nat{test::nat64_policy(), test::nat64_allocation(), limits};
+  for (std::uint32_t id = 0; id < 4; ++id) {
+    const auto bytes =
+        PacketBuilder::ipv6(kClient, kServer6).fragment(64, true, id).protocol(17).payload(16).bytes();
+    EXPECT_EQ(nat.from_v6(bytes).verdict.action, Action::kHeld);
+  }
+  EXPECT_EQ(nat.from_v6(later6()).verdict.reason, DropReason::kFragmentTable);
+}
+
+}  // namespace
+}  // namespace isthmus::nat64
