@@ -23,11 +23,17 @@ BOLD, GREEN, RED, PLAIN = ("\033[1m", "\033[32m", "\033[31m", "\033[0m") if sys.
 LONGEST = 24  # lines of one command's output
 
 
+def as_typed(words):
+    """With programs and scripts by their short names."""
+    return shlex.join(os.path.basename(word) if word.startswith((BIN, os.path.dirname(BIN))) or word.endswith(".py") else word
+                      for word in words)
+
+
 def printer(prefix):
     """The `show` of lib/checks.py that prints the command as the user of that namespace would type it."""
     def show(namespace, command, check=True, brief=None, timeout=30):
         words = command.split() if isinstance(command, str) else [str(word) for word in command]
-        print(f"{BOLD}{namespace.name.removeprefix(prefix)}$ {shlex.join(words)}{PLAIN}", flush=True)
+        print(f"{BOLD}{namespace.name.removeprefix(prefix)}$ {as_typed(words)}{PLAIN}", flush=True)
         done = namespace.run(words, check=False, timeout=timeout)
         lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
         if brief:
@@ -47,7 +53,7 @@ def start(lab):
     print("".join(f"    {line}\n" for line in POLICY.splitlines()))
     lab.start_programs()
     for daemon in lab.programs():
-        print(f"{BOLD}node$ {' '.join(daemon.command).replace(BIN + '/', '')} &{PLAIN}")
+        print(f"{BOLD}node$ {as_typed(daemon.command)} &{PLAIN}")
     print()
 
 
