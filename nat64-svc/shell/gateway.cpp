@@ -55,7 +55,7 @@ Result<std::unique_ptr<Gateway>, std::string> Gateway::open(const StartupConfig&
     if (auto done = self->open_port(STEER_PORT4, config.interface4, Take::kV4); !done)
       return failure(done.error());
   }
-  if (auto done = self->open_worker(config); !done) return failure(done.error());
+  if (auto done = self->open_workers(config); !done) return failure(done.error());
   self->applied_options_ = self->runtime_options();
   self->watcher_->start([raw = self.get()](const NetworkView& view) { raw->on_network_change(view); });
   return self;
@@ -93,36 +93,60 @@ Result<void, std::string> Gateway::open_port(std::uint32_t port, const std::stri
   return {};
 }
 
-Result<void, std::string> Gateway::open_worker(const StartupConfig& config) {
+// Queue q of each interface goes to worker q modulo their number.
+Result<void, std::string> Gateway::open_workers(const StartupConfig& config) {
   WorkerOptions options;
-  options.ports = worker_ports_;
   options.busy_poll = config.busy_poll;
   options.limits.max_sessions = config.max_sessions;
   options.key = key_;
   const auto view = watcher_->view().get();
   for (std::size_t port = 0; port < ports_.size(); ++port) {
+    const auto& name = ports_[port].interface;
     const auto* interface = view->interface(worker_ports_[port].interface_index);
     const auto size = interface != nullptr ? frame_size_for_mtu(interface->mtu) : std::nullopt;
-    if (!size)
-      return failure("interface " + ports_[port].interface + " went away: start again when it is back");
+    if (!size) return failure("interface " + name + " went away: start again when it is back");
     options.frame_size = std::max(options.frame_size, *size);
     if (ports_[port].mode == XdpMode::kGeneric) options.copy_only = true;
+    const auto queues = worker_ports_[port].queues.size();
+    if (queues < config.workers) {
+      return failure(name + " has " + std::to_string(queues) + " queues, too few for " +
+                     std::to_string(config.workers) + " workers: ethtool -L " + name +
+                     " gives it more, or lower --workers");
+    }
   }
+  for (options.index = 0; options.index < config.workers; ++options.index) {
+    options.ports = worker_ports_;
+    for (auto& port : options.ports) {
+      std::erase_if(port.queues,
+                    [&](std::uint32_t queue) { return queue % config.workers != options.index; });
+    }
+    if (auto opened = open_worker(options); !opened) return opened;
+  }
+  std::vector<Worker*> peers;
+  for (const auto& worker : workers_) peers.push_back(worker.get());
+  for (const auto& worker : workers_) worker->connect(peers);
+  for (const auto& worker : workers_) worker->start();
+  return {};
+}
+
+Result<void, std::string> Gateway::open_worker(WorkerOptions options) {
   auto worker = Worker::create(std::move(options), *watcher_);
   if (!worker) return failure(worker.error());
   for (const auto& bound : (*worker)->sockets()) {
     const auto port = static_cast<std::uint32_t>(bound.port);
     if (auto done = steering_->set_socket(port, bound.queue, bound.socket->fd()); !done) return done;
-    spdlog::info("{} queue {}: XDP {}, {}", ports_[port].interface, bound.queue,
-                 kXdpModeNames[ports_[port].mode], bound.socket->zero_copy() ? "zero copy" : "copy");
+    spdlog::info("{} queue {}: worker {}, XDP {}, {}", ports_[port].interface, bound.queue,
+                 (*worker)->index(), kXdpModeNames[ports_[port].mode],
+                 bound.socket->zero_copy() ? "zero copy" : "copy");
   }
   workers_.push_back(std::move(*worker));
-  workers_.back()->start();
   return {};
 }
 
 Gateway::~Gateway() {
   if (watcher_) watcher_->stop();  // its callback uses the rest
+  for (const auto& worker : workers_)
+    worker->stop();  // all, before one goes: they write into each other's rings
   workers_.clear();
 }
 
@@ -130,6 +154,7 @@ void Gateway::close() {
   watcher_->stop();
   const std::lock_guard lock(mutex_);
   steering_.reset();  // first: from now on the kernel sees the packets and refuses them
+  for (const auto& worker : workers_) worker->stop();
   workers_.clear();
   routes_->clear();
 }
@@ -176,9 +201,15 @@ RuntimeOptions Gateway::runtime_options() const {
 // address of ours is ever forwarded by the kernel.
 Applied Gateway::apply(std::shared_ptr<const Policy> policy, const Allocation& allocation) {
   if (!steering_) return node_cannot("node", "is shutting down");
-  const auto options = runtime_options();
-  auto runtime = make_runtime(*policy, allocation, options);
-  if (!runtime) return failure(Rejection{Rejection::Kind::kInvalidConfig, runtime.error()});
+  auto options = runtime_options();
+  options.workers = static_cast<std::uint16_t>(workers_.size());
+  Runtimes runtimes;
+  for (const auto& worker : workers_) {
+    options.worker = worker->index();
+    auto runtime = make_runtime(*policy, allocation, options);
+    if (!runtime) return failure(Rejection{Rejection::Kind::kInvalidConfig, runtime.error()});
+    runtimes.push_back(std::move(*runtime));
+  }
   Targets targets;
   for (const auto& prefix : policy->translation_prefixes) targets.prefixes.insert(prefix.prefix);
   for (const auto& lease : allocation.addresses) targets.addresses.insert(Ipv4Prefix{lease.address, 32});
@@ -186,7 +217,7 @@ Applied Gateway::apply(std::shared_ptr<const Policy> policy, const Allocation& a
   if (auto added = routes_->add(targets.prefixes, targets.addresses); !added) {
     return node_cannot("routes", added.error());
   }
-  if (!run_everywhere(*runtime)) {
+  if (!run_everywhere(runtimes)) {
     return node_cannot("workers", "do not take up a new policy: restart nat64-svc on this node");
   }
   if (auto steered = steering_->set_targets(targets.prefixes, targets.addresses); !steered) {
@@ -207,9 +238,9 @@ Applied Gateway::apply(std::shared_ptr<const Policy> policy, const Allocation& a
   return {};
 }
 
-bool Gateway::run_everywhere(const std::shared_ptr<const Runtime>& runtime) {
+bool Gateway::run_everywhere(const Runtimes& runtimes) {
   std::vector<std::uint64_t> wanted;
-  for (const auto& worker : workers_) wanted.push_back(worker->publish(runtime));
+  for (std::size_t i = 0; i < workers_.size(); ++i) wanted.push_back(workers_[i]->publish(runtimes[i]));
   const auto deadline = std::chrono::steady_clock::now() + kApplyPatience;
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     while (workers_[i]->running() < wanted[i]) {

@@ -58,9 +58,12 @@ class Gateway {
   Gateway() = default;
   [[nodiscard]] Result<void, std::string> open_port(std::uint32_t port, const std::string& interface,
                                                     Take take);
-  [[nodiscard]] Result<void, std::string> open_worker(const StartupConfig& config);
+  [[nodiscard]] Result<void, std::string> open_workers(const StartupConfig& config);
+  [[nodiscard]] Result<void, std::string> open_worker(WorkerOptions options);
   [[nodiscard]] Applied apply(std::shared_ptr<const Policy> policy, const Allocation& allocation);
-  [[nodiscard]] bool run_everywhere(const std::shared_ptr<const Runtime>& runtime);
+  // One for each worker: they differ in what they own.
+  using Runtimes = std::vector<std::shared_ptr<const Runtime>>;
+  [[nodiscard]] bool run_everywhere(const Runtimes& runtimes);
   [[nodiscard]] RuntimeOptions runtime_options() const;
   void on_network_change(const NetworkView& view);
   void fill_report(v1::Report& report) const;

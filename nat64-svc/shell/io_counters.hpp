@@ -23,12 +23,12 @@ enum class IoDrop : std::uint8_t {
   kTransmitRing,      // the interface does not send as fast as packets come
   kNoFrame,           // no packet memory left
   kExceedsMtu,        // longer than the interface it leaves by takes
-  kOwnerElsewhere,    // belongs to a worker that cannot be reached
+  kHandOverRing,      // belongs to another worker, whose ring is full
   kCount
 };
 inline constexpr EnumNames<IoDrop> kIoDropNames{
     {"short_frame", "other_ethertype", "no_route", "route_refused", "local_destination", "other_interface",
-     "neighbour_unknown", "neighbour_queue", "transmit_ring", "no_frame", "exceeds_mtu", "owner_elsewhere"}};
+     "neighbour_unknown", "neighbour_queue", "transmit_ring", "no_frame", "exceeds_mtu", "hand_over_ring"}};
 
 struct IoCounters {
   std::array<Counter, kEnumSize<IoDrop>> dropped;

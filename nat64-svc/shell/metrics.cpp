@@ -16,6 +16,8 @@ void add_side(MetricsPage& page, const std::string& worker, Side side, const Cou
                {{"worker", worker}, {"from", from}}, number(c.received_packets));
   page.counter("isthmus_nat64_received_bytes_total", "Their bytes", {{"worker", worker}, {"from", from}},
                number(c.received_bytes));
+  page.counter("isthmus_nat64_handed_over_packets_total", "Packets given to the worker that owns them",
+               {{"worker", worker}, {"from", from}}, number(c.handed_over_packets));
   page.counter("isthmus_nat64_held_packets_total", "Fragments and SYNs held back",
                {{"worker", worker}, {"from", from}}, number(c.held_packets));
   for (std::size_t p = 0; p < kProtocols; ++p) {

@@ -58,7 +58,10 @@ ParsedFlags parse_flags(int argc, char** argv) {
                  "poll without sleeping, this many packets at a time; 0: sleep")
       ->check(CLI::Range(0, 4096))
       ->capture_default_str();
-  app.add_option("--max-sessions", config.max_sessions, "size of the session table")
+  app.add_option("--workers", config.workers, "threads; at most the queues of each interface")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
+  app.add_option("--max-sessions", config.max_sessions, "size of each worker's session table")
       ->check(CLI::Range(1024, 1 << 28))
       ->capture_default_str();
   app.add_option("--tls-ca", config.tls_ca, "PEM file: who may sign the controller's certificate");

@@ -22,7 +22,8 @@ struct StartupConfig {
   std::chrono::seconds drain_timeout{0};
   XdpMode xdp_mode = XdpMode::kAuto;
   std::uint32_t busy_poll = 0;
-  std::uint32_t max_sessions = 1U << 20;
+  std::uint16_t workers = 1;
+  std::uint32_t max_sessions = 1U << 20;  // per worker
   std::string tls_ca, tls_certificate, tls_key;
   LogOptions log;
 

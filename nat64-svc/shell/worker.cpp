@@ -22,7 +22,8 @@ constexpr std::uint16_t kEthertypeIpv6 = 0x86dd;
 constexpr std::size_t kHeldPerNeighbour = 3;
 constexpr std::size_t kHeldInAll = 256;
 constexpr std::chrono::seconds kHoldTime{1};
-constexpr int kIdleMilliseconds = 50;  // timers run at least this often
+constexpr std::uint32_t kHandOverSlots = 512;  // per pair of workers
+constexpr int kIdleMilliseconds = 50;          // timers run at least this often
 
 IoDrop reason_of(Reach reach) {
   switch (reach) {
@@ -89,6 +90,14 @@ Worker::~Worker() {
   sockets_.clear();
 }
 
+void Worker::connect(const std::vector<Worker*>& peers) {
+  peers_ = peers;
+  for (const auto* peer : peers) {
+    inboxes_.push_back(peer == this ? nullptr
+                                    : std::make_unique<HandOverRing>(kHandOverSlots, options_.frame_size));
+  }
+}
+
 void Worker::start() {
   thread_ = std::thread([this] { run(); });
 }
@@ -115,6 +124,8 @@ void Worker::run() {
     refresh(now);
     std::size_t received = 0;
     for (auto& bound : sockets_) received += receive_from(bound, now);
+    received += receive_handed_over(now);
+    publish_handed_over();
     translator_->expire(now);
     translator_->drain_extra([&](Side, std::span<const std::uint8_t> packet) { send_copy(packet, now); });
     for (auto& bound : sockets_) {
@@ -154,22 +165,54 @@ void Worker::process(const Received& received, TimePoint now) {
     return drop(received.address, IoDrop::kShortFrame);
   }
   const auto ethertype = load_be16(frame.data() + offset + 12);
+  const auto packet = received.address + kEthernetHeader;
+  const auto length = received.length - kEthernetHeader;
+  if (ethertype == kEthertypeIpv6) return translate(Side::kV6, packet, length, now);
+  if (ethertype == kEthertypeIpv4) return translate(Side::kV4, packet, length, now);
+  drop(received.address, IoDrop::kOtherEthertype);
+}
+
+void Worker::translate(Side from, FrameAddress address, std::size_t length, TimePoint now) {
+  const auto start = umem_->start_of(address);
   // The translator may write the frame but for its first bytes, which stay free for an Ethernet header.
-  PacketBuffer packet(frame.subspan(kEthernetHeader), offset, received.length - kEthernetHeader);
-  Verdict verdict;
-  if (ethertype == kEthertypeIpv6) {
-    verdict = translator_->from_v6(packet, now);
-  } else if (ethertype == kEthertypeIpv4) {
-    verdict = translator_->from_v4(packet, now);
-  } else {
-    return drop(received.address, IoDrop::kOtherEthertype);
-  }
+  const auto frame = umem_->frame(address).subspan(kEthernetHeader);
+  PacketBuffer packet(frame, static_cast<std::size_t>(address - start) - kEthernetHeader, length);
+  const auto verdict =
+      from == Side::kV6 ? translator_->from_v6(packet, now) : translator_->from_v4(packet, now);
   if (verdict.sends()) {
     return route(start + kEthernetHeader + packet.offset(), static_cast<std::uint32_t>(packet.length()), now,
                  true);
   }
-  if (verdict.action == Verdict::Action::kHandOver) return drop(received.address, IoDrop::kOwnerElsewhere);
-  umem_->give_back(received.address);  // dropped or held: the core has counted it
+  if (verdict.action == Verdict::Action::kHandOver &&
+      (verdict.owner >= peers_.size() || peers_[verdict.owner] == this ||
+       !peers_[verdict.owner]->inboxes_[options_.index]->stage(verdict.out, packet.packet()))) {
+    io_.drop(IoDrop::kHandOverRing);
+  }
+  umem_->give_back(address);  // dropped or held: the core has counted it; handed over: a copy travels
+}
+
+std::size_t Worker::receive_handed_over(TimePoint now) {
+  std::size_t n = 0;
+  for (const auto& inbox : inboxes_) {
+    if (inbox == nullptr) continue;
+    n += inbox->drain(kBurst, [&](Side from, std::span<const std::uint8_t> packet) {
+      const auto frame = umem_->take();
+      if (!frame) return io_.drop(IoDrop::kNoFrame);
+      constexpr std::size_t kOffset = kXdpHeadroom + kFrameHeadroom + kEthernetHeader;
+      const auto room = umem_->frame(*frame).subspan(kOffset);
+      if (packet.size() > room.size()) return drop(*frame, IoDrop::kExceedsMtu);
+      std::memcpy(room.data(), packet.data(), packet.size());
+      translate(from, *frame + kOffset, packet.size(), now);
+    });
+  }
+  return n;
+}
+
+void Worker::publish_handed_over() {
+  for (auto* peer : peers_) {
+    if (peer == this || !peer->inboxes_[options_.index]->publish()) continue;
+    if (peer->sleeping_.load(std::memory_order_seq_cst)) peer->wake();
+  }
 }
 
 void Worker::send_copy(std::span<const std::uint8_t> packet, TimePoint now) {
@@ -257,7 +300,14 @@ void Worker::sleep() {
   for (const auto& bound : sockets_) {
     if (bound.socket->in_flight() > 0) timeout = 1;  // the device was busy: try again soon
   }
+  // A peer publishes, then looks whether we sleep; we say that we sleep, then look whether something was
+  // published. One of the two sees the other.
+  sleeping_.store(true, std::memory_order_seq_cst);
+  for (const auto& inbox : inboxes_) {
+    if (inbox != nullptr && !inbox->empty()) timeout = 0;
+  }
   poll(polled_.data(), polled_.size(), timeout);
+  sleeping_.store(false, std::memory_order_relaxed);
   eventfd_t ignored = 0;
   if ((polled_.back().revents & POLLIN) != 0) eventfd_read(wake_.get(), &ignored);
 }

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "nat64-svc/core/translator.hpp"
+#include "nat64-svc/shell/hand_over_ring.hpp"
 #include "nat64-svc/shell/io_counters.hpp"
 #include "nat64-svc/shell/netlink/netlink_watcher.hpp"
 #include "nat64-svc/shell/published.hpp"
@@ -46,6 +47,8 @@ class Worker {
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
+  // Before start(): all workers of the node, by index; each gets a ring from every other.
+  void connect(const std::vector<Worker*>& peers);
   void start();
   void stop();
 
@@ -79,6 +82,9 @@ class Worker {
   void refresh(TimePoint now);
   std::size_t receive_from(BoundSocket& bound, TimePoint now);
   void process(const Received& received, TimePoint now);
+  void translate(Side from, FrameAddress address, std::size_t length, TimePoint now);
+  std::size_t receive_handed_over(TimePoint now);
+  void publish_handed_over();
   void send_copy(std::span<const std::uint8_t> packet, TimePoint now);
   // The frame belongs to these: they send it, hold it, or give it back.
   void route(FrameAddress address, std::uint32_t length, TimePoint now, bool may_hold);
@@ -99,6 +105,9 @@ class Worker {
   Published<Runtime>::Reader runtime_reader_{runtime_};
   Published<NetworkView>::Reader view_reader_;
   std::vector<HeldPacket> held_;
+  std::vector<Worker*> peers_;                          // by index; itself included
+  std::vector<std::unique_ptr<HandOverRing>> inboxes_;  // by the sender's index; none from itself
+  std::atomic<bool> sleeping_{false};
   IoCounters io_;
   UniqueFd wake_;
   std::vector<pollfd> polled_;  // the sockets, then wake_

@@ -66,6 +66,28 @@ class Gateway(unittest.TestCase):
                                  and 'event="rx_ring_full"' in key}))
         self.assertEqual(0, lab.counter("io_dropped_packets_total", 'reason="no_socket"'))
 
+    def test_two_workers_share_the_subscribers_and_hand_over_what_is_not_theirs(self):
+        for namespace, device in ((lab.node, "lan"), (lab.client, "eth0"), (lab.node, "wan"), (lab.server, "eth0")):
+            namespace.run(f"ethtool -L {device} rx 2 tx 2")
+        clients = [f"2001:db8:1::10{digit}" for digit in range(8)]
+        for client in clients:
+            lab.client.run(f"ip address add {client}/64 dev eth0 nodad")
+            self.addCleanup(lab.client.run, f"ip address del {client}/64 dev eth0")
+        lab.write_policy(POLICY.replace("prefix_length: 64", "prefix_length: 128"))
+        self.addCleanup(lab.write_policy, POLICY)
+        lab.start_alone("--workers", "2")
+        for client in clients:
+            url = f"http://[{embedded(WEB4)}]/body.bin"
+            self.assertEqual(lab.body_sha256, lab.fetch(url, "--interface", client), f"the body for {client} differs")
+            self.assertEqual(0, lab.client.run(f"ping -6 -n -c 2 -i 0.2 -W 1 -I {client} {embedded(WEB4)}", check=False).returncode)
+        for worker in ("0", "1"):
+            self.assertGreater(lab.counter("sessions", f'worker="{worker}"'), 0, f"worker {worker} has nothing to do")
+        self.assertGreater(lab.counter("interface_received_packets_total", 'worker="0"'), 0)
+        self.assertGreater(lab.counter("interface_received_packets_total", 'worker="1"'), 0)
+        self.assertGreater(lab.counter("handed_over_packets_total"), 0, "no packet came by the wrong queue")
+        self.assertEqual(0, lab.counter("io_dropped_packets_total"))
+        self.assertEqual(0, lab.counter("dropped_packets_total", 'reason="wrong_worker"'))
+
     def test_a_used_up_hop_limit_is_answered_by_the_gateway(self):
         lab.start_alone()
         answer = lab.client.run(f"ping -6 -n -c 1 -W 1 -t 1 {embedded(WEB4)}", check=False).stdout

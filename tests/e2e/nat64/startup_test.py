@@ -49,6 +49,9 @@ class Startup(unittest.TestCase):
         self.addCleanup(lab.node.run, "ip link set wan mtu 1500")
         self.refused(lab.alone(), "9000", "3498")
 
+    def test_more_workers_than_queues(self):
+        self.refused(lab.alone("--workers", "64"), "64 workers", "ethtool -L")
+
     def test_a_missing_capability_is_named(self):
         for capability in ("CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_BPF", "CAP_PERFMON", "CAP_IPC_LOCK"):
             with self.subTest(capability):
