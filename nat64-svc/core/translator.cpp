@@ -85,6 +85,15 @@ class Translator::Impl {
     return Verdict::held();
   }
 
+  // §3.5.2.2: answered later, unless the client opens the same connection.
+  Outcome hold_syn(const PacketBuffer& buffer, const Tuple4& tuple, TimePoint now) {
+    if (!state_.held_syns.hold(tuple, buffer.packet(), now + state_.runtime->nat64.timeouts.tcp_incoming_syn))
+      return failure(Refusal{DropReason::kSynQueueFull});
+    state_.counters.of(Event::kSynHeld).add();
+    state_.counters.of(Side::kV4).held_packets.add();
+    return Verdict::held();
+  }
+
   // The first fragment has passed: those that came before it follow, beside the verdict.
   void release_later_fragments(Side side, const FragmentKey& key, Ports ports, TimePoint now) {
     auto& table = state_.fragments[static_cast<std::size_t>(side)];
@@ -147,6 +156,7 @@ class Translator::Impl {
     if (const auto owner = owner_of(tuple.protocol, tuple.public4); owner != state_.runtime->options.worker)
       return hand_over(Side::kV4, owner);
     const auto flow = filter_and_update(state_, tuple, packet.tcp_flags, now);
+    if (!flow && flow.error().reason == DropReason::kSynUnsolicited) return hold_syn(buffer, tuple, now);
     if (!flow) return failure(flow.error());
     std::uint32_t fragment_to = 0;
     if (length_as_ipv6(packet) > 1280) {

@@ -5,6 +5,7 @@
 
 #include "nat64-svc/core/slices.hpp"
 #include "nat64-svc/core/steps/admit.hpp"
+#include "nat64-svc/core/tcp_probe.hpp"
 
 namespace isthmus::nat64 {
 namespace {
@@ -37,6 +38,7 @@ WorkerState::WorkerState(const TranslatorLimits& limits, HashKey key, std::uint6
     : tables(limits.max_sessions, key, memory_of(limits)),
       wheel(memory_of(limits)),
       extra(limits.extra_bytes),
+      held_syns(limits.max_held_syns, key),
       fragments{FragmentTable{limits.max_held_fragments, key}, FragmentTable{limits.max_held_fragments, key}},
       key_(key),
       subscribers_(limits.max_subscribers, memory_of(limits)),
@@ -269,6 +271,7 @@ void WorkerState::set_runtime(std::shared_ptr<const Runtime> next, TimePoint now
     drains.emplace_back(a.address, old != drains_.end() ? old->second : now + *a.withdraw_within);
   }
   drains_ = std::move(drains);
+  tables.index_peers(runtime->nat64.filtering == Filtering::kAddressDependent);
   sync_static_mappings(now);
   pool.reserve_static_ports();
   counters.addresses.set(pool.addresses());
@@ -345,8 +348,38 @@ void WorkerState::expire(TimePoint now) {
     if (when > now)
       wheel.add(tables.sessions(), number, when);
     else
-      end_session(number, Event::kSessionExpired, now);
+      expire_session(number, now);
   }
+  held_syns.expire(now, [&](std::span<const std::uint8_t> packet) { answer_held_syn(packet, now); });
+  counters.held_syns.set(held_syns.used());
+}
+
+// §3.5.2.2: an established connection is asked once more before it goes.
+void WorkerState::expire_session(std::uint32_t number, TimePoint now) {
+  Session& session = tables.sessions()[number];
+  const bool established = session.protocol() == Protocol::kTcp && session.state() == TcpState::kEstablished;
+  if (!established) {
+    end_session(number, Event::kSessionExpired, now);
+    return;
+  }
+  session.set_state(TcpState::kTrans);
+  session.last_seen = session_ticks(now);
+  wheel.add(tables.sessions(), number, due(session));
+  if (extra.add(Side::kV6, tcp_probe(session.tuple6()))) counters.of(Event::kProbeSent).add();
+}
+
+// §3.5.2.2, V4 INIT: the SYN that nobody wanted is answered with "port unreachable".
+void WorkerState::answer_held_syn(std::span<const std::uint8_t> packet, TimePoint now) {
+  std::array<std::uint8_t, kTranslationHeadroom + 128> frame{};
+  std::ranges::copy(packet, frame.begin() + kTranslationHeadroom);
+  PacketBuffer buffer{frame, kTranslationHeadroom, packet.size()};
+  auto& side = counters.of(Side::kV4);
+  constexpr auto kReason = static_cast<std::size_t>(DropReason::kSynUnanswered);
+  const bool answered =
+      may_answer_ipv4(packet) && icmp_limit.take(now, runtime->nat64.icmp_errors_per_second) &&
+      make_reply_ipv4(buffer, {icmp4::kUnreachable, icmp4::kPortUnreachable, 0}, *runtime) &&
+      extra.add(Side::kV4, buffer.packet());
+  (answered ? side.replied : side.dropped)[kReason].add();
 }
 
 }  // namespace isthmus::nat64

@@ -10,6 +10,7 @@
 #include "nat64-svc/core/extra_queue.hpp"
 #include "nat64-svc/core/icmp_reply.hpp"
 #include "nat64-svc/core/tables/fragment_table.hpp"
+#include "nat64-svc/core/tables/held_syns.hpp"
 #include "nat64-svc/core/tables/pool4.hpp"
 #include "nat64-svc/core/tables/session_tables.hpp"
 #include "nat64-svc/core/translator.hpp"
@@ -53,6 +54,7 @@ class WorkerState {
   Counters counters;
   ExtraQueue extra;
   std::vector<EventRecord> records;
+  HeldSyns held_syns;
   RateLimit icmp_limit;
   std::array<FragmentTable, 2> fragments;  // by the side they come from
   std::uint8_t generation = 0;
@@ -61,6 +63,8 @@ class WorkerState {
   [[nodiscard]] Result<std::uint32_t, Refusal> find_or_add_subscriber(const Ipv6Address& client6);
   void drop_subscriber_if_idle(std::uint32_t number);
   void sync_static_mappings(TimePoint now);
+  void expire_session(std::uint32_t number, TimePoint now);
+  void answer_held_syn(std::span<const std::uint8_t> packet, TimePoint now);
   void sweep(std::uint32_t budget, TimePoint now);
   void end_everything(TimePoint now);
   [[nodiscard]] bool still_allowed(Session& session) const;

@@ -57,7 +57,11 @@ Result<Flow, Refusal> open_from_v6(WorkerState& state, const Tuple6& tuple, std:
   }
   // §3.5.2.2, CLOSED: with a binding other segments pass, but make no session.
   if (!opening) return Flow{tuple, four, state.pool.is_active(peer.address)};
-  const auto session = state.make_session(bib, tuple.server6, peer, TcpState::kV6Init, now);
+  // Simultaneous open: the held SYN was the other half, so this one completes V4 INIT -> ESTABLISHED.
+  const bool both = tuple.protocol == Protocol::kTcp && state.held_syns.forget(four);
+  if (both) state.counters.of(Event::kSynReleased).add();
+  const auto session =
+      state.make_session(bib, tuple.server6, peer, both ? TcpState::kEstablished : TcpState::kV6Init, now);
   if (!session) return failure(session.error());
   return flow_of(state.tables.sessions()[*session]);
 }
@@ -82,8 +86,13 @@ Result<Flow, Refusal> open_from_v4(WorkerState& state, const Tuple4& tuple, std:
   const Bib b = state.tables.bibs()[bib];
   const auto server6 = represent(*state.runtime, b.client6, tuple.server4.address);
   if (!server6) return failure(server6.error());
-  if (state.runtime->nat64.filtering == Filtering::kAddressDependent && !b.is_static)
+  // §3.5.1.2, §3.5.2.2: a peer that the client never spoke to is filtered; its SYN may be half of a
+  // simultaneous open.
+  if (state.runtime->nat64.filtering == Filtering::kAddressDependent && !b.is_static &&
+      !state.tables.has_peer(bib, tuple.server4.address)) {
+    if (tuple.protocol == Protocol::kTcp && opening) return failure(Refusal{DropReason::kSynUnsolicited});
     return failure(Refusal{DropReason::kFiltered, {icmp4::kUnreachable, icmp4::kProhibited, 0}});
+  }
   const Tuple6 six{tuple.protocol, {b.client6, b.port6}, {*server6, tuple.server4.port}};
   if (!opening) return Flow{six, tuple, false};
   const auto session = state.make_session(bib, six.server6, tuple.server4, TcpState::kV4Init, now);

@@ -12,6 +12,7 @@ std::uint64_t ports(Protocol protocol, std::uint16_t a, std::uint16_t b) {
 
 SessionTables::SessionTables(std::uint32_t max_sessions, HashKey key, std::pmr::memory_resource* memory)
     : key_(key),
+      memory_(memory),
       sessions_(max_sessions, memory),
       bibs_(max_sessions, memory),
       by_tuple6_(max_sessions, memory),
@@ -33,6 +34,27 @@ std::uint64_t SessionTables::hash(Protocol p, const TransportAddress6& a) const 
 }
 std::uint64_t SessionTables::hash(Protocol p, const TransportAddress4& a) const {
   return keyed_hash(key_, a.address.value(), ports(p, a.port, 0));
+}
+
+std::uint64_t SessionTables::peer_hash(std::uint32_t bib, Ipv4Address server4) const {
+  return keyed_hash(key_, bib, server4.value());
+}
+
+void SessionTables::index_peers(bool on) {
+  if (!on) {
+    by_peer_.reset();
+  } else if (!by_peer_) {
+    by_peer_.emplace(sessions_.capacity(), memory_);
+    for (std::uint32_t n = 0; n < sessions_.touched(); ++n) {
+      if (sessions_[n].live()) by_peer_->insert(peer_hash(sessions_[n].bib, sessions_[n].server4), n);
+    }
+  }
+}
+
+bool SessionTables::has_peer(std::uint32_t bib, Ipv4Address server4) const {
+  return by_peer_ && by_peer_->find(peer_hash(bib, server4), [&](std::uint32_t n) {
+    return sessions_[n].bib == bib && sessions_[n].server4 == server4;
+  }) != kNone;
 }
 
 std::uint32_t SessionTables::find(const Tuple6& tuple) const {
@@ -101,6 +123,7 @@ std::uint32_t SessionTables::add_session(std::uint32_t bib, const TransportAddre
   ++b.sessions;
   by_tuple6_.insert(hash(s.tuple6()), number);
   by_tuple4_.insert(hash(s.tuple4()), number);
+  if (by_peer_) by_peer_->insert(peer_hash(bib, s.server4), number);
   return number;
 }
 
@@ -108,6 +131,10 @@ void SessionTables::remove_session(std::uint32_t number) {
   const Session& s = sessions_[number];
   by_tuple6_.erase(hash(s.tuple6()), number, [&](std::uint32_t n) { return hash(sessions_[n].tuple6()); });
   by_tuple4_.erase(hash(s.tuple4()), number, [&](std::uint32_t n) { return hash(sessions_[n].tuple4()); });
+  if (by_peer_) {
+    by_peer_->erase(peer_hash(s.bib, s.server4), number,
+                    [&](std::uint32_t n) { return peer_hash(sessions_[n].bib, sessions_[n].server4); });
+  }
   --bibs_[s.bib].sessions;
   sessions_.give_back(number);
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory_resource>
+#include <optional>
 
 #include "common/net/keyed_hash.hpp"
 #include "nat64-svc/core/tables/session.hpp"
@@ -20,6 +21,11 @@ class SessionTables {
   [[nodiscard]] std::uint32_t find(const Tuple4& tuple) const;
   [[nodiscard]] std::uint32_t find_bib(Protocol protocol, const TransportAddress6& client6) const;
   [[nodiscard]] std::uint32_t find_bib(Protocol protocol, const TransportAddress4& public4) const;
+
+  // Address-dependent filtering (§3.5.1.2) asks whether the binding has any session with the server's
+  // address. The index for it exists only while such filtering is on: turning it on walks all sessions.
+  void index_peers(bool on);
+  [[nodiscard]] bool has_peer(std::uint32_t bib, Ipv4Address server4) const;
 
   // kNone when the table is full. The caller has looked before that no equal one exists.
   [[nodiscard]] std::uint32_t add_bib(Protocol protocol, const TransportAddress6& client6,
@@ -43,13 +49,17 @@ class SessionTables {
   [[nodiscard]] std::uint64_t hash(Protocol p, const TransportAddress6& a) const;
   [[nodiscard]] std::uint64_t hash(Protocol p, const TransportAddress4& a) const;
 
+  [[nodiscard]] std::uint64_t peer_hash(std::uint32_t bib, Ipv4Address server4) const;
+
   HashKey key_;
+  std::pmr::memory_resource* memory_;
   Slab<Session> sessions_;
   Slab<Bib> bibs_;
   FlatIndex by_tuple6_;
   FlatIndex by_tuple4_;
   FlatIndex bib_by_client6_;
   FlatIndex bib_by_public4_;
+  std::optional<FlatIndex> by_peer_;
 };
 
 }  // namespace isthmus::nat64

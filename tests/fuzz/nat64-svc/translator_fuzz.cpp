@@ -95,6 +95,7 @@ void check_bounds(const Counters& c) {
   }
   require(sessions <= kMaxSessions, "sessions are bounded");
   require(bibs <= sessions, "no binding without a session");
+  require(c.held_fragments.get() <= 16 && c.held_syns.get() <= 8, "what is held is bounded");
   require(c.blocks_used.get() <= bibs, "no block without a binding");
   require(c.subscribers.get() <= bibs, "no subscriber without a binding");
 }
@@ -107,7 +108,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   policy.pools[0].subscribers.max_blocks = 2;
   test::Nat64Harness nat{policy,
                          test::nat64_allocation(),
-                         {.max_sessions = kMaxSessions, .max_subscribers = 4, .extra_bytes = 1 << 16}};
+                         {.max_sessions = kMaxSessions,
+                          .max_subscribers = 4,
+                          .max_held_fragments = 8,
+                          .max_held_syns = 8,
+                          .extra_bytes = 1 << 16,
+                          .event_records = 16}};
   std::span<const std::uint8_t> rest{data, size};
   while (rest.size() >= 3) {
     const std::uint8_t command = rest[0];
@@ -121,6 +127,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     } else if (command % 8 == 6) {
       policy.exclusions.ipv4_destinations.assign((choice & 1) != 0 ? 1 : 0,
                                                  Ipv4Prefix{Ipv4Address{198, 41, 0, 4}, 32});
+      policy.nat64.filtering =
+          (choice & 8) != 0 ? Filtering::kAddressDependent : Filtering::kEndpointIndependent;
       auto allocation = test::nat64_allocation();
       allocation.addresses[0].withdrawn = (choice & 2) != 0;
       if ((choice & 4) != 0) allocation.addresses.pop_back();
@@ -143,6 +151,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   nat.advance(std::chrono::hours{3});
   for (int i = 0; i < 8; ++i) nat.advance(std::chrono::seconds{1});
   require(nat.sessions() == 0 && nat.bib_entries() == 0, "all sessions end");
+  require(nat.translator.counters().held_fragments.get() == 0, "no fragment is kept");
+  require(nat.translator.counters().held_syns.get() == 0, "no SYN is kept");
   require(nat.translator.counters().blocks_used.get() == 0, "all blocks are given back");
   require(nat.translator.counters().subscribers.get() == 0, "all subscribers are forgotten");
   return 0;
