@@ -5,12 +5,14 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "common/base/result.hpp"
 #include "common/config/allocation.hpp"
 #include "common/config/policy.hpp"
+#include "common/control/lease_clock.hpp"
 
 namespace isthmus::v1 {
 class Report;
@@ -34,6 +36,10 @@ struct ServiceHandlers {
   std::function<Applied(const HealthySet&, Version)> on_health;      // DNS64
   std::function<void(v1::Report&)> fill_report;           // called every few seconds; must not block
   std::function<std::vector<Ipv4Address>()> leases_held;  // NAT64: addresses still in use
+  // NAT64, STOP leases: all deadlines, after each renewal that was answered and each allocation. A STOP lease
+  // that is not listed may not be used. Whoever forwards compares them with its own clock: the next call may
+  // never come.
+  std::function<void(const std::vector<LeaseDeadline>&)> on_lease_deadlines;
 };
 
 // What a feed tells the service's own status page and metrics. Thread-safe snapshot.
@@ -42,9 +48,10 @@ struct FeedStatus {
   Version policy_version;
   Version allocation_version;
   Version health_version;
-  TimePoint last_heard;              // anything from the controller
-  std::uint64_t rejected_total = 0;  // nacks sent
-  std::string last_error;            // empty when all is well
+  TimePoint last_heard;                          // anything from the controller
+  std::uint64_t rejected_total = 0;              // nacks sent
+  std::string last_error;                        // empty when all is well
+  std::optional<TimePoint> earliest_lease_stop;  // of the STOP leases, when there are any
 };
 
 }  // namespace isthmus

@@ -157,6 +157,7 @@ Subscription::Step Subscription::on_stream_opened(TimePoint now) {
   for (const auto address : leases_held()) hello.add_leases_held(address.to_string());
   waiting_allocation_.reset();  // of the old stream: their nonces mean nothing now
   waiting_health_.reset();
+  lease_clock_.forget_outstanding();
   next_report_ = now;
   if (renew_every()) next_renewal_ = now;
   return step;
@@ -194,6 +195,8 @@ Subscription::Step Subscription::on_message(const v1::ControllerMessage& message
       }
       break;
     case v1::ControllerMessage::kLeaseRenewed:
+      on_lease_renewed(message.lease_renewed());
+      break;
     case v1::ControllerMessage::kChunk:  // nothing of ours refers to chunks
     case v1::ControllerMessage::BODY_NOT_SET:
       break;
@@ -251,7 +254,24 @@ Applied Subscription::apply(const v1::PolicyUpdate& update) {
 Applied Subscription::apply(const v1::AllocationUpdate& update) {
   auto allocation = from_proto(update.allocation());
   if (!allocation) return invalid(std::move(allocation.error()));
-  return call(handlers_.on_allocation, *allocation, from_proto(update.version()));
+  auto applied = call(handlers_.on_allocation, *allocation, from_proto(update.version()));
+  if (applied) {
+    lease_clock_.set_leases(allocation->addresses);
+    tell_deadlines();
+  }
+  return applied;
+}
+
+void Subscription::on_lease_renewed(const v1::LeaseRenewed& renewed) {
+  std::vector<Ipv4Address> addresses;
+  for (const auto& text : renewed.addresses()) {
+    if (const auto address = Ipv4Address::parse(text)) addresses.push_back(*address);
+  }
+  if (lease_clock_.renewal_answered(renewed.sequence(), addresses)) tell_deadlines();
+}
+
+void Subscription::tell_deadlines() const {
+  if (handlers_.on_lease_deadlines) handlers_.on_lease_deadlines(lease_clock_.deadlines());
 }
 
 Applied Subscription::apply(const v1::HealthUpdate& update) {
@@ -287,6 +307,7 @@ void Subscription::add_renewal(Step& step, TimePoint now) {
   next_renewal_ = now + *every;
   auto& renewal = *step.send.emplace_back().mutable_lease_renewal();
   renewal.set_sequence(++renewal_sequence_);
+  lease_clock_.renewal_sent(renewal_sequence_, now);
   for (auto& address : split_leases().in_use) renewal.add_addresses(std::move(address));
 }
 
@@ -326,6 +347,7 @@ Subscription::Step Subscription::goodbye() {
       goodbye.add_addresses_released(lease.address());
     }
     good_.allocation.reset();
+    lease_clock_.set_leases({});
     step.state_changed = true;
   }
   next_renewal_.reset();
@@ -340,6 +362,7 @@ FeedStatus Subscription::status() const {
   status.last_heard = last_heard_;
   status.rejected_total = rejected_total_;
   status.last_error = error_;
+  status.earliest_lease_stop = lease_clock_.earliest_stop();
   return status;
 }
 

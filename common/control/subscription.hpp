@@ -77,6 +77,8 @@ class Subscription {
   [[nodiscard]] Applied apply(const v1::PolicyUpdate& update);
   [[nodiscard]] Applied apply(const v1::AllocationUpdate& update);
   [[nodiscard]] Applied apply(const v1::HealthUpdate& update);
+  void on_lease_renewed(const v1::LeaseRenewed& renewed);
+  void tell_deadlines() const;
   void add_report(Step& step, TimePoint now);
   void add_renewal(Step& step, TimePoint now);
   struct Leases {
@@ -95,6 +97,7 @@ class Subscription {
   TimePoint next_report_;
   std::optional<TimePoint> next_renewal_;
   std::uint64_t renewal_sequence_ = 0;
+  LeaseClock lease_clock_;
   TimePoint last_heard_;
   std::uint64_t rejected_total_ = 0;
   std::string error_;  // of the last update that was refused; empty once one of its kind is applied

@@ -126,6 +126,7 @@ class SubscriptionTest : public testing::Test {
       return {};
     };
     handlers.leases_held = [this] { return held_; };
+    handlers.on_lease_deadlines = [this](const std::vector<LeaseDeadline>& all) { deadlines_ = all; };
     return std::make_unique<Subscription>(identity, handlers, seconds{2});
   }
   std::vector<std::string> say(const v1::ControllerMessage& message) {
@@ -136,6 +137,7 @@ class SubscriptionTest : public testing::Test {
   std::optional<Rejection> refusal_;
   std::vector<std::string> applied_;
   std::vector<Ipv4Address> held_;
+  std::vector<LeaseDeadline> deadlines_;
   std::unique_ptr<Subscription> subscription_;
 };
 
@@ -314,6 +316,26 @@ TEST_F(SubscriptionTest, ASavedPolicyThatNoLongerFitsIsNamedAndNothingElseIsUsed
   EXPECT_THAT(subscription_->restore(saved, now_), ElementsAre(StartsWith("the saved policy is not used: ")));
   EXPECT_THAT(applied_, IsEmpty());
   EXPECT_THAT(told(subscription_->on_stream_opened(now_)), ElementsAre("hello"));
+}
+
+TEST_F(SubscriptionTest, AStopLeaseIsUsableFromItsAnsweredRenewalUntilTheTermSinceItsSending) {
+  (void)say(policy({1, 1}, 1));
+  const auto step =
+      subscription_->on_message(allocation({1, 1}, 2, {{"203.0.113.1", v1::Lease::STOP}}), now_);
+  EXPECT_THAT(deadlines_, IsEmpty());
+  EXPECT_EQ(subscription_->status().earliest_lease_stop, std::nullopt);
+  ASSERT_TRUE(step.send.back().has_lease_renewal());
+  v1::ControllerMessage answer;
+  answer.mutable_lease_renewed()->set_sequence(step.send.back().lease_renewal().sequence());
+  answer.mutable_lease_renewed()->add_addresses("203.0.113.1");
+  const auto sent = now_;
+  now_ += seconds{5};  // the answer took its time
+  EXPECT_THAT(say(answer), IsEmpty());
+  EXPECT_THAT(deadlines_,
+              ElementsAre(LeaseDeadline{{203, 0, 113, 1}, sent + seconds{40}, sent + seconds{60}}));
+  EXPECT_EQ(subscription_->status().earliest_lease_stop, sent + seconds{60});
+  (void)subscription_->goodbye();
+  EXPECT_EQ(subscription_->status().earliest_lease_stop, std::nullopt);
 }
 
 TEST_F(SubscriptionTest, MessagesWithoutMeaningAreIgnored) {
