@@ -14,7 +14,7 @@ import unittest
 
 import yaml
 
-from helm import CHART, GATEWAY, ROOT, VERSIONS, helm, need_helm, render
+from helm import CACHE, CHART, GATEWAY, ROOT, VERSIONS, helm, need_helm, render
 
 EXAMPLES = sorted((CHART / "examples").glob("*.yaml"))
 EVERYTHING = {
@@ -64,6 +64,33 @@ class Lint(unittest.TestCase):
         paths = leaves(values, "")
         self.assertEqual([path for path in paths if f"| `{path}` |" not in described], [])
         self.assertEqual(len(paths), comments)
+
+
+class Types(unittest.TestCase):
+    """Against the types of current Kubernetes and of the Prometheus operator."""
+
+    def check(self, text):
+        return subprocess.run(["node", ROOT / "tests/chart/kubernetes/check.mjs", CACHE / "kubernetes"], input=text,
+                              capture_output=True, text=True, check=False)
+
+    def test_everything_rendered_is_valid(self):
+        service = {"type": "LoadBalancer", "loadBalancerIP": "2001:db8::53", "loadBalancerClass": "x/y",
+                   "loadBalancerSourceRanges": ["2001:db8::/32"], "ipFamilies": ["IPv6", "IPv4"]}
+        dns64 = {**EVERYTHING["dns64"], "service": service, "extraEnv": [{"name": "E", "value": "1"}]}
+        done = self.check(render({**EVERYTHING, "dns64": dns64, "imagePullSecrets": [{"name": "key"}]}).text)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_misspelt_and_missing_fields_would_be_found(self):
+        text = render().text
+        mistakes = (("publishNotReadyAddresses", "publishUnready", "publishUnready"),
+                    ("kind: DaemonSet", "kind: DemonSet", "DemonSet"), ("restartPolicy: Never", "restartPolicy: 5", "restartPolicy"))
+        for right, wrong, _ in mistakes:
+            self.assertIn(right, text)
+            text = text.replace(right, wrong)
+        done = self.check(text)
+        self.assertEqual(done.returncode, 1)
+        for _, _, word in mistakes:
+            self.assertIn(word, done.stdout)
 
 
 class Refusals(unittest.TestCase):
