@@ -40,7 +40,12 @@ class EventLoop {
   // No call for this watcher comes after this, not even for events that epoll has returned already.
   void forget(int fd, FdWatcher& watcher);
 
-  void arm(Timer& timer, Duration from_now) { timers_.arm(timer, now_ + from_now); }
+  void arm(Timer& timer, Duration from_now) {
+    if (from_now <= Duration{0})
+      timers_.arm_at_once(timer);
+    else
+      timers_.arm(timer, now_ + from_now);
+  }
   void arm_at(Timer& timer, TimePoint deadline) { timers_.arm(timer, deadline); }
 
   // The time of this turn; read once per turn.

@@ -36,7 +36,7 @@ Result<void, std::string> Lookups::prepare(const GroupConfigs& groups, const Dns
       on_reply(group, std::move(reply));
     });
     if (!context) {
-      std::erase_if(groups_, [](const auto& entry) { return !entry.second.used; });
+      std::erase_if(groups_, [](const auto& entry) { return entry.second.state == Group::State::kPrepared; });
       return failure(context.error());
     }
     groups_[id].context = std::move(*context);
@@ -48,7 +48,8 @@ Result<void, std::string> Lookups::prepare(const GroupConfigs& groups, const Dns
 void Lookups::use(const GroupConfigs& groups, const Dns64Limits& limits, const FactLimits& fact_limits) {
   max_outstanding_ = limits.max_outstanding;
   fact_limits_ = fact_limits;
-  for (auto& [id, group] : groups_) group.used = groups.contains(id);
+  for (auto& [id, group] : groups_)
+    group.state = groups.contains(id) ? Group::State::kUsed : Group::State::kRetired;
 }
 
 void Lookups::refuse(const Waiter& waiter, ResolveFailure why) {
@@ -113,8 +114,9 @@ void Lookups::settle() {
       }
     }
   }
+  // What is prepared stays although nobody asks it yet: its policy comes a moment later.
   std::erase_if(groups_, [](const auto& entry) {
-    return !entry.second.used && entry.second.context->outstanding() == 0;
+    return entry.second.state == Group::State::kRetired && entry.second.context->outstanding() == 0;
   });
 }
 

@@ -71,7 +71,7 @@ class Lookups {
   struct Group {
     std::unique_ptr<ResolverContext> context;
     std::unique_ptr<UpstreamProbe> probe;
-    bool used = false;  // by the running policy
+    enum class State : std::uint8_t { kPrepared, kUsed, kRetired } state = State::kPrepared;
   };
   void on_reply(std::uint16_t group, ResolverReply&& reply);
   [[nodiscard]] LookupResult fact_of(const Ask& ask, const ResolverReply& reply);

@@ -126,10 +126,12 @@ HttpReply metrics_reply(const Server& server, const FeedStatus& feed) {
   add_cache(page, server.cache_stats());
   page.gauge("isthmus_dns64_ready", "1 when clients should be sent here", {},
              server.not_ready_because().empty());
-  page.gauge("isthmus_controller_connected", "1 when orders can reach this service", {}, feed.connected);
-  page.gauge("isthmus_policy_version", "Counter of the policy that runs", {},
+  page.gauge("isthmus_build_info", "Always 1; the labels say what runs",
+             {{"program", "dns64-svc"}, {"version", ISTHMUS_VERSION}}, 1);
+  page.gauge("isthmus_feed_connected", "1 when orders can reach this service", {}, feed.connected);
+  page.gauge("isthmus_feed_policy_counter", "Counter of the policy that runs", {},
              static_cast<double>(feed.policy_version.counter));
-  page.counter("isthmus_policy_rejected_total", "Policies this service refused", {},
+  page.counter("isthmus_feed_rejected_total", "What this service was sent and refused", {},
                static_cast<double>(feed.rejected_total));
   return page.reply();
 }

@@ -22,6 +22,14 @@ void TimerWheel::arm(Timer& timer, TimePoint deadline) {
   insert(timer);
 }
 
+void TimerWheel::arm_at_once(Timer& timer) {
+  timer.disarm();
+  timer.next_ = at_once_;
+  timer.link_ = &at_once_;
+  if (timer.next_ != nullptr) timer.next_->link_ = &timer.next_;
+  at_once_ = &timer;
+}
+
 void TimerWheel::insert(Timer& timer) {
   const auto slot = timer.tick_ % kSlots;
   timer.next_ = slots_[slot];
@@ -31,7 +39,18 @@ void TimerWheel::insert(Timer& timer) {
   occupied_[slot / 64] |= std::uint64_t{1} << (slot % 64);
 }
 
+void TimerWheel::fire_at_once() {
+  Timer* due = std::exchange(at_once_, nullptr);
+  if (due != nullptr) due->link_ = &due;
+  while (due != nullptr) {
+    Timer& timer = *due;
+    timer.disarm();
+    timer.on_timer();
+  }
+}
+
 void TimerWheel::advance(TimePoint now_time) {
+  fire_at_once();
   const auto now = tick_of(now_time);
   if (now <= current_) return;
   // After a long pause every slot is visited once, not once per missed tick.
@@ -56,6 +75,7 @@ void TimerWheel::fire_slot(std::uint64_t tick, std::uint64_t now) {
 }
 
 Duration TimerWheel::until_next(TimePoint now, Duration longest) const {
+  if (at_once_ != nullptr) return Duration{0};
   for (std::uint64_t ahead = 1; ahead <= kSlots;) {
     const auto slot = (current_ + ahead) % kSlots;
     const auto word = occupied_[slot / 64] >> (slot % 64);

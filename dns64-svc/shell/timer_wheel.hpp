@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Timers of one worker: a hashed timing wheel of millisecond slots. Arming and disarming are a few pointer
 // writes; a timer beyond one turn of the wheel (4 s) stays in its slot and is looked at once per turn. Timers
-// fire late by less than two ticks, never early. One thread.
+// fire late by at most two ticks, never early. One thread.
 #pragma once
 
 #include <array>
@@ -37,6 +37,8 @@ class TimerWheel {
 
   // Arms, or moves, the timer. A deadline that has passed fires at the next tick.
   void arm(Timer& timer, TimePoint deadline);
+  // Arms for the very next advance(), however soon: libunbound uses timers of no time to leave its own stack.
+  void arm_at_once(Timer& timer);
   // Fires what is due. Timers armed meanwhile fire in a later call.
   void advance(TimePoint now);
   // How long the loop may sleep; at most `longest`.
@@ -49,8 +51,10 @@ class TimerWheel {
     return static_cast<std::uint64_t>(t.time_since_epoch() / kTick);
   }
   void insert(Timer& timer);
+  void fire_at_once();
   void fire_slot(std::uint64_t tick, std::uint64_t now);
 
+  Timer* at_once_ = nullptr;
   std::array<Timer*, kSlots> slots_{};
   mutable std::array<std::uint64_t, kSlots / 64> occupied_{};  // a set bit may be stale, a clear one never is
   std::uint64_t current_;                                      // last tick whose slot was fired

@@ -103,6 +103,21 @@ TEST(TimerWheel, ACallbackMayDisarmDestroyAndRearm) {
   EXPECT_EQ(again.fired, 2);
 }
 
+TEST(TimerWheel, ATimerOfNoTimeFiresAtTheNextAdvanceOnceAndNeverInTheSame) {
+  TimerWheel wheel{kStart};
+  Probe again{[&] { wheel.arm_at_once(again); }};
+  Probe disarmed;
+  wheel.arm_at_once(disarmed);
+  wheel.arm_at_once(again);
+  EXPECT_EQ(wheel.until_next(kStart, 3s), 0s);
+  disarmed.disarm();
+  wheel.advance(kStart);
+  EXPECT_EQ(again.fired, 1);
+  EXPECT_EQ(disarmed.fired, 0);
+  wheel.advance(kStart);
+  EXPECT_EQ(again.fired, 2);
+}
+
 TEST(TimerWheel, TheLoopSleepsUntilTheNextTimer) {
   TimerWheel wheel{kStart};
   EXPECT_EQ(wheel.until_next(kStart, 3s), 3s);

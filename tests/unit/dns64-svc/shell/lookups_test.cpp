@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+// Lookups with the real libunbound and an upstream of our own on loopback.
+#include "dns64-svc/shell/lookups.hpp"
+
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <string>
+
+#include "dns64-svc/shell/event_loop.hpp"
+#include "dns64-svc/shell/listen_socket.hpp"
+#include "dns64-svc/shell/ub_event_base.hpp"
+
+namespace isthmus::dns64 {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Answers every question with one A record, the root with REFUSED, and stays silent to names with 's'.
+class FakeUpstream final : public FdWatcher {
+ public:
+  explicit FakeUpstream(EventLoop& loop)
+      : loop_(loop), fd_(open_udp(*SocketAddress::parse("127.0.0.1:0")).value()) {
+    EXPECT_TRUE(loop_.watch(fd_.get(), EPOLLIN, *this));
+  }
+  ~FakeUpstream() { loop_.forget(fd_.get(), *this); }
+  [[nodiscard]] std::uint16_t port() const {
+    sockaddr_in address{};
+    socklen_t size = sizeof address;
+    EXPECT_EQ(getsockname(fd_.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+    return ntohs(address.sin_port);
+  }
+  int questions = 0;  // of the root not counted
+
+ private:
+  void on_ready(std::uint32_t) override {
+    std::array<std::uint8_t, 2048> bytes{};
+    sockaddr_storage peer{};
+    socklen_t peer_size = sizeof peer;
+    const auto got =
+        recvfrom(fd_.get(), bytes.data(), bytes.size(), 0, reinterpret_cast<sockaddr*>(&peer), &peer_size);
+    if (got < 17) return;
+    const bool root = bytes[12] == 0;
+    if (!root) ++questions;
+    if (bytes[13] == 's') return;
+    std::size_t end = 12;
+    while (bytes[end] != 0) end += bytes[end] + 1U;
+    end += 5;
+    store_be16(&bytes[2], root ? 0x8185 : 0x8180);
+    store_be16(&bytes[6], root ? 0 : 1);
+    store_be16(&bytes[8], 0);
+    store_be16(&bytes[10], 0);
+    if (!root) {
+      const std::uint8_t answer[] = {0xc0, 12, 0, 1, 0, 1, 0, 0, 1, 0, 0, 4, 192, 0, 2, 1};
+      std::copy(std::begin(answer), std::end(answer), &bytes[end]);
+      end += sizeof answer;
+    }
+    EXPECT_EQ(sendto(fd_.get(), bytes.data(), end, 0, reinterpret_cast<sockaddr*>(&peer), peer_size),
+              static_cast<ssize_t>(end));
+  }
+  EventLoop& loop_;
+  UniqueFd fd_;
+};
+
+class LookupsTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    loop_->set_turn_end([this] { lookups_->settle(); });
+    groups_.emplace(std::uint16_t{3},
+                    Resolver{.name = "main",
+                             .mode = ResolverMode::kForward,
+                             .upstreams = {{.address = "127.0.0.1", .port = upstream_.port()}},
+                             .dnssec = false});
+  }
+  void TearDown() override {
+    loop_->set_turn_end({});
+    lookups_.reset();
+  }
+  void run_policy() {
+    ASSERT_TRUE(lookups_->prepare(groups_, limits_).has_value());
+    lookups_->use(groups_, limits_, {});
+  }
+  template <class Done>
+  void turn_until(Done done) {
+    for (int i = 0; i < 500 && !done(); ++i) loop_->turn(10ms);
+    EXPECT_TRUE(done());
+  }
+  static Ask a_of(const char* name) { return {.type = rr::kA, .group = 3, .name = *Name::parse(name)}; }
+
+  struct Delivered {
+    Waiter waiter;
+    LookupResult result;
+  };
+  std::unique_ptr<EventLoop> loop_ = EventLoop::create().value();
+  UbEventBase base_{*loop_};
+  FakeUpstream upstream_{*loop_};
+  FactCache cache_{{}, {}};
+  std::vector<Delivered> delivered_;
+  std::unique_ptr<Lookups> lookups_ = std::make_unique<Lookups>(
+      *loop_, base_, cache_,
+      [this](const Waiter& waiter, const LookupResult& result) { delivered_.push_back({waiter, result}); });
+  GroupConfigs groups_;
+  Dns64Limits limits_;
+};
+
+TEST_F(LookupsTest, AnAnswerBecomesAFactInTheCacheAndReachesTheWaiter) {
+  run_policy();
+  lookups_->resolve(a_of("host.example."), {.worker = 1, .query = 9, .slot = 1});
+  turn_until([&] { return !delivered_.empty(); });
+  EXPECT_EQ(delivered_[0].waiter.query, 9U);
+  EXPECT_EQ(delivered_[0].waiter.slot, 1U);
+  ASSERT_TRUE(delivered_[0].result.fact);
+  EXPECT_TRUE(delivered_[0].result.fact->is_positive());
+  EXPECT_EQ(cache_.lookup(Name::parse("host.example.")->view(), rr::kA, 3, loop_->now()).freshness,
+            Freshness::kFresh);
+  EXPECT_EQ(lookups_->outstanding(), 0U);
+}
+
+TEST_F(LookupsTest, TheSameQuestionIsAskedOnceForAllWhoWait) {
+  run_policy();
+  for (std::uint64_t query = 1; query <= 5; ++query)
+    lookups_->resolve(a_of("host.example."), {.worker = 0, .query = query});
+  EXPECT_EQ(lookups_->outstanding(), 1U);
+  turn_until([&] { return delivered_.size() == 5; });
+  EXPECT_EQ(upstream_.questions, 1);
+}
+
+TEST_F(LookupsTest, WhatIsAskedAgainGoesUpstreamAgain) {
+  run_policy();
+  for (std::size_t round = 1; round <= 3; ++round) {
+    lookups_->resolve(a_of("host.example."), {.worker = 0, .query = round});
+    turn_until([&] { return delivered_.size() == round; });
+  }
+  EXPECT_EQ(upstream_.questions, 3);
+}
+
+TEST_F(LookupsTest, AboveTheLimitALookupIsRefusedAtOnce) {
+  limits_.max_outstanding = 2;
+  run_policy();
+  for (const auto* name : {"s1.example.", "s2.example.", "s3.example."})
+    lookups_->resolve(a_of(name), {.worker = 0, .query = 1});
+  ASSERT_EQ(delivered_.size(), 1U);
+  EXPECT_EQ(delivered_[0].result.why, ResolveFailure::kBusy);
+  EXPECT_EQ(lookups_->failures(ResolveFailure::kBusy), 1U);
+}
+
+TEST_F(LookupsTest, AGroupThatIsPreparedSurvivesUntilItsPolicyRuns) {
+  ASSERT_TRUE(lookups_->prepare(groups_, limits_).has_value());
+  turn_until([&] { return lookups_->has_answered(); });
+  for (int i = 0; i < 20; ++i) loop_->turn(10ms);  // its first question is answered: nothing is outstanding
+  lookups_->use(groups_, limits_, {});
+  lookups_->resolve(a_of("host.example."), {.worker = 0, .query = 1});
+  turn_until([&] { return !delivered_.empty(); });
+  EXPECT_TRUE(delivered_[0].result.fact);
+}
+
+TEST_F(LookupsTest, AGroupThatNoPolicyUsesGoesWhenNobodyWaitsForIt) {
+  run_policy();
+  lookups_->resolve(a_of("host.example."), {.worker = 0, .query = 1});
+  lookups_->use({}, limits_, {});
+  turn_until([&] { return delivered_.size() == 1; });
+  EXPECT_TRUE(delivered_[0].result.fact);
+  turn_until([&] {
+    const auto before = delivered_.size();
+    lookups_->resolve(a_of("s.example."), {.worker = 0, .query = 2});
+    return delivered_.size() > before && delivered_.back().result.why == ResolveFailure::kInternal;
+  });
+}
+
+TEST_F(LookupsTest, AnUpstreamThatRefusesTheRootHasAnsweredNonetheless) {
+  run_policy();
+  turn_until([&] { return lookups_->has_answered(); });
+}
+
+}  // namespace
+}  // namespace isthmus::dns64
