@@ -55,6 +55,11 @@ Result<std::unique_ptr<Gateway>, std::string> Gateway::open(const StartupConfig&
     if (auto done = self->open_port(STEER_PORT4, config.interface4, Take::kV4); !done)
       return failure(done.error());
   }
+  if (!config.events.empty()) {
+    auto events = EventSpool::open(config.events, config.node_id, config.workers);
+    if (!events) return failure(events.error());
+    self->events_ = std::move(*events);
+  }
   if (auto done = self->open_workers(config); !done) return failure(done.error());
   self->applied_options_ = self->runtime_options();
   self->watcher_->start([raw = self.get()](const NetworkView& view) { raw->on_network_change(view); });
@@ -115,6 +120,7 @@ Result<void, std::string> Gateway::open_workers(const StartupConfig& config) {
     }
   }
   for (options.index = 0; options.index < config.workers; ++options.index) {
+    if (events_) options.events = &events_->queue(options.index);
     options.ports = worker_ports_;
     for (auto& port : options.ports) {
       std::erase_if(port.queues,

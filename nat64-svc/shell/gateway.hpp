@@ -46,6 +46,7 @@ class Gateway {
   };
   [[nodiscard]] const std::vector<PortStatus>& ports() const { return ports_; }
   [[nodiscard]] const std::vector<std::unique_ptr<Worker>>& workers() const { return workers_; }
+  [[nodiscard]] const EventSpool* events() const { return events_.get(); }
   [[nodiscard]] const Steering& steering() const { return *steering_; }
   [[nodiscard]] std::vector<LeasedAddress> leases() const;
 
@@ -77,6 +78,7 @@ class Gateway {
   std::unique_ptr<NetlinkWatcher> watcher_;
   std::unique_ptr<KernelRoutes> routes_;
   std::unique_ptr<Steering> steering_;
+  std::unique_ptr<EventSpool> events_;  // null: events are not kept
   std::vector<std::unique_ptr<Worker>> workers_;
 
   mutable std::mutex mutex_;  // what follows, and routes_ and steering_

@@ -115,6 +115,12 @@ HttpReply metrics_reply(const Gateway& gateway, const FeedStatus& feed) {
     page.gauge("isthmus_nat64_xdp_mode", "1 for the mode in use",
                {{"interface", port.interface}, {"mode", kXdpModeNames[port.mode]}}, 1);
   }
+  if (const auto* events = gateway.events()) {
+    page.counter("isthmus_nat64_event_records_total", "Event records written", {},
+                 static_cast<double>(events->written()));
+    page.counter("isthmus_nat64_event_records_lost_total", "Event records that could not be kept", {},
+                 static_cast<double>(events->lost()));
+  }
   const auto problem = gateway.not_ready_because();
   page.gauge("isthmus_nat64_ready", "1 when this node translates", {}, problem.empty() ? 1 : 0);
   page.gauge("isthmus_nat64_leased_addresses", "IPv4 addresses allocated to this node", {},

@@ -64,6 +64,7 @@ ParsedFlags parse_flags(int argc, char** argv) {
   app.add_option("--max-sessions", config.max_sessions, "size of each worker's session table")
       ->check(CLI::Range(1024, 1 << 28))
       ->capture_default_str();
+  app.add_option("--events", config.events, "append event records (JSON lines) to this file; - for stdout");
   app.add_option("--tls-ca", config.tls_ca, "PEM file: who may sign the controller's certificate");
   app.add_option("--tls-certificate", config.tls_certificate, "PEM file: this node's certificate");
   app.add_option("--tls-key", config.tls_key, "PEM file: its key");

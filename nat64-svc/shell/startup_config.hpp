@@ -24,6 +24,7 @@ struct StartupConfig {
   std::uint32_t busy_poll = 0;
   std::uint16_t workers = 1;
   std::uint32_t max_sessions = 1U << 20;  // per worker
+  std::string events;                     // file of event records, "-" for stdout; empty: none
   std::string tls_ca, tls_certificate, tls_key;
   LogOptions log;
 

@@ -128,6 +128,9 @@ void Worker::run() {
     publish_handed_over();
     translator_->expire(now);
     translator_->drain_extra([&](Side, std::span<const std::uint8_t> packet) { send_copy(packet, now); });
+    translator_->drain_events([this](const EventRecord& record) {
+      if (options_.events != nullptr) options_.events->put(record);
+    });
     for (auto& bound : sockets_) {
       bound.socket->flush();
       bound.socket->reap();

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "nat64-svc/core/translator.hpp"
+#include "nat64-svc/shell/event_spool.hpp"
 #include "nat64-svc/shell/hand_over_ring.hpp"
 #include "nat64-svc/shell/io_counters.hpp"
 #include "nat64-svc/shell/netlink/netlink_watcher.hpp"
@@ -34,6 +35,7 @@ struct WorkerOptions {
   std::uint32_t frame_size = 2048;
   bool copy_only = false;
   std::uint32_t busy_poll = 0;
+  EventQueue* events = nullptr;  // none: records are not kept; outlives the worker
   TranslatorLimits limits;
   HashKey key;
 };

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """nat64-svc in gateway mode: what it translates, what it leaves to the kernel, and what is left when it is gone."""
 
+import json
 import os
 import unittest
 
@@ -102,18 +103,32 @@ class Gateway(unittest.TestCase):
         lab.server.run("ip neigh flush dev eth0")
         self.assertTrue(lab.pings(NODE6), "neighbour discovery broke")
         self.assertEqual(0, lab.server.run(f"ping -n -c 1 -W 1 {NODE4}", check=False).returncode, "ARP broke")
-        self.assertEqual(0, lab.counter("interface_received_packets_total"))
+        self.assertEqual(0, lab.counter("translated_packets_total", 'protocol="icmp"'))
+        self.assertEqual(0, lab.counter("dropped_packets_total", 'from="ipv6"', 'reason="not_in_prefix"'))
 
     def test_packets_for_another_machine_on_the_link_are_not_taken(self):
         lab.start_alone()
         self.assertTrue(lab.pings(embedded(WEB4)))
-        taken = lab.counter("interface_received_packets_total", 'interface="lan"')
+        pings = ("translated_packets_total", 'from="ipv6"', 'protocol="icmp"')
+        self.assertEqual(1, lab.counter(*pings))
         lab.client.run("ip -6 route add 64:ff9b::/96 via fe80::77 dev eth0")
         lab.client.run("ip -6 neigh replace fe80::77 lladdr 02:00:00:00:00:77 dev eth0 nud permanent")
         self.addCleanup(lab.client.run, "ip -6 neigh del fe80::77 dev eth0")
         self.addCleanup(lab.client.run, "ip -6 route del 64:ff9b::/96")
         self.assertFalse(lab.pings(embedded(WEB4)))
-        self.assertEqual(taken, lab.counter("interface_received_packets_total", 'interface="lan"'))
+        self.assertEqual(1, lab.counter(*pings))
+
+    def test_who_had_which_ports_is_written_down(self):
+        path = f"{lab.dir}/events.json"
+        lab.start_alone("--events", path, "--node-id", "gw7")
+        self.assertTrue(lab.pings(embedded(WEB4)))
+        lab.nat64.terminate(within=2)
+        with open(path, encoding="utf-8") as file:
+            records = [json.loads(line) for line in file]
+        taken = [record for record in records if record["event"] == "block_taken"]
+        self.assertEqual(1, len(taken))
+        self.assertEqual(("gw7", "2001:db8:1::/64"), (taken[0]["node"], taken[0]["subscriber"]))
+        self.assertTrue(taken[0]["public4"].startswith("203.0.113."))
 
     def test_an_unknown_next_hop_is_asked_for_and_the_packets_wait(self):
         lab.start_alone()

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "nat64-svc/shell/event_spool.hpp"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace isthmus::nat64 {
+namespace {
+
+EventRecord block(std::uint16_t first) {
+  EventRecord record;
+  record.kind = RecordKind::kBlockTaken;
+  record.subscriber = *Ipv6Prefix::parse("2001:db8:1::/64");
+  record.public4 = Ipv4Address{203, 0, 113, 7};
+  record.first_port = first;
+  record.last_port = static_cast<std::uint16_t>(first + 255);
+  return record;
+}
+
+TEST(EventLine, ABlockNamesSubscriberAddressPortsAndUtcTime) {
+  EXPECT_EQ(event_line(block(1024), WallTime{std::chrono::milliseconds{1700000000123}}, "gw1"),
+            R"({"time":"2023-11-14T22:13:20.123Z","node":"gw1","event":"block_taken",)"
+            R"("subscriber":"2001:db8:1::/64","public4":"203.0.113.7","first_port":1024,"last_port":1279})");
+}
+
+TEST(EventLine, AStaticMappingNamesItsProtocol) {
+  auto record = block(80);
+  record.kind = RecordKind::kStaticUsed;
+  record.last_port = 80;
+  record.protocol = Protocol::kUdp;
+  EXPECT_NE(event_line(record, {}, "gw1").find(R"("last_port":80,"protocol":"udp"})"), std::string::npos);
+}
+
+TEST(EventLine, ALimitNamesTheReasonAndNoAddress) {
+  EventRecord record;
+  record.kind = RecordKind::kLimitReached;
+  record.limit = DropReason::kBlockLimit;
+  const auto line = event_line(record, {}, "gw1");
+  EXPECT_NE(line.find(R"("limit":"block_limit")"), std::string::npos);
+  EXPECT_EQ(line.find("public4"), std::string::npos);
+}
+
+TEST(EventLine, ANodeNameIsEscaped) {
+  EXPECT_NE(event_line(block(1), {}, "a\"b").find(R"("node":"a\"b")"), std::string::npos);
+}
+
+TEST(EventQueue, AFullQueueLosesTheNewestAndCountsIt) {
+  EventQueue queue(2);
+  for (std::uint16_t port = 1; port <= 5; ++port) queue.put(block(port));
+  EXPECT_EQ(queue.lost(), 3U);
+  std::vector<std::uint16_t> ports;
+  queue.drain([&](const EventRecord& record) { ports.push_back(record.first_port); });
+  EXPECT_EQ(ports, (std::vector<std::uint16_t>{1, 2}));
+  queue.put(block(6));
+  queue.drain([&](const EventRecord& record) { ports.push_back(record.first_port); });
+  EXPECT_EQ(ports.back(), 6);
+}
+
+TEST(EventSpool, EveryRecordIsInTheFileWhenItIsClosed) {
+  const auto path = std::filesystem::temp_directory_path() / ("isthmus-events-" + std::to_string(getpid()));
+  {
+    auto spool = EventSpool::open(path.string(), "gw1", 2);
+    ASSERT_TRUE(spool) << spool.error();
+    (*spool)->queue(0).put(block(1024));
+    (*spool)->queue(1).put(block(2048));
+  }
+  std::ifstream file(path);
+  std::size_t lines = 0;
+  for (std::string line; std::getline(file, line);) ++lines;
+  EXPECT_EQ(lines, 2U);
+  std::filesystem::remove(path);
+}
+
+TEST(EventSpool, APathThatCannotBeWrittenIsRefused) {
+  const auto spool = EventSpool::open("/nowhere/events", "gw1", 1);
+  ASSERT_FALSE(spool);
+  EXPECT_NE(spool.error().find("/nowhere/events"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace isthmus::nat64
