@@ -10,6 +10,11 @@ std::string quoted(std::string_view text) {
   return "`" + std::string{text.substr(0, 80)} + "`";
 }
 
+bool in_host_names(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+         c == '/';  // RFC 2317
+}
+
 }  // namespace
 
 std::vector<Ipv4Prefix> Checker::ipv4_prefixes(const Strings& texts, const std::string& path) {
@@ -36,8 +41,8 @@ std::vector<Ipv6Prefix> Checker::ipv6_prefixes(const Strings& texts, const std::
 
 std::vector<Ipv6Prefix> Checker::ipv6_clients(const Strings& texts, const std::string& path) {
   auto out = ipv6_prefixes(texts, path);
-  if (std::ranges::any_of(out, [](const auto& p) { return p.length() == 0; })) {
-    refuse(path, "::/0 would serve the whole internet; list your networks");
+  if (std::ranges::any_of(out, [](const auto& p) { return p.length() < kShortestClients6; })) {
+    refuse(path, "::/0 and the like would serve the whole internet; list your networks");
   }
   return out;
 }
@@ -46,24 +51,25 @@ std::optional<std::string> Checker::domain(std::string_view text, const std::str
   std::string out;
   std::size_t label = 0;
   for (const char c : text) {
-    const auto u = static_cast<unsigned char>(c);
     if (c == '.') {
       if (label == 0 && text != ".") {
         refuse(path, quoted(text) + " has an empty label");
         return std::nullopt;
       }
       label = 0;
-    } else if (u <= 0x20 || u >= 0x7f || c == '\\' || ++label > 63) {
-      refuse(path, quoted(text) + " is no domain name (labels of 1 to 63 printable characters)");
+    } else if (!in_host_names(c) || ++label > 63) {
+      refuse(path, quoted(text) +
+                       " is no domain name: labels of 1 to 63 letters, digits, `-`, `_`; others as xn--...");
       return std::nullopt;
     }
     out += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   }
-  if (out.empty() || out.size() > 253) {
+  if (!out.empty() && out.back() != '.') out += '.';
+  if (out.empty() ||
+      out.size() > 254) {  // RFC 1035 §2.3.4: 255 octets on the wire, which begin with a length
     refuse(path, out.empty() ? "a domain name is empty" : quoted(text) + " is longer than 253 characters");
     return std::nullopt;
   }
-  if (out.back() != '.') out += '.';
   return out;
 }
 

@@ -16,6 +16,10 @@
 
 namespace isthmus {
 
+// Clients wider than these would be everybody; fc00::/7 and 10.0.0.0/8 still fit.
+inline constexpr unsigned kShortestClients6 = 7;
+inline constexpr unsigned kShortestClients4 = 8;
+
 class Checker {
  public:
   void refuse(std::string path, std::string message) {

@@ -93,7 +93,9 @@ std::vector<IpPrefix> read_clients(const Checker::Strings& in, const std::string
                    "`" + in[i].substr(0, 80) + "` is no IPv6 or IPv4 prefix with zero host bits");
       continue;
     }
-    if (std::visit([](const auto& p) { return p.length(); }, out.back()) == 0) {
+    const auto shortest =
+        std::holds_alternative<Ipv6Prefix>(out.back()) ? kShortestClients6 : kShortestClients4;
+    if (std::visit([](const auto& p) { return p.length(); }, out.back()) < shortest) {
       check.refuse(at(path, i), "would make an open resolver; list your networks");
     }
   }

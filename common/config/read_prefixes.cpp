@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rules of translation_prefixes and exclusions.
 #include <algorithm>
+#include <array>
 
 #include "common/config/checker.hpp"
 
@@ -8,6 +9,13 @@ namespace isthmus {
 namespace {
 
 using In = v1::TranslationPrefix;
+
+// Ranges of other meaning: unspecified, loopback and mapped addresses, link-local, multicast.
+bool is_special(const Ipv6Prefix& prefix) {
+  static const std::array special{Ipv6Prefix::parse("::/64").value(), Ipv6Prefix::parse("fe80::/10").value(),
+                                  Ipv6Prefix::parse("ff00::/8").value()};
+  return std::ranges::any_of(special, [&](const auto& range) { return range.overlaps(prefix); });
+}
 
 // SHARED: RFC 6052 §2.2. PER_NODE: each node gets a /96 of the parent, so the parent is shorter.
 void check_prefix(const In& in, const std::string& path, Checker& check, TranslationPrefix& out) {
@@ -19,6 +27,7 @@ void check_prefix(const In& in, const std::string& path, Checker& check, Transla
     return;
   }
   out.prefix = *prefix;
+  if (is_special(*prefix)) check.refuse(path, "must not overlap ::/64, fe80::/10 or ff00::/8");
   static const auto well_known = Pref64::well_known().prefix();
   if (out.assignment == Assignment::kShared) {
     if (!Pref64::make(*prefix)) {

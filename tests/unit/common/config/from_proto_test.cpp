@@ -65,6 +65,13 @@ constexpr Row kRefused[] = {
      "assignment: SHARED, allow_non_global: true", "translation_prefixes[0].allow_non_global"},
     {"open translator", R"(clients: ["2001:db8::/32"], ipv4_ranges)", R"(clients: ["::/0"], ipv4_ranges)",
      "translation_prefixes[0].clients"},
+    {"the whole of global unicast", R"(clients: ["2001:db8::/32"], ipv4_ranges)",
+     R"(clients: ["2000::/3"], ipv4_ranges)", "translation_prefixes[0].clients"},
+    {"IPv4-mapped addresses are no translation prefix", "64:ff9b::/96", "::ffff:0:0/96",
+     "translation_prefixes[0].prefix"},
+    {"multicast is no translation prefix", "64:ff9b::/96", "ff0e::/96", "translation_prefixes[0].prefix"},
+    {"a name that would not be plain text in a configuration", "Corp.Example", "\"corp'#.example\"",
+     "exclusions.never_synthesize[0]"},
     {"no clients", R"(clients: ["2001:db8::/32"], ipv4_ranges)", "clients: [], ipv4_ranges",
      "translation_prefixes[0].clients"},
     {"one name twice", "name: steered", "name: well-known", "translation_prefixes[1].name"},
@@ -104,6 +111,24 @@ constexpr Row kRefused[] = {
      "dns64.resolvers[0].upstreams[0].address"},
     {"cache too small", "cache_bytes: 1048576", "cache_bytes: 1000", "dns64.limits.cache_bytes"},
 };
+
+TEST(FromProto, EnumValuesOfALaterVersionAreRefused) {
+  auto message = parse_policy_yaml(test::kFullPolicy).value();
+  message.mutable_pools(0)->mutable_lease()->set_on_expiry(static_cast<v1::Lease::OnExpiry>(9));
+  const auto policy = from_proto(message);
+  ASSERT_FALSE(policy);
+  EXPECT_EQ(policy.error().front().path, "pools[0].lease.on_expiry");
+}
+
+TEST(FromProto, TheLongestDomainNameIsTaken) {
+  const std::string label(63, 'a');
+  auto message = parse_policy_yaml(test::kFullPolicy).value();
+  auto& name = *message.mutable_exclusions()->mutable_never_synthesize(0);
+  name = label + "." + label + "." + label + "." + std::string(61, 'b') + ".";  // 254 with the final dot
+  EXPECT_TRUE(from_proto(message));
+  name = label + "." + label + "." + label + "." + std::string(62, 'b');
+  EXPECT_FALSE(from_proto(message));
+}
 
 TEST(FromProto, EachRuleRefusesWithItsPath) {
   for (const auto& row : kRefused) {
