@@ -70,7 +70,9 @@ class Metrics(unittest.TestCase):
         self.assertGreater(len(source_metrics()), 50)
 
     def test_documentation_lists_exactly_the_metrics_of_the_sources(self):
-        self.assertEqual(sorted(source_metrics()), sorted(documented_metrics()))
+        sources, documented = set(source_metrics()), set(documented_metrics())
+        self.assertEqual(sorted(sources - documented), [], "in the sources, not in docs/metrics.md")
+        self.assertEqual(sorted(documented - sources), [], "in docs/metrics.md, not in the sources")
 
     def test_documentation_has_the_right_types_and_labels(self):
         documented = documented_metrics()
@@ -152,7 +154,7 @@ CASES = {
     "IsthmusNoHealthyGateway": (3, [("isthmus_controller_healthy_nodes", "0x60"), ('isthmus_service_connected{kind="nat64"}', "1x60")],
                                 [("isthmus_controller_healthy_nodes", "0x60"), ('isthmus_service_connected{kind="dns64"}', "1x60")]),
     "IsthmusNat64NotReady": (3, [("isthmus_nat64_ready", "0x60")], [("isthmus_nat64_ready", "1x60")]),
-    "IsthmusNat64WithoutController": (6, [("isthmus_feed_connected", "0x60")], [("isthmus_feed_connected", "1x60")]),
+    "IsthmusServiceWithoutController": (6, [("isthmus_feed_connected", "0x60")], [("isthmus_feed_connected", "1x60")]),
     "IsthmusPortBlocksNearlyEmpty": (7, [(f"isthmus_nat64_port_blocks_used{GATEWAY}}}", "95x60"),
                                          (f"isthmus_nat64_port_blocks{GATEWAY}}}", "100x60")],
                                      [(f"isthmus_nat64_port_blocks_used{GATEWAY}}}", "80x60"),
