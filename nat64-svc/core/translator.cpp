@@ -78,6 +78,8 @@ class Translator::Impl {
 
   Outcome hold(Side side, const PacketBuffer& buffer, const FragmentKey& key, TimePoint now) {
     auto& table = state_.fragments[static_cast<std::size_t>(side)];
+    if (table.held() >= state_.runtime->nat64.max_held_fragments)
+      return failure(Refusal{DropReason::kFragmentTable});
     if (!table.hold(key, buffer.packet(), now + state_.runtime->nat64.timeouts.fragment))
       return failure(Refusal{DropReason::kFragmentTable});
     state_.counters.of(Event::kFragmentHeld).add();

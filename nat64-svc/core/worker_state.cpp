@@ -29,8 +29,8 @@ bool same_layout(const Runtime& a, const Runtime& b) {
   return x.prefix_length == y.prefix_length && x.ports_per_block == y.ports_per_block;
 }
 
-constexpr std::uint32_t kExpirePerCall = 512;
-constexpr std::uint32_t kSweepPerCall = 512;
+constexpr std::uint32_t kExpirePerCall = 256;
+constexpr std::uint32_t kSweepPerCall = 256;
 
 }  // namespace
 
