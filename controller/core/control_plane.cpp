@@ -7,6 +7,8 @@
 namespace isthmus::controller {
 namespace {
 
+using std::chrono::seconds;
+
 constexpr Duration kRivalMemory = std::chrono::seconds{10};
 constexpr std::size_t kMaxRivals = 16;
 constexpr std::uint64_t kSaneEpoch = std::uint64_t{1} << 62;  // a service cannot push us into overflow
@@ -45,6 +47,18 @@ void ControlPlane::set_policy(std::shared_ptr<const Policy> policy, TimePoint no
   }
   replan_ = true;
   note(EventKind::kPolicy, "", "policy " + policy_version_.to_string() + " goes out");
+}
+
+void ControlPlane::fence(const std::string& node_id, TimePoint now) {
+  const auto freed = leases_.fence(node_id, now);
+  note(EventKind::kFenced, node_id, freed.empty() ? "held nothing" : "rest now: " + list(freed));
+  const auto it = services_.find({ServiceKind::kNat64, node_id});
+  if (it == services_.end()) return;
+  it->second.left = true;
+  if (!it->second.connected()) return;
+  out_.actions.emplace_back(
+      EndSession{it->second.session, "this node was fenced by an operator", seconds{5}});
+  disconnect(it->second);
 }
 
 // --- what services say ---

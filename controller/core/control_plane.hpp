@@ -72,6 +72,11 @@ class ControlPlane {
 
   void set_policy(std::shared_ptr<const Policy> policy, TimePoint now);
 
+  // What the store knows, before the first policy.
+  void restore_lease(const Lease& lease) { leases_.restore(lease); }
+  // An operator vouches that every machine of this NAT64 node is gone, or returns wiped. Its stream ends.
+  void fence(const std::string& node_id, TimePoint now);
+
   void on_hello(SessionId session, const Hello& hello, TimePoint now);
   void on_ack(SessionId session, Resource resource, std::uint64_t nonce, Version running, TimePoint now);
   void on_nack(SessionId session, Resource resource, std::uint64_t nonce, Version running,

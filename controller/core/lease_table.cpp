@@ -15,11 +15,9 @@ bool stops(const LeaseTerms& terms) {
   return terms.on_expiry == OnExpiry::kStop;
 }
 
-// Under which of the two a holder may go on longer.
+// What a holder may do that may act on either: go on for ever if one says so, and count on the longer term.
 LeaseTerms laxer(const LeaseTerms& a, const LeaseTerms& b) {
-  if (!stops(a)) return a;
-  if (!stops(b)) return b;
-  return a.term >= b.term ? a : b;
+  return {stops(a) && stops(b) ? OnExpiry::kStop : OnExpiry::kHold, std::max(a.term, b.term)};
 }
 
 LeaseTerms terms_of(const Pool& pool) {
@@ -216,9 +214,11 @@ void LeaseTable::on_ack(const Holder& holder, std::uint64_t revision, TimePoint 
   for (const auto address : held_by(holder)) {
     Lease& lease = leases_.at(address);
     if (lease.revision > revision || lease.in_force == lease.offered) continue;
+    // The answer to a renewal that it sent before now may have promised it the longest of the terms until
+    // now.
+    const Duration longest = lease.in_force.term;
     change(lease).in_force = lease.offered;
-    // The holder counts from a renewal it sent before now.
-    if (stops(lease.in_force)) set_timer(lease, std::max(lease.until, now + with_drift(lease.in_force.term)));
+    if (stops(lease.in_force)) set_timer(lease, std::max(lease.until, now + with_drift(longest)));
   }
 }
 
@@ -254,7 +254,10 @@ std::vector<Ipv4Address> LeaseTable::on_renewal(const Holder& holder,
     Lease* lease = held_lease(holder, address);
     if (lease == nullptr) continue;
     renewed.push_back(address);
-    if (stops(lease->in_force)) set_timer(*lease, now + with_drift(lease->in_force.term));
+    // Never earlier than promised before: under a longer term the holder may count on until then, and the
+    // answer to this renewal may get lost.
+    if (stops(lease->in_force))
+      set_timer(*lease, std::max(lease->until, now + with_drift(lease->in_force.term)));
   }
   return renewed;
 }

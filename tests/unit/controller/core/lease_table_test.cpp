@@ -160,6 +160,18 @@ TEST_F(LeaseTableTest, ALeaseThatBecomesStopExpiresOnlyOnceTheHolderAckedThat) {
   EXPECT_EQ(1U, table.tick(kStart + seconds{10061}).size());
 }
 
+TEST_F(StopLeaseTest, ARenewalUnderAShorterTermNeverBringsTheEndForward) {
+  ASSERT_TRUE(table.grant(kFirst, kA, kStart));
+  (void)table.on_renewal(kA, {kFirst}, kStart);
+  auto shorter = pool(OnExpiry::kStop);
+  shorter.lease.term = seconds{10};
+  table.set_pools({shorter}, kStart);
+  table.on_ack(kA, revision(kA), kStart);
+  (void)table.on_renewal(kA, {kFirst}, kStart + seconds{1});
+  EXPECT_THAT(table.tick(kStart + seconds{60}), IsEmpty()) << "the answer to the renewal may be lost";
+  EXPECT_EQ(1U, table.tick(kStart + seconds{61}).size());
+}
+
 TEST_F(LeaseTableTest, ARestoredLeaseBindsAsBefore) {
   ASSERT_TRUE(table.grant(kFirst, kA, kStart));
   EXPECT_THAT(table.take_changes(), ElementsAre(kFirst, kSecond));
