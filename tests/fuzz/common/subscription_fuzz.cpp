@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A hostile controller: frames of [length byte * 4][ControllerMessage] are played against one Subscription.
 // Every update must get at most one answer, with its own nonce, and a refused one must leave what runs alone.
+#include <google/protobuf/stubs/logging.h>
+
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
@@ -27,6 +29,11 @@ ServiceHandlers make_handlers(std::vector<Ipv4Address>& held) {
   };
   handlers.on_health = [](const HealthySet&, Version) -> Applied { return {}; };
   handlers.leases_held = [&held] { return held; };
+  handlers.on_lease_deadlines = [](const std::vector<LeaseDeadline>& deadlines) {
+    for (const auto& deadline : deadlines) {
+      if (deadline.no_new_mappings > deadline.stop) std::abort();
+    }
+  };
   return handlers;
 }
 
@@ -47,6 +54,11 @@ void check(const v1::ControllerMessage& in, const Subscription::Step& step, cons
 }
 
 }  // namespace
+
+extern "C" int LLVMFuzzerInitialize(int*, char***) {
+  google::protobuf::SetLogHandler(nullptr);  // a line per string that is not UTF-8
+  return 0;
+}
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   std::vector<Ipv4Address> held;
