@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Asks HOST PORT over TCP for the AAAA of ipv4only.arpa (RFC 7050): only DNS64 gives one, with 192.0.0.170 inside.
 # Plain bash and coreutils, so that it runs in the image of DNS64 itself.
 set -u
