@@ -31,14 +31,16 @@ void raise_file_limit() {
 Result<std::unique_ptr<Server>, std::string> Server::create(const ServerOptions& options) {
   raise_file_limit();
   HashKey key;
-  if (getrandom(&key, sizeof key, 0) != sizeof key)
+  HashKey limit_key;
+  if (getrandom(&key, sizeof key, 0) != sizeof key ||
+      getrandom(&limit_key, sizeof limit_key, 0) != sizeof limit_key)
     return failure(std::string{"no random numbers: getrandom failed"});
   std::unique_ptr<Server> server{new Server{key}};
   for (unsigned i = 0; i < options.workers; ++i) {
     auto loop = EventLoop::create();
     if (!loop) return failure(loop.error());
-    server->workers_.push_back(std::make_unique<Worker>(i, server->cache_, server->workers_,
-                                                        server->resolver_answered_, std::move(*loop)));
+    server->workers_.push_back(std::make_unique<Worker>(
+        i, server->cache_, server->workers_, server->resolver_answered_, std::move(*loop), limit_key));
   }
   std::vector<SocketAddress> addresses;
   for (const auto& text : options.listen) {

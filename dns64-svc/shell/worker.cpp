@@ -46,7 +46,8 @@ struct Worker::Pending {
 };
 
 Worker::Worker(unsigned index, FactCache& cache, const std::vector<std::unique_ptr<Worker>>& peers,
-               std::atomic<bool>& resolver_answered, std::unique_ptr<EventLoop> loop)
+               std::atomic<bool>& resolver_answered, std::unique_ptr<EventLoop> loop,
+               const HashKey& limit_key)
     : index_(index),
       cache_(cache),
       peers_(peers),
@@ -57,6 +58,8 @@ Worker::Worker(unsigned index, FactCache& cache, const std::vector<std::unique_p
                [this](const Waiter& waiter, const LookupResult& result) {
                  peers_[waiter.worker]->deliver(waiter, result);
                }),
+      limit_key_(limit_key),
+      client_limit_(0, limit_key),
       scratch_(65535) {
   loop_->set_turn_end([this] { end_turn(); });
   priming_ = std::make_unique<CallingTimer>([this] {
@@ -111,6 +114,7 @@ std::future<void> Worker::run(std::shared_ptr<const Orders> orders) {
   auto future = done->get_future();
   loop_->post([this, done, orders = std::move(orders)] {
     runtime_ = orders->runtime;
+    limit_clients(runtime_->limits().client_queries_per_second);
     lookups_.use(orders->groups, runtime_->limits(), runtime_->fact_limits());
     if (!lookups_.has_answered()) loop_->arm(*priming_, kPrimeEvery);
     done->set_value();
@@ -118,11 +122,25 @@ std::future<void> Worker::run(std::shared_ptr<const Orders> orders) {
   return future;
 }
 
+// A client's queries spread over the workers by the kernel's hash of its ports: each has its part.
+void Worker::limit_clients(std::uint32_t queries_per_second) {
+  const auto workers = static_cast<std::uint32_t>(peers_.size());
+  const auto rate = queries_per_second / workers + (queries_per_second % workers != 0 ? 1 : 0);
+  if (rate == limit_rate_) return;  // what clients have used up stays used
+  limit_rate_ = rate;
+  client_limit_ = ClientRateLimit{rate, limit_key_};
+}
+
 // --- a request and its reply ---
 
 std::size_t Worker::handle(std::span<const std::uint8_t> request, const ClientInfo& client, Channel& channel,
                            const ReplyPath& path, std::span<std::uint8_t> reply) {
   if (runtime_ == nullptr) {
+    channel.abandon(path);
+    return 0;
+  }
+  if (!client_limit_.allows(client.address, loop_->now())) {
+    count_drop(DropReason::kRateLimited, client.transport);
     channel.abandon(path);
     return 0;
   }
@@ -135,7 +153,7 @@ std::size_t Worker::handle(std::span<const std::uint8_t> request, const ClientIn
       ask(step, 0);  // refreshes
       return step.size;
     case Step::Kind::kDrop:
-      stats_.drops[static_cast<std::size_t>(client.transport)][static_cast<std::size_t>(step.drop)].add();
+      count_drop(step.drop, client.transport);
       channel.abandon(path);
       return 0;
     case Step::Kind::kAsk:
@@ -211,7 +229,7 @@ void Worker::proceed(std::uint64_t id, const Step& step) {
     stats_.misses.add(loop_->now() - pending.since);
     pending.channel.send(pending.path, std::span{scratch_}.first(step.size));
   } else {
-    stats_.drops[static_cast<std::size_t>(transport)][static_cast<std::size_t>(step.drop)].add();
+    count_drop(step.drop, transport);
     pending.channel.abandon(pending.path);
   }
   // What was sent may have led to other queries: the iterator is not good any more.
@@ -224,6 +242,10 @@ void Worker::count(const Step& step, Transport transport) {
   const auto t = static_cast<std::size_t>(transport);
   stats_.outcomes[t][static_cast<std::size_t>(step.outcome)].add();
   stats_.rcodes[t][std::min<std::size_t>(step.rcode, WorkerStats::kRcodes - 1)].add();
+}
+
+void Worker::count_drop(DropReason reason, Transport transport) {
+  stats_.drops[static_cast<std::size_t>(transport)][static_cast<std::size_t>(reason)].add();
 }
 
 void Worker::end_turn() {

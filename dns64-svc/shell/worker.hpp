@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "dns64-svc/core/query.hpp"
+#include "dns64-svc/core/rate_limit.hpp"
 #include "dns64-svc/core/runtime.hpp"
 #include "dns64-svc/shell/event_loop.hpp"
 #include "dns64-svc/shell/lookups.hpp"
@@ -34,7 +35,7 @@ class Worker final : public RequestHandler {
  public:
   // `peers` is all workers, this one at `index`; complete before any thread starts.
   Worker(unsigned index, FactCache& cache, const std::vector<std::unique_ptr<Worker>>& peers,
-         std::atomic<bool>& resolver_answered, std::unique_ptr<EventLoop> loop);
+         std::atomic<bool>& resolver_answered, std::unique_ptr<EventLoop> loop, const HashKey& limit_key);
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -62,11 +63,13 @@ class Worker final : public RequestHandler {
   [[nodiscard]] Context context() const {
     return {.runtime = *runtime_, .cache = cache_, .now = loop_->now()};
   }
+  void limit_clients(std::uint32_t queries_per_second);
   void ask(const Step& step, std::uint64_t query);
   void on_result(const Waiter& waiter, const LookupResult& result);
   void on_deadline(std::uint64_t query, Deadline deadline);
   void proceed(std::uint64_t query, const Step& step);
   void count(const Step& step, Transport transport);
+  void count_drop(DropReason reason, Transport transport);
   void end_turn();
   [[nodiscard]] Worker& owner_of(const Name& name) const;
 
@@ -77,6 +80,9 @@ class Worker final : public RequestHandler {
   std::unique_ptr<EventLoop> loop_;
   UbEventBase event_base_;
   Lookups lookups_;
+  HashKey limit_key_;
+  std::uint32_t limit_rate_ = 0;  // of client_limit_: queries per second of one client, here
+  ClientRateLimit client_limit_;
   std::shared_ptr<const Dns64Runtime> runtime_;  // null: no policy yet, nobody is served
   std::vector<std::unique_ptr<UdpListener>> udp_;
   std::vector<std::unique_ptr<TcpListener>> tcp_;

@@ -224,6 +224,35 @@ class PolicyChange(unittest.TestCase):
         self.assertEqual(answers(ask("v4only.test."), "AAAA"), ["64:ff9b::1400:150"])
 
 
+class ClientLimit(unittest.TestCase):
+    def tearDown(self):
+        site.write("policy.yaml", POLICY)
+        eventually(lambda: self.flood() == 100, 10, "the limit is gone")
+
+    @staticmethod
+    def flood():
+        """How many of 100 quick queries are answered."""
+        answered = 0
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sender:
+            sender.settimeout(0.3)
+            sender.connect(("::1", 53))
+            for _ in range(100):
+                sender.send(dns.message.make_query("warm1.test.", "AAAA").to_wire())
+            try:
+                while sender.recv(2048):
+                    answered += 1
+            except TimeoutError:
+                return answered
+
+    def test_one_client_gets_no_more_than_its_rate_and_the_rest_is_counted(self):
+        ask("warm1.test.")
+        self.assertEqual(self.flood(), 100)
+        # One socket's queries all reach one of the two workers: 10 per second there, and two seconds' worth at once.
+        site.write("policy.yaml", POLICY + "  limits: {client_queries_per_second: 20}\n")
+        eventually(lambda: self.flood() < 50, 5, "the limit is in force")
+        self.assertGreater(site.service.metric_sum("isthmus_dns64_drops_total", 'reason="rate_limited"'), 0)
+
+
 class DeadUpstream(unittest.TestCase):
     def setUp(self):
         for number in range(50):
