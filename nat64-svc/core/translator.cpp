@@ -12,6 +12,7 @@
 #include "nat64-svc/core/rfc7915/four_to_six.hpp"
 #include "nat64-svc/core/rfc7915/fragment.hpp"
 #include "nat64-svc/core/rfc7915/icmp_errors.hpp"
+#include "nat64-svc/core/rfc7915/mss_clamp.hpp"
 #include "nat64-svc/core/rfc7915/six_to_four.hpp"
 #include "nat64-svc/core/slices.hpp"
 #include "nat64-svc/core/steps/determine_incoming_tuple.hpp"
@@ -142,6 +143,7 @@ class Translator::Impl {
       }
     }
     six_to_four(buffer, packet, flow->four, state_.runtime->nat64, identification());
+    clamp_mss_of_syn(buffer, kIpv4Header, packet, *flow);
     const Outcome verdict = flow->hairpin ? hairpin(buffer, now) : Outcome{Verdict::forward(Side::kV4)};
     if (packet.more_fragments && packet.has_l4_header()) [[unlikely]]
       release_later_fragments(Side::kV6, key_of(packet), {packet.source_port, packet.destination_port}, now);
@@ -173,6 +175,7 @@ class Translator::Impl {
     }
     if (auto done = four_to_six(buffer, packet, flow->six, state_.runtime->nat64); !done)
       return failure(done.error());
+    clamp_mss_of_syn(buffer, length_as_ipv6(packet) - packet.l4_length, packet, *flow);
     if (fragment_to != 0) {
       const auto pieces =
           fragment_ipv6(buffer, fragment_to, static_cast<std::uint32_t>(packet.fragment_id), state_.extra);
@@ -182,6 +185,14 @@ class Translator::Impl {
     if (packet.more_fragments && packet.has_l4_header()) [[unlikely]]
       release_later_fragments(Side::kV4, key_of(packet), {packet.source_port, packet.destination_port}, now);
     return Verdict::forward(Side::kV6);
+  }
+
+  void clamp_mss_of_syn(PacketBuffer& buffer, std::size_t l4_offset, const Parsed& packet, const Flow& flow) {
+    if ((packet.tcp_flags & tcp_flag::kSyn) == 0 || !state_.runtime->nat64.mss_clamp) return;
+    const std::uint32_t most = std::min(mtu6(flow.six.client6.address) - kIpv6Header - 20,
+                                        std::max(mtu4(flow.four.server4.address), 576U) - kIpv4Header - 20);
+    const auto limit = static_cast<std::uint16_t>(std::min<std::uint32_t>(most, 65535));
+    if (clamp_mss(buffer.packet().subspan(l4_offset), limit)) state_.counters.of(Event::kMssClamped).add();
   }
 
   // §3.8: the packet that just became IPv4 is for one of our own clients.

@@ -140,5 +140,43 @@ TEST(AddressDependentFiltering, KnowsSessionsThatWereMadeBeforeItWasTurnedOn) {
   EXPECT_EQ(sent.verdict.action, Action::kForward);
 }
 
+TEST(MssClamp, LowersTheOfferInBothDirectionsAndKeepsTheChecksum) {
+  auto policy = test::nat64_policy();
+  policy.nat64.mss_clamp = true;
+  Nat64Harness nat{policy};
+  nat.apply(policy, test::nat64_allocation(), {.mtu6 = 1500, .mtu4 = 1400});
+  const Bytes mss{2, 4, 1460 >> 8, 1460 & 0xff};
+  const auto syn = nat.from_v6(
+      PacketBuilder::ipv6(kClient, kServer6).tcp(4000, 80, tcp_flag::kSyn).tcp_options(mss).bytes());
+  EXPECT_EQ(test::checksum_fault(syn.packet), "");
+  EXPECT_EQ(load_be16(&syn.packet[20 + 22]), 1360);
+  const auto p = parse_ipv4(syn.packet).value();
+  // The option at an odd offset, behind a no-operation.
+  const Bytes odd{1, 2, 4, 1460 >> 8, 1460 & 0xff, 0, 0, 0};
+  const auto reply = nat.from_v4(PacketBuilder::ipv4(kServer4, p.source.to_string())
+                                     .tcp(80, p.source_port, tcp_flag::kSyn | tcp_flag::kAck)
+                                     .tcp_options(odd)
+                                     .bytes());
+  EXPECT_EQ(test::checksum_fault(reply.packet), "");
+  EXPECT_EQ(load_be16(&reply.packet[40 + 23]), 1360);
+  EXPECT_EQ(nat.translator.counters().of(Event::kMssClamped).get(), 2U);
+}
+
+TEST(MssClamp, LeavesSmallOffersBrokenOptionsAndUnswitchedPoliciesAlone) {
+  auto policy = test::nat64_policy();
+  const auto through = [&](const Bytes& options) {
+    Nat64Harness nat{policy};
+    const auto sent = nat.from_v6(
+        PacketBuilder::ipv6(kClient, kServer6).tcp(4000, 80, tcp_flag::kSyn).tcp_options(options).bytes());
+    return Bytes(sent.packet.begin() + 40, sent.packet.end());
+  };
+  const Bytes large{2, 4, 0xff, 0xff};
+  EXPECT_EQ(through(large), large);
+  policy.nat64.mss_clamp = true;
+  const Bytes rows[] = {
+      {2, 4, 2, 0}, {2, 0, 0xff, 0xff}, {2, 60, 0xff, 0xff}, {8, 3, 0xff, 2}, {0, 2, 4, 0xff}};
+  for (const auto& options : rows) EXPECT_EQ(through(options), options);
+}
+
 }  // namespace
 }  // namespace isthmus::nat64
