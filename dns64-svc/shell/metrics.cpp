@@ -129,7 +129,7 @@ HttpReply metrics_reply(const Server& server, const FeedStatus& feed) {
   page.gauge("isthmus_build_info", "Always 1; the labels say what runs",
              {{"program", "dns64-svc"}, {"version", ISTHMUS_VERSION}}, 1);
   page.gauge("isthmus_feed_connected", "1 when orders can reach this service", {}, feed.connected);
-  page.gauge("isthmus_feed_policy_counter", "Counter of the policy that runs", {},
+  page.gauge("isthmus_feed_policy_version", "Counter of the policy that runs", {},
              static_cast<double>(feed.policy_version.counter));
   page.counter("isthmus_feed_rejected_total", "What this service was sent and refused", {},
                static_cast<double>(feed.rejected_total));

@@ -56,7 +56,11 @@ Worker::Worker(unsigned index, FactCache& cache, const std::vector<std::unique_p
       event_base_(*loop_),
       lookups_(*loop_, event_base_, cache,
                [this](const Waiter& waiter, const LookupResult& result) {
-                 peers_[waiter.worker]->deliver(waiter, result);
+                 if (waiter.query == 0) return;  // a refresh: the cache has it
+                 if (waiter.worker == index_)
+                   on_result(waiter, result);
+                 else
+                   peers_[waiter.worker]->deliver(waiter, result);
                }),
       limit_key_(limit_key),
       client_limit_(0, limit_key),
@@ -197,11 +201,7 @@ void Worker::resolve(const Ask& ask, const Waiter& waiter) {
 }
 
 void Worker::deliver(const Waiter& waiter, const LookupResult& result) {
-  if (waiter.query == 0) return;
-  if (std::this_thread::get_id() == thread_.get_id())
-    on_result(waiter, result);
-  else
-    loop_->post([this, waiter, result] { on_result(waiter, result); });
+  loop_->post([this, waiter, result] { on_result(waiter, result); });
 }
 
 void Worker::on_result(const Waiter& waiter, const LookupResult& result) {

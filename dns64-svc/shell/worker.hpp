@@ -51,7 +51,7 @@ class Worker final : public RequestHandler {
   [[nodiscard]] bool idle() const { return stats_.pending.get() == 0; }
   void stop();                                         // ends the thread
   void resolve(const Ask& ask, const Waiter& waiter);  // from any worker: lookups of names this one owns
-  void deliver(const Waiter& waiter, const LookupResult& result);  // from any worker
+  void deliver(const Waiter& waiter, const LookupResult& result);  // from another worker
   [[nodiscard]] const WorkerStats& stats() const { return stats_; }
 
  private:
