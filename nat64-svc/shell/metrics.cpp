@@ -127,9 +127,9 @@ HttpReply metrics_reply(const Gateway& gateway, const FeedStatus& feed) {
              static_cast<double>(gateway.leases().size()));
   page.gauge("isthmus_feed_connected", "1 while the controller's stream lives, or a policy file was read", {},
              feed.connected ? 1 : 0);
-  page.gauge("isthmus_feed_policy_counter", "Counter of the policy version that runs", {},
+  page.gauge("isthmus_feed_policy_version", "Counter of the policy version that runs", {},
              static_cast<double>(feed.policy_version.counter));
-  page.gauge("isthmus_feed_allocation_counter", "Counter of the allocation version that runs", {},
+  page.gauge("isthmus_feed_allocation_version", "Counter of the allocation version that runs", {},
              static_cast<double>(feed.allocation_version.counter));
   page.counter("isthmus_feed_rejected_total", "Policies and allocations that this node refused", {},
                static_cast<double>(feed.rejected_total));

@@ -87,6 +87,10 @@ class Metrics(unittest.TestCase):
         for name, (kind, _, _) in documented_metrics().items():
             self.assertEqual(kind == "counter", name.endswith("_total"), name)
 
+    def test_no_name_holds_its_type(self):  # promtool check metrics refuses such names
+        for name in source_metrics():
+            self.assertNotRegex(name, "counter|gauge|histogram|summary")
+
     def test_every_reason_event_and_outcome_is_documented(self):
         words = set(re.findall(r"`(\w+)`", read("docs/metrics.md")))
         for path, name in (("nat64-svc/core/drop_reason.hpp", "kDropReasonNames"), ("nat64-svc/core/counters.hpp", "kEventNames"),

@@ -211,7 +211,7 @@ class PolicyChange(unittest.TestCase):
                 time.sleep(0.4)
             done.set()
             self.assertEqual([result.result() for result in loads], [0, 0, 0, 0])
-        self.assertGreaterEqual(site.service.metrics()["isthmus_feed_policy_counter"], 3)
+        self.assertGreaterEqual(site.service.metrics()["isthmus_feed_policy_version"], 3)
 
     def test_a_resolver_that_changes_is_replaced_while_queries_go_on(self):
         site.write("policy.yaml", POLICY.replace("{address: 127.0.0.53}", "{address: 127.0.0.53}, {address: 127.0.0.54}"))
