@@ -29,8 +29,8 @@ bool TokenTable::take(std::uint64_t a, std::uint64_t b, TimePoint now) {
       std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count());
   // Milliseconds times tokens per second are thousandths of tokens.
   const std::uint64_t earned = std::uint64_t{milliseconds - bucket.at} * rate_;
-  bucket.tokens =
-      static_cast<std::uint32_t>(std::min<std::uint64_t>(bucket.tokens + earned, burst_ * kToken));
+  bucket.tokens = static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(bucket.tokens + earned, std::uint64_t{burst_} * kToken));
   bucket.at = milliseconds;
   if (bucket.tokens < kToken) return false;
   bucket.tokens -= kToken;
