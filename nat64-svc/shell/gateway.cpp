@@ -62,6 +62,7 @@ Result<std::unique_ptr<Gateway>, std::string> Gateway::open(const StartupConfig&
   }
   if (auto done = self->open_workers(config); !done) return failure(done.error());
   self->applied_options_ = self->runtime_options();
+  self->guard_ = std::thread([raw = self.get()] { raw->guard_leases(); });
   self->watcher_->start([raw = self.get()](const NetworkView& view) { raw->on_network_change(view); });
   return self;
 }
@@ -150,6 +151,7 @@ Result<void, std::string> Gateway::open_worker(WorkerOptions options) {
 }
 
 Gateway::~Gateway() {
+  stop_guard();
   if (watcher_) watcher_->stop();  // its callback uses the rest
   for (const auto& worker : workers_)
     worker->stop();  // all, before one goes: they write into each other's rings
@@ -157,6 +159,7 @@ Gateway::~Gateway() {
 }
 
 void Gateway::close() {
+  stop_guard();
   watcher_->stop();
   const std::lock_guard lock(mutex_);
   steering_.reset();  // first: from now on the kernel sees the packets and refuses them
@@ -169,7 +172,7 @@ ServiceHandlers Gateway::handlers() {
   ServiceHandlers handlers;
   handlers.on_policy = [this](std::shared_ptr<const Policy> policy, Version version) {
     const std::lock_guard lock(mutex_);
-    auto applied = apply(std::move(policy), allocation_);
+    auto applied = apply(std::move(policy), leased_);
     if (applied) spdlog::info("runs policy {}", version.to_string());
     return applied;
   };
@@ -182,6 +185,7 @@ ServiceHandlers Gateway::handlers() {
     spdlog::info("runs allocation {}: {} addresses", version.to_string(), allocation.addresses.size());
     return applied;
   };
+  handlers.on_lease_deadlines = [this](const std::vector<LeaseDeadline>& d) { on_lease_deadlines(d); };
   handlers.fill_report = [this](v1::Report& report) { fill_report(report); };
   handlers.leases_held = [this] { return leases_held(); };
   return handlers;
@@ -205,8 +209,10 @@ RuntimeOptions Gateway::runtime_options() const {
 // Order: what is new gets its route before anybody can send to it, then the workers know it, then the kernel
 // steers it. What goes is no longer steered before its route is removed. So no packet to a prefix or pool
 // address of ours is ever forwarded by the kernel.
-Applied Gateway::apply(std::shared_ptr<const Policy> policy, const Allocation& allocation) {
+Applied Gateway::apply(std::shared_ptr<const Policy> policy, const Allocation& leased) {
   if (!steering_) return node_cannot("node", "is shutting down");
+  const auto usable = usable_leases(leased, deadlines_, boot_now());
+  const auto& allocation = usable.allocation;
   auto options = runtime_options();
   options.workers = static_cast<std::uint16_t>(workers_.size());
   Runtimes runtimes;
@@ -223,6 +229,8 @@ Applied Gateway::apply(std::shared_ptr<const Policy> policy, const Allocation& a
   if (auto added = routes_->add(targets.prefixes, targets.addresses); !added) {
     return node_cannot("routes", added.error());
   }
+  // The workers' own deadline is never later than what they run allows.
+  if (usable.stop && (!stop_ || *usable.stop < *stop_)) set_stop(usable.stop);
   if (!run_everywhere(runtimes)) {
     return node_cannot("workers", "do not take up a new policy: restart nat64-svc on this node");
   }
@@ -238,7 +246,11 @@ Applied Gateway::apply(std::shared_ptr<const Policy> policy, const Allocation& a
     withdrawn[lease.address] = before != withdrawn_since_.end() ? before->second : boot_now();
   }
   withdrawn_since_ = std::move(withdrawn);
+  set_stop(usable.stop);
+  next_change_ = usable.next_change;
+  leases_changed_.notify_one();
   policy_ = std::move(policy);
+  leased_ = leased;
   allocation_ = allocation;
   applied_options_ = options;
   return {};
@@ -279,17 +291,68 @@ void Gateway::on_network_change(const NetworkView& view) {
                     options.mtu6 == applied_options_.mtu6 && options.mtu4 == applied_options_.mtu4;
   if (same || !policy_) return;
   spdlog::info("addresses or MTU of an interface changed");
-  if (auto applied = apply(policy_, allocation_); !applied) {
+  if (auto applied = apply(policy_, leased_); !applied) {
     const auto& first = applied.error().violations.front();
     problem_ = "after a change of the interfaces: " + first.path + ": " + first.message;
     spdlog::error("{}", problem_);
   }
 }
 
+void Gateway::set_stop(std::optional<TimePoint> stop) {
+  stop_ = stop;
+  for (const auto& worker : workers_) worker->set_stop(stop.value_or(TimePoint::max()));
+}
+
+// A renewal that changes nothing but times costs the workers one store.
+void Gateway::on_lease_deadlines(const std::vector<LeaseDeadline>& deadlines) {
+  const std::lock_guard lock(mutex_);
+  deadlines_ = deadlines;
+  const auto usable = usable_leases(leased_, deadlines_, boot_now());
+  if (usable.allocation == allocation_) {
+    set_stop(usable.stop);
+    next_change_ = usable.next_change;
+    leases_changed_.notify_one();
+  } else if (policy_) {
+    if (auto applied = apply(policy_, leased_); !applied)
+      spdlog::error("renewed leases could not be taken up");
+  }
+}
+
+// Waits for the next deadline and takes the addresses away whose time is over. The workers stop by themselves
+// when this thread is late.
+void Gateway::guard_leases() {
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    constexpr std::chrono::milliseconds kLongest{
+        500};  // the deadlines count time asleep, condition variables may not
+    auto patience = std::chrono::duration_cast<std::chrono::milliseconds>(kLongest);
+    if (next_change_) {
+      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(*next_change_ - boot_now());
+      patience = std::clamp(left, std::chrono::milliseconds{1}, patience);
+    }
+    leases_changed_.wait_for(lock, patience);
+    if (stopping_ || !next_change_ || boot_now() < *next_change_) continue;
+    next_change_.reset();
+    spdlog::warn("the controller does not renew the leases in time");
+    if (auto applied = apply(policy_, leased_); !applied)
+      spdlog::error("leases that ended could not be taken away");
+  }
+}
+
+void Gateway::stop_guard() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  leases_changed_.notify_one();
+  if (guard_.joinable()) guard_.join();
+}
+
 std::string Gateway::not_ready_because() const {
   const std::lock_guard lock(mutex_);
   if (!policy_) return "no policy runs yet";
-  if (!allocated_ || allocation_.addresses.empty()) return "no address is allocated to this node";
+  if (!allocated_ || leased_.addresses.empty()) return "no address is allocated to this node";
+  if (allocation_.addresses.empty()) return "the controller has not renewed the leases of this node";
   if (allocation_.draining) return "this node drains";
   return problem_;
 }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <array>
+#include <condition_variable>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -19,6 +20,7 @@
 #include "nat64-svc/shell/netlink/kernel_routes.hpp"
 #include "nat64-svc/shell/netlink/netlink_watcher.hpp"
 #include "nat64-svc/shell/startup_config.hpp"
+#include "nat64-svc/shell/usable_leases.hpp"
 #include "nat64-svc/shell/worker.hpp"
 #include "nat64-svc/shell/xsk/steering.hpp"
 
@@ -61,12 +63,16 @@ class Gateway {
                                                     Take take);
   [[nodiscard]] Result<void, std::string> open_workers(const StartupConfig& config);
   [[nodiscard]] Result<void, std::string> open_worker(WorkerOptions options);
-  [[nodiscard]] Applied apply(std::shared_ptr<const Policy> policy, const Allocation& allocation);
+  [[nodiscard]] Applied apply(std::shared_ptr<const Policy> policy, const Allocation& leased);
   // One for each worker: they differ in what they own.
   using Runtimes = std::vector<std::shared_ptr<const Runtime>>;
   [[nodiscard]] bool run_everywhere(const Runtimes& runtimes);
   [[nodiscard]] RuntimeOptions runtime_options() const;
   void on_network_change(const NetworkView& view);
+  void on_lease_deadlines(const std::vector<LeaseDeadline>& deadlines);
+  void guard_leases();
+  void stop_guard();
+  void set_stop(std::optional<TimePoint> stop);
   void fill_report(v1::Report& report) const;
   [[nodiscard]] std::vector<Ipv4Address> leases_held() const;
   [[nodiscard]] bool gave_up(Ipv4Address address, TimePoint now) const;
@@ -83,7 +89,14 @@ class Gateway {
 
   mutable std::mutex mutex_;  // what follows, and routes_ and steering_
   std::shared_ptr<const Policy> policy_;
-  Allocation allocation_;
+  Allocation leased_;      // as the controller said
+  Allocation allocation_;  // what of it is in use
+  std::vector<LeaseDeadline> deadlines_;
+  std::optional<TimePoint> stop_;         // of the workers
+  std::optional<TimePoint> next_change_;  // of what is in use, if no renewal comes
+  std::condition_variable leases_changed_;
+  bool stopping_ = false;
+  std::thread guard_;
   bool allocated_ = false;
   std::map<Ipv4Address, TimePoint> withdrawn_since_;
   RuntimeOptions applied_options_;

@@ -24,11 +24,13 @@ enum class IoDrop : std::uint8_t {
   kNoFrame,           // no packet memory left
   kExceedsMtu,        // longer than the interface it leaves by takes
   kHandOverRing,      // belongs to another worker, whose ring is full
+  kLeaseOver,         // the deadline of a STOP lease passed
   kCount
 };
-inline constexpr EnumNames<IoDrop> kIoDropNames{
-    {"short_frame", "other_ethertype", "no_route", "route_refused", "local_destination", "other_interface",
-     "neighbour_unknown", "neighbour_queue", "transmit_ring", "no_frame", "exceeds_mtu", "hand_over_ring"}};
+inline constexpr EnumNames<IoDrop> kIoDropNames{{"short_frame", "other_ethertype", "no_route",
+                                                 "route_refused", "local_destination", "other_interface",
+                                                 "neighbour_unknown", "neighbour_queue", "transmit_ring",
+                                                 "no_frame", "exceeds_mtu", "hand_over_ring", "lease_over"}};
 
 struct IoCounters {
   std::array<Counter, kEnumSize<IoDrop>> dropped;

@@ -156,6 +156,10 @@ std::size_t Worker::receive_from(BoundSocket& bound, TimePoint now) {
   if (options_.busy_poll > 0) bound.socket->busy_poll();
   const auto n = bound.socket->receive(burst);
   io_.received[bound.port].add(n);
+  if (now.time_since_epoch().count() >= stop_at_.load(std::memory_order_acquire)) {
+    for (std::size_t i = 0; i < n; ++i) drop(burst[i].address, IoDrop::kLeaseOver);
+    return n;
+  }
   for (std::size_t i = 0; i < n; ++i) process(burst[i], now);
   return n;
 }

@@ -59,6 +59,10 @@ class Worker {
   std::uint64_t publish(std::shared_ptr<const Runtime> runtime);
   [[nodiscard]] std::uint64_t running() const { return running_.load(std::memory_order_acquire); }
 
+  // From this time on every packet is dropped: the last guard of STOP leases, should nobody tell us in time.
+  void set_stop(TimePoint stop) {
+    stop_at_.store(stop.time_since_epoch().count(), std::memory_order_release);
+  }
   void wake();  // from sleep, to look at what was published; any thread
 
   struct BoundSocket {
@@ -114,6 +118,7 @@ class Worker {
   UniqueFd wake_;
   std::vector<pollfd> polled_;  // the sockets, then wake_
   std::atomic<std::uint64_t> running_{0};
+  std::atomic<Duration::rep> stop_at_{TimePoint::max().time_since_epoch().count()};
   std::atomic<bool> stop_{false};
   std::thread thread_;
 };
