@@ -180,6 +180,8 @@ CASES = {
                            [(f'isthmus_nat64_io_dropped_packets_total{GATEWAY},reason="no_frame"}}', "0+60x60")]),
     "IsthmusNat64Unclassified": (5, [(f'isthmus_nat64_dropped_packets_total{GATEWAY},reason="unclassified"}}', "0 1x60")],
                                  [(f'isthmus_nat64_dropped_packets_total{GATEWAY},reason="excluded"}}', "0+60x60")]),
+    "IsthmusEventRecordsLost": (3, [("isthmus_nat64_event_records_lost_total", "0 1x60")],
+                                [("isthmus_nat64_event_records_lost_total", "5x60")]),
     "IsthmusXdpGeneric": (12, [('isthmus_nat64_xdp_mode{mode="generic"}', "1x60")], [('isthmus_nat64_xdp_mode{mode="native"}', "1x60")]),
     "IsthmusDns64NotReady": (3, [("isthmus_dns64_ready", "0x60")], [("isthmus_dns64_ready", "1x60")]),
     "IsthmusDns64Failing": (13, [('isthmus_dns64_responses_total{rcode="SERVFAIL"}', "0+60x60"),
