@@ -43,6 +43,8 @@ WorkerState::WorkerState(const TranslatorLimits& limits, HashKey key, std::uint6
       key_(key),
       subscribers_(limits.max_subscribers, memory_of(limits)),
       by_prefix_(limits.max_subscribers, memory_of(limits)),
+      slash64s_(limits.max_subscribers, memory_of(limits)),
+      by_slash64_(limits.max_subscribers, memory_of(limits)),
       max_records_(limits.event_records),
       random_(seed) {
   records.reserve(max_records_);
@@ -85,10 +87,42 @@ Result<std::uint32_t, Refusal> WorkerState::find_or_add_subscriber(const Ipv6Add
   if (found != kNone) return found;
   const auto number = subscribers_.take();
   if (number == kNone) return failure(exhausted(DropReason::kSubscriberLimit));
+  if (!join_slash64(prefix)) {
+    subscribers_.give_back(number);
+    return failure(exhausted(DropReason::kSubscriberLimit));
+  }
   subscribers_[number].prefix = prefix;
   by_prefix_.insert(hash, number);
   counters.subscribers.set(subscribers_.used());
   return number;
+}
+
+std::uint32_t WorkerState::find_slash64(std::uint64_t high) const {
+  return by_slash64_.find(keyed_hash(key_, high, 0),
+                          [&](std::uint32_t n) { return slash64s_[n].high == high; });
+}
+
+bool WorkerState::join_slash64(const Ipv6Address& prefix) {
+  auto number = find_slash64(prefix.high());
+  if (number == kNone) {
+    number = slash64s_.take();
+    if (number == kNone) return false;  // as many as subscribers: cannot run out before them
+    slash64s_[number].high = prefix.high();
+    by_slash64_.insert(keyed_hash(key_, prefix.high(), 0), number);
+  }
+  const auto* pool_policy = runtime->pools.empty() ? nullptr : &runtime->pools.front().subscribers;
+  const bool counted = pool_policy != nullptr && pool_policy->prefix_length > 64;
+  if (counted && slash64s_[number].subscribers >= pool_policy->max_per_64) return false;
+  ++slash64s_[number].subscribers;
+  return true;
+}
+
+void WorkerState::leave_slash64(const Ipv6Address& prefix) {
+  const auto number = find_slash64(prefix.high());
+  if (number == kNone || --slash64s_[number].subscribers != 0) return;
+  const auto hash_of = [&](std::uint32_t n) { return keyed_hash(key_, slash64s_[n].high, 0); };
+  by_slash64_.erase(hash_of(number), number, hash_of);
+  slash64s_.give_back(number);
 }
 
 void WorkerState::drop_subscriber_if_idle(std::uint32_t number) {
@@ -98,6 +132,7 @@ void WorkerState::drop_subscriber_if_idle(std::uint32_t number) {
     return keyed_hash(key_, subscribers_[n].prefix.high(), subscribers_[n].prefix.low());
   };
   by_prefix_.erase(hash_of(number), number, hash_of);
+  leave_slash64(s.prefix);
   subscribers_.give_back(number);
   counters.subscribers.set(subscribers_.used());
 }

@@ -62,6 +62,10 @@ class WorkerState {
  private:
   [[nodiscard]] Result<std::uint32_t, Refusal> find_or_add_subscriber(const Ipv6Address& client6);
   void drop_subscriber_if_idle(std::uint32_t number);
+  // One subscriber more in the /64 of `prefix`; false when it has max_per_64 already.
+  [[nodiscard]] bool join_slash64(const Ipv6Address& prefix);
+  void leave_slash64(const Ipv6Address& prefix);
+  [[nodiscard]] std::uint32_t find_slash64(std::uint64_t high) const;
   void sync_static_mappings(TimePoint now);
   void expire_session(std::uint32_t number, TimePoint now);
   void answer_held_syn(std::span<const std::uint8_t> packet, TimePoint now);
@@ -74,6 +78,8 @@ class WorkerState {
   HashKey key_;
   Slab<Subscriber> subscribers_;
   FlatIndex by_prefix_;
+  Slab<Slash64> slash64s_;
+  FlatIndex by_slash64_;
   std::size_t max_records_;
   std::uint64_t random_;
   std::uint32_t sweep_left_ = 0;

@@ -32,6 +32,19 @@ struct Subscriber {
   void set_next_free(std::uint32_t n) { first_block = n; }
 };
 
+// Subscribers inside one /64, counted when a subscriber is smaller than that.
+struct Slash64 {
+  std::uint64_t high = 0;
+  std::uint32_t subscribers = 0;
+  std::uint32_t next = kNone;
+  bool is_live = false;
+
+  [[nodiscard]] bool live() const { return is_live; }
+  void set_live(bool on) { is_live = on; }
+  [[nodiscard]] std::uint32_t next_free() const { return next; }
+  void set_next_free(std::uint32_t n) { next = n; }
+};
+
 struct Block {
   std::uint32_t subscriber = kNone;
   std::uint32_t next = kNone;

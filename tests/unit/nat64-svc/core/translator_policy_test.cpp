@@ -110,6 +110,19 @@ TEST(Limits, BlocksOfOneSubscriberAreBoundedAndOthersUnharmed) {
   EXPECT_EQ(nat.from_v6(question("2001:db8:1::6")).verdict.action, Action::kForward);
 }
 
+TEST(Limits, SubscribersInsideOneSlash64AreBoundedAndTheirPlaceComesFree) {
+  auto policy = test::nat64_policy();
+  policy.pools[0].subscribers.max_per_64 = 2;
+  Nat64Harness nat{policy};
+  EXPECT_EQ(nat.from_v6(question("2001:db8:1::1")).verdict.action, Action::kForward);
+  EXPECT_EQ(nat.from_v6(question("2001:db8:1::2")).verdict.action, Action::kForward);
+  EXPECT_EQ(nat.from_v6(question("2001:db8:1::3")).verdict.reason, DropReason::kSubscriberLimit);
+  EXPECT_EQ(nat.from_v6(question("2001:db8:1::1", kServer6, 4001)).verdict.action, Action::kForward);
+  EXPECT_EQ(nat.from_v6(question("2001:db8:1:2::3")).verdict.action, Action::kForward);
+  nat.advance(302s);
+  EXPECT_EQ(nat.from_v6(question("2001:db8:1::3")).verdict.action, Action::kForward);
+}
+
 TEST(Records, TellWhoHadWhichPortsWhen) {
   Nat64Harness nat;
   (void)nat.from_v6(question());
