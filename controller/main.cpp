@@ -31,7 +31,7 @@ struct Options {
   std::string grpc_listen = "127.0.0.1:7400";
   std::string http_listen = "127.0.0.1:9400";
   bool allow_plaintext = false;
-  double adopt_grace = 3;
+  double adopt_grace = 15;
   LogOptions log;
 };
 

@@ -93,6 +93,7 @@ void ControlPlane::raise_epoch(const Hello& hello) {
 }
 
 void ControlPlane::on_hello(SessionId session, const Hello& hello, TimePoint now) {
+  if (session == kNoSession || sessions_.contains(session)) return;  // one hello per stream
   const Key key{hello.kind, hello.node_id};
   const auto known = services_.find(key);
   if (known == services_.end() && services_.size() >= settings_.max_services) {

@@ -26,8 +26,8 @@ namespace isthmus::controller {
 
 struct Settings {
   // After a start without memory no address is granted for this long: nodes that live tell first what they
-  // hold.
-  Duration adopt_grace = std::chrono::seconds{3};
+  // hold. Longer than a service's longest wait between two tries to connect.
+  Duration adopt_grace = std::chrono::seconds{15};
   // Services report every two seconds; two missed reports and a margin.
   Duration liveness = std::chrono::seconds{5};
   // How long a withdrawn address may serve what runs over it.

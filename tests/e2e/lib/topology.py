@@ -239,7 +239,7 @@ class Lab:
         self.controller = self._daemon(
             self.node, "isthmus-controller",
             [f"{BIN}/isthmus-controller", "--policy-file", self.policy_file, "--grpc-listen", CONTROLLER,
-             "--http-listen", "127.0.0.1:9460", *extra], "127.0.0.1:9460").start()
+             "--http-listen", "127.0.0.1:9460", "--adopt-grace", "2", *extra], "127.0.0.1:9460").start()
 
     def nat64_command(self, *extra):
         return [f"{BIN}/nat64-svc", "--interface6", "lan", "--interface4", "wan", "--node-id", "gw1",

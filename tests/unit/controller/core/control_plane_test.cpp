@@ -76,7 +76,7 @@ class ControlPlaneTest : public testing::Test {
   }
 
   TimePoint now{seconds{1000}};
-  ControlPlane plane{Settings{}, kEpoch, now};
+  ControlPlane plane{Settings{.adopt_grace = seconds{3}}, kEpoch, now};
   Outcome outcome;
   std::map<SessionId, Allocation> last_allocation;
   std::shared_ptr<const HealthySet> last_health;
