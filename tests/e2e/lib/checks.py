@@ -66,7 +66,10 @@ def dns_over_tcp(lab, show):
 def web_download(lab, show):
     """curl: a body of several MB from the IPv4-only web site, by its name, compared byte for byte"""
     # curl asks our DNS64 by way of dig, because the client's namespace shares the host's resolv.conf
-    address = lab.dig(f"v4only.{ZONE}")[0]
+    addresses = lab.dig(f"v4only.{ZONE}")
+    expect(len(addresses) == 1, f"not one address but {addresses}; now the answer is:\n"
+           + lab.client.run(["dig", f"@{NODE6}", f"v4only.{ZONE}", "AAAA"], check=False).stdout)
+    address = addresses[0]
     host = f"v4only.{ZONE}"
     begin = time.monotonic()
     show(lab.client, ["curl", "-sSfg", "-m", "60", "--resolve", f"{host}:80:[{address}]", "-o", f"{lab.dir}/got",
