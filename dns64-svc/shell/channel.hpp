@@ -17,8 +17,8 @@ namespace isthmus::dns64 {
 struct ReplyPath {
   sockaddr_storage peer{};  // UDP
   socklen_t peer_size = 0;
-  std::array<std::uint8_t, 64>
-      control{};  // UDP on a wildcard address: the address that was asked, as pktinfo
+  // UDP on a wildcard address: the address that was asked, as a control message (pktinfo).
+  alignas(cmsghdr) std::array<std::uint8_t, 64> control{};
   std::uint32_t control_size = 0;
   std::uint64_t connection = 0;  // TCP
 };
