@@ -61,47 +61,68 @@ int explain(const ControllerAddress& controller, const grpc::Status& status) {
   return complain("the controller refused: " + status.error_message());
 }
 
-template <class Request, class Response, class Call, class Print>
-int ask(const ControllerAddress& controller, Call call, Print print) {
+// Asks once and gives the answer to `then`, whose result is the exit code.
+template <class Response, class Call, class Request, class Then>
+int ask(const ControllerAddress& controller, Call call, const Request& request, Then then) {
   const auto stub = connect(controller);
   if (!stub) return complain(stub.error());
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds{5});
   Response response;
-  const auto status = ((**stub).*call)(&context, Request{}, &response);
-  if (!status.ok()) return explain(controller, status);
-  std::cout << print(response) << std::flush;
+  const auto status = ((**stub).*call)(&context, request, &response);
+  return status.ok() ? then(response) : explain(controller, status);
+}
+
+int print(const std::string& text) {
+  std::cout << text << std::flush;
   return 0;
+}
+
+std::optional<std::string> read_input(const std::string& file) {
+  return file == "-" ? std::optional{std::string{std::istreambuf_iterator<char>{std::cin}, {}}}
+                     : read_file(file);
+}
+
+int verdict(const std::string& file, const std::vector<Violation>& violations) {
+  if (violations.empty()) return print(file + ": valid\n");
+  std::cerr << show(violations) << file << ": " << violations.size()
+            << (violations.size() == 1 ? " violation\n" : " violations\n");
+  return kRefused;
 }
 
 }  // namespace
 
 int validate_command(const std::string& file) {
-  const auto text = file == "-" ? std::optional{std::string{std::istreambuf_iterator<char>{std::cin}, {}}}
-                                : read_file(file);
+  const auto text = read_input(file);
   if (!text) return complain("cannot read " + file + ": check the path and its permissions");
   const auto policy = load_policy(*text);
-  if (policy) {
-    std::cout << file << ": valid\n";
-    return 0;
-  }
-  std::cerr << show(policy.error()) << file << ": " << policy.error().size()
-            << (policy.error().size() == 1 ? " violation\n" : " violations\n");
-  return kRefused;
+  return verdict(file, policy ? std::vector<Violation>{} : policy.error());
+}
+
+int validate_remote_command(const ControllerAddress& controller, const std::string& file) {
+  const auto text = read_input(file);
+  if (!text) return complain("cannot read " + file + ": check the path and its permissions");
+  v1::ValidateRequest request;
+  request.set_yaml(*text);
+  return ask<v1::ValidateResponse>(controller, &v1::Admin::Stub::Validate, request, [&](const auto& answer) {
+    std::vector<Violation> violations;
+    for (const auto& v : answer.violations()) violations.push_back({v.path(), v.message()});
+    return verdict(file, violations);
+  });
 }
 
 int get_command(const ControllerAddress& controller, What what, Format format) {
   const auto now = static_cast<std::int64_t>(std::time(nullptr));
   switch (what) {
     case What::kPolicy:
-      return ask<v1::GetPolicyRequest, v1::GetPolicyResponse>(controller, &v1::Admin::Stub::GetPolicy,
-                                                              [&](const auto& r) { return show(r, format); });
+      return ask<v1::GetPolicyResponse>(controller, &v1::Admin::Stub::GetPolicy, v1::GetPolicyRequest{},
+                                        [&](const auto& r) { return print(show(r, format)); });
     case What::kNodes:
-      return ask<v1::ListNodesRequest, v1::ListNodesResponse>(
-          controller, &v1::Admin::Stub::ListNodes, [&](const auto& r) { return show(r, format, now); });
+      return ask<v1::ListNodesResponse>(controller, &v1::Admin::Stub::ListNodes, v1::ListNodesRequest{},
+                                        [&](const auto& r) { return print(show(r, format, now)); });
     case What::kLeases:
-      return ask<v1::ListLeasesRequest, v1::ListLeasesResponse>(
-          controller, &v1::Admin::Stub::ListLeases, [&](const auto& r) { return show(r, format, now); });
+      return ask<v1::ListLeasesResponse>(controller, &v1::Admin::Stub::ListLeases, v1::ListLeasesRequest{},
+                                         [&](const auto& r) { return print(show(r, format, now)); });
   }
   return kCannotAsk;
 }

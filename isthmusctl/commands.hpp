@@ -17,6 +17,8 @@ struct ControllerAddress {
 enum class What { kPolicy, kNodes, kLeases };
 
 [[nodiscard]] int validate_command(const std::string& file);
+// The same by the controller's own build: what it would say to this file.
+[[nodiscard]] int validate_remote_command(const ControllerAddress& controller, const std::string& file);
 [[nodiscard]] int get_command(const ControllerAddress& controller, What what, Format format);
 
 }  // namespace isthmus

@@ -18,6 +18,8 @@ int main(int argc, char** argv) {
 
   std::string file;
   auto* validate = app.add_subcommand("validate", "check a policy file; needs no controller");
+  bool remote = false;
+  validate->add_flag("--remote", remote, "let the controller check it, with its own build");
   validate->add_option("FILE", file, "policy in YAML, - for standard input")->required();
 
   std::string what;
@@ -31,7 +33,8 @@ int main(int argc, char** argv) {
       ->capture_default_str();
 
   CLI11_PARSE(app, argc, argv);
-  if (*validate) return isthmus::validate_command(file);
+  if (*validate)
+    return remote ? isthmus::validate_remote_command(controller, file) : isthmus::validate_command(file);
   const auto chosen = what == "policy"  ? isthmus::What::kPolicy
                       : what == "nodes" ? isthmus::What::kNodes
                                         : isthmus::What::kLeases;

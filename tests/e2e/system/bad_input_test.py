@@ -4,6 +4,7 @@
 import os
 import re
 import sys
+import tempfile
 import time
 import unittest
 
@@ -121,6 +122,15 @@ class BadChange(unittest.TestCase):
         self.assertTrue(all(daemon.running() for daemon in lab.programs()))
         self.assertTrue(self.serves())
         self.assertIn("public", lab.ctl("get", "policy", "--controller", CONTROLLER))
+
+    def test_the_api_refuses_a_misspelt_and_a_contradictory_policy(self):
+        for text, path in ((MISSPELT, "subscriberz"), (CONTRADICTORY, "translation_prefixes[0].prefix")):
+            with tempfile.NamedTemporaryFile("w", suffix=".yaml") as other:
+                other.write(text)
+                other.flush()
+                self.assertIn(path, refusal([f"{BIN}/isthmusctl", "validate", "--remote", other.name, "--controller", CONTROLLER]))
+        lab.ctl("validate", "--remote", lab.policy_file, "--controller", CONTROLLER)
+        self.assertTrue(self.serves())
 
     def test_a_service_that_runs_alone_refuses_a_misspelt_file_and_goes_on(self):
         lab.stop_programs()
