@@ -10,6 +10,7 @@
 #include "common/base/log.hpp"
 #include "common/base/signals.hpp"
 #include "common/base/startup_error.hpp"
+#include "common/control/tls_credentials.hpp"
 #include "common/net/host_port.hpp"
 #include "common/net/ipv4_address.hpp"
 #include "common/net/ipv6_address.hpp"
@@ -30,6 +31,7 @@ struct Options {
   std::string policy_file;
   std::string grpc_listen = "127.0.0.1:7400";
   std::string http_listen = "127.0.0.1:9400";
+  TlsFiles tls;
   bool allow_plaintext = false;
   double adopt_grace = 15;
   LogOptions log;
@@ -52,14 +54,16 @@ void quiet_grpc() {
   gpr_set_log_function([](gpr_log_func_args* line) { spdlog::debug("grpc: {}", line->message); });
 }
 
-std::unique_ptr<grpc::Server> start_grpc(const Options& options, controller::ControlService& control,
+std::unique_ptr<grpc::Server> start_grpc(const Options& options,
+                                         std::shared_ptr<grpc::ServerCredentials> credentials,
+                                         controller::ControlService& control,
                                          controller::AdminService& admin) {
   quiet_grpc();
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   int port = 0;
-  builder.AddListeningPort(options.grpc_listen, grpc::InsecureServerCredentials(), &port);
+  builder.AddListeningPort(options.grpc_listen, std::move(credentials), &port);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT,
                              0);  // a second controller on the port must fail, not share it
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5000);
@@ -78,15 +82,24 @@ int run(const Options& options) {
     return startup_error(kProgram, "--policy-file is required: give it a policy in YAML");
   const auto listen = parse_host_port(options.grpc_listen);
   if (!listen) return startup_error(kProgram, "--grpc-listen " + options.grpc_listen + " is not host:port");
-  if (!is_loopback(listen->host) && !options.allow_plaintext) {
-    return startup_error(kProgram,
-                         "--grpc-listen " + options.grpc_listen +
-                             " is reachable from outside without TLS: listen on 127.0.0.1, or accept it with "
-                             "--allow-plaintext on a network you trust");
+  const bool tls = !options.tls.ca.empty() || !options.tls.certificate.empty() || !options.tls.key.empty();
+  if (!tls && !is_loopback(listen->host) && !options.allow_plaintext) {
+    return startup_error(
+        kProgram, "--grpc-listen " + options.grpc_listen +
+                      " is reachable from outside without TLS: give --tls-ca, --tls-certificate and "
+                      "--tls-key, listen on 127.0.0.1, or accept it with --allow-plaintext on a network "
+                      "you trust");
   }
   StopSignals signals;
   if (const auto log = set_up_log(kProgram, options.log); !log) return startup_error(kProgram, log.error());
 
+  // After StopSignals: gRPC makes threads here, and they must inherit the signal mask.
+  std::shared_ptr<grpc::ServerCredentials> credentials = grpc::InsecureServerCredentials();
+  if (tls) {
+    auto mutual = server_credentials(options.tls);
+    if (!mutual) return startup_error(kProgram, mutual.error());
+    credentials = std::move(*mutual);
+  }
   const auto grace = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(options.adopt_grace));
   controller::Hub hub({.adopt_grace = grace},
                       static_cast<std::uint64_t>(wall_now().time_since_epoch().count()));
@@ -98,14 +111,15 @@ int run(const Options& options) {
   if (!http) return startup_error(kProgram, http.error());
   controller::ControlService control(hub);
   controller::AdminService admin(hub);
-  const auto server = start_grpc(options, control, admin);
+  const auto server = start_grpc(options, std::move(credentials), control, admin);
   if (server == nullptr) {
     return startup_error(kProgram,
                          "cannot listen on " + options.grpc_listen +
                              ": the address is in use or not ours: choose another with --grpc-listen");
   }
   hub.start();
-  spdlog::info("serving the control protocol on {}, metrics on {}", options.grpc_listen, options.http_listen);
+  spdlog::info("serving the control protocol on {} ({}), metrics on {}", options.grpc_listen,
+               tls ? "mutual TLS" : "plain text", options.http_listen);
   const auto signal = signals.wait();
   spdlog::info("signal {}: ending; services go on with what they have", signal.value_or(0));
   source.stop();
@@ -128,6 +142,10 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--http-listen", options.http_listen, "Where /metrics, /healthz and /readyz are")
       ->capture_default_str();
+  app.add_option("--tls-ca", options.tls.ca,
+                 "PEM file: who may sign the certificates of services and operators");
+  app.add_option("--tls-certificate", options.tls.certificate, "PEM file: the controller's certificate");
+  app.add_option("--tls-key", options.tls.key, "PEM file: its key; files are read again when they change");
   app.add_flag("--allow-plaintext", options.allow_plaintext,
                "Permit gRPC without TLS on other than loopback");
   app.add_option("--adopt-grace", options.adopt_grace,

@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "common/config/yaml.hpp"
+#include "common/control/tls_credentials.hpp"
 #include "isthmus/v1/admin.grpc.pb.h"
 
 namespace isthmus {
@@ -34,22 +35,11 @@ int complain(const std::string& problem) {
 
 // The stub, or a complaint about a certificate file that cannot be read.
 Result<std::unique_ptr<v1::Admin::Stub>, std::string> connect(const ControllerAddress& controller) {
-  std::shared_ptr<grpc::ChannelCredentials> credentials = grpc::InsecureChannelCredentials();
-  if (!controller.ca.empty() || !controller.certificate.empty() || !controller.key.empty()) {
-    grpc::SslCredentialsOptions options;
-    for (const auto& [path, out] : {std::pair{&controller.ca, &options.pem_root_certs},
-                                    std::pair{&controller.certificate, &options.pem_cert_chain},
-                                    std::pair{&controller.key, &options.pem_private_key}}) {
-      if (path->empty()) continue;
-      auto text = read_file(*path);
-      if (!text) return failure("cannot read " + *path + ": check the path and its permissions");
-      *out = std::move(*text);
-    }
-    credentials = grpc::SslCredentials(options);
-  }
+  const auto credentials = channel_credentials(controller.tls);
+  if (!credentials) return failure(credentials.error());
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(64 << 20);
-  return v1::Admin::NewStub(grpc::CreateCustomChannel(controller.target, credentials, arguments));
+  return v1::Admin::NewStub(grpc::CreateCustomChannel(controller.target, *credentials, arguments));
 }
 
 int explain(const ControllerAddress& controller, const grpc::Status& status) {

@@ -5,13 +5,14 @@
 
 #include <string>
 
+#include "common/control/control_client.hpp"
 #include "isthmusctl/view.hpp"
 
 namespace isthmus {
 
 struct ControllerAddress {
-  std::string target;                // host:port
-  std::string ca, certificate, key;  // PEM files; empty: plain text
+  std::string target;  // host:port
+  TlsFiles tls;        // all empty: plain text
 };
 
 enum class What { kPolicy, kNodes, kLeases };

@@ -8,13 +8,14 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();
 
-  isthmus::ControllerAddress controller{"127.0.0.1:7400", "", "", ""};
+  isthmus::ControllerAddress controller{"127.0.0.1:7400", {}};
   app.add_option("--controller", controller.target, "controller's gRPC address, HOST:PORT")
       ->envname("ISTHMUS_CONTROLLER")
       ->capture_default_str();
-  app.add_option("--tls-ca", controller.ca, "PEM file of the CA that signed the controller's certificate");
-  app.add_option("--tls-cert", controller.certificate, "PEM file of the operator's certificate");
-  app.add_option("--tls-key", controller.key, "PEM file of its key");
+  app.add_option("--tls-ca", controller.tls.ca,
+                 "PEM file of the CA that signed the controller's certificate");
+  app.add_option("--tls-certificate", controller.tls.certificate, "PEM file of the operator's certificate");
+  app.add_option("--tls-key", controller.tls.key, "PEM file of its key");
 
   std::string file;
   auto* validate = app.add_subcommand("validate", "check a policy file; needs no controller");

@@ -41,7 +41,9 @@ def eventually(condition, what, within=5):
         time.sleep(0.05)
 
 
-class Controller(unittest.TestCase):
+class Running(unittest.TestCase):
+    """One controller for each test."""
+
     def setUp(self):
         scratch = tempfile.TemporaryDirectory(prefix="isthmus-controller-")
         self.addCleanup(scratch.cleanup)
@@ -98,6 +100,79 @@ class Controller(unittest.TestCase):
         self.assertEqual(1, len((done.stdout + done.stderr).strip().splitlines()), done.stdout + done.stderr)
         return done.stdout + done.stderr
 
+
+def make_certificates(folder):
+    """A CA, a controller's and an operator's certificate, and one of a stranger's CA."""
+    def openssl(*words):
+        subprocess.run(["openssl", *words], check=True, capture_output=True, cwd=folder)
+
+    for ca, names in (("ca", ("controller", "operator")), ("other", ("stranger",))):
+        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1",
+                "-subj", f"/CN={ca}", "-keyout", f"{ca}.key", "-out", f"{ca}.pem")
+        for name in names:
+            openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", f"/CN={name}",
+                    "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost", "-keyout", f"{name}.key", "-out", f"{name}.csr")
+            openssl("x509", "-req", "-in", f"{name}.csr", "-CA", f"{ca}.pem", "-CAkey", f"{ca}.key", "-days", "1",
+                    "-copy_extensions", "copy", "-out", f"{name}.pem")
+
+
+class MutualTls(Running):
+    """The controller with certificates: whoever has one of its CA is answered, nobody else."""
+
+    def setUp(self):
+        keys = tempfile.TemporaryDirectory(prefix="isthmus-tls-")
+        self.addCleanup(keys.cleanup)
+        self.keys = keys.name
+        make_certificates(self.keys)
+        super().setUp()
+
+    def certificate(self, name):
+        return ["--tls-ca", f"{self.keys}/ca.pem", "--tls-certificate", f"{self.keys}/{name}.pem", "--tls-key",
+                f"{self.keys}/{name}.key"]
+
+    def command(self, grpc=None, http=None):
+        return [*super().command(grpc, http), *self.certificate("controller")]
+
+    def ask(self, *flags):
+        return subprocess.run([f"{BIN}/isthmusctl", "get", "policy", "--controller", self.grpc, *flags], capture_output=True,
+                              text=True, timeout=20)
+
+    def test_an_operator_with_a_certificate_is_answered(self):
+        done = self.ask(*self.certificate("operator"))
+        self.assertEqual(0, done.returncode, done.stderr)
+        self.assertIn("public", done.stdout)
+
+    def test_a_strangers_certificate_and_plain_text_are_refused(self):
+        for flags in (self.certificate("stranger"), []):
+            with self.subTest(flags):
+                done = self.ask(*flags)
+                self.assertEqual(2, done.returncode)
+                self.assertEqual("", done.stdout)
+                self.assertEqual(1, len(done.stderr.strip().splitlines()), done.stderr)
+
+    def test_a_service_with_a_certificate_registers(self):
+        service = subprocess.Popen([f"{BIN}/dns64-svc", "--listen", f"127.0.0.1:{free_port()}", "--http-listen",
+                                    f"127.0.0.1:{free_port()}", "--node-id", "dns-tls", "--controller", self.grpc,
+                                    *self.certificate("operator")], stdout=self.log, stderr=subprocess.STDOUT)
+        self.addCleanup(service.wait)
+        self.addCleanup(service.kill)
+        eventually(lambda: "dns-tls" in self.ask(*self.certificate("operator")).stdout or
+                   'isthmus_service_connected{kind="dns64",node="dns-tls"} 1' in self.get("/metrics"), "it is registered", 10)
+
+    def test_beyond_loopback_needs_no_plain_text_flag(self):
+        other = subprocess.Popen(self.command(f"0.0.0.0:{free_port()}", f"127.0.0.1:{free_port()}"), stdout=self.log,
+                                 stderr=subprocess.STDOUT)
+        self.addCleanup(other.wait)
+        self.addCleanup(other.kill)
+        time.sleep(1)
+        self.assertIsNone(other.poll())
+
+    def test_a_missing_certificate_file_is_one_line(self):
+        command = [word.replace("controller.pem", "gone.pem") for word in self.command()]
+        self.assertIn("gone.pem", self.refused(*command))
+
+
+class Controller(Running):
     def test_it_says_what_it_runs(self):
         self.assertIn("203.0.113.0/30", json.dumps(self.ctl("get", "policy")))
         self.assertIn("203.0.113.3", json.dumps(self.ctl("get", "leases")))
