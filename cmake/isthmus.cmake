@@ -30,7 +30,12 @@ function(isthmus_unit_tests name)
   add_executable(${name} ${arg_SOURCES})
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE isthmus_warnings GTest::gmock_main ${arg_LINK})
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_PREFIX "${ISTHMUS_TEST_PREFIX}" PROPERTIES TIMEOUT 120 LABELS unit)
+  set(environment)
+  if(ISTHMUS_SANITIZE STREQUAL "thread")
+    set(environment ENVIRONMENT "TSAN_OPTIONS=ignore_noninstrumented_modules=1:suppressions=${PROJECT_SOURCE_DIR}/tests/tsan.supp")
+  endif()
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_PREFIX "${ISTHMUS_TEST_PREFIX}"
+    PROPERTIES TIMEOUT 120 LABELS unit ${environment})
   if(NOT TARGET unit_tests)
     add_custom_target(unit_tests)  # what a sanitizer build compiles: no programs
   endif()
