@@ -63,9 +63,10 @@ std::shared_ptr<const Runtime> runtime(std::uint32_t sessions) {
   return make_runtime(policy, allocation, {}).value();
 }
 
-// Flow `n`: 200 flows a client, a server of its own for each client's flow.
+// Flow `n`: 200 flows a client, each in a /64 of its own (max_per_64), a server of its own for each client's
+// flow.
 void write_flow6(std::uint8_t* p, std::uint32_t n) {
-  const auto client = Ipv6Address::from_halves(0x20010db800000000ULL, n / 200 + 1);
+  const auto client = Ipv6Address::from_halves(0x20010db800000000ULL + n / 200, 1);
   const auto server = Ipv6Address::from_halves(0x0064ff9b00000000ULL, 0x08080000ULL + n % 50000);
   write_ipv6(p, {0, kLength6 - kIpv6Header, kProtoUdp, 64, client, server});
   store_be16(p + 40, static_cast<std::uint16_t>(1024 + n % 200));
