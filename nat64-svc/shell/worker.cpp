@@ -265,19 +265,18 @@ void Worker::hold(const NextHop& hop, FrameAddress address, std::uint32_t length
 // In order of arrival: those whose neighbour is known now are sent, those past their time are dropped, the
 // rest stay.
 void Worker::retry_held(TimePoint now) {
-  std::vector<HeldPacket> before;
-  before.reserve(kHeldInAll);
-  before.swap(held_);
-  for (const auto& packet : before) {
+  std::size_t kept = 0;
+  for (const auto& packet : held_) {
     const auto offset = static_cast<std::size_t>(packet.address - umem_->start_of(packet.address));
     const auto bytes = umem_->frame(packet.address).subspan(offset, packet.length);
     const bool waits = next_hop(*view_reader_.value(), bytes).reach == Reach::kUnresolved;
     if (waits && packet.deadline > now) {
-      held_.push_back(packet);
+      held_[kept++] = packet;
     } else {
-      route(packet.address, packet.length, now, false);
+      route(packet.address, packet.length, now, false);  // never holds, so held_ stays as it is
     }
   }
+  held_.erase(held_.begin() + static_cast<std::ptrdiff_t>(kept), held_.end());
   io_.held_for_neighbour.set(held_.size());
 }
 
