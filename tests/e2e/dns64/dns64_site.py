@@ -15,10 +15,10 @@ import dns.rcode  # noqa: E402
 import dns.rdatatype  # noqa: E402
 
 from lib.daemon import Daemon, eventually  # noqa: E402
-from lib.netns import NamespaceSet  # noqa: E402
+from lib.netns import NamespaceSet, lab_prefix  # noqa: E402
 from lib.topology import BIN, KNOT_CONF  # noqa: E402
 
-PREFIX = "isthmus-dns64-"
+PREFIX = lab_prefix("isthmus-dns64-")
 KNOT, HTTP = "127.0.0.53", "127.0.0.1:9465"
 
 ZONE = """\

@@ -2,7 +2,7 @@
 """Network namespaces of one lab: made, entered, and removed together with every process inside.
 
 All namespaces of a lab share a prefix ("isthmus-demo-"), and the prefix is locked while the lab is being used, so that
-two runs never meet. Commands enter by nsenter and not by `ip netns exec`, which would hide /sys/fs/bpf and the cgroups.
+two runs never meet. Checkouts that test at the same time set ISTHMUS_LAB to something of their own, which goes before it. Commands enter by nsenter and not by `ip netns exec`, which would hide /sys/fs/bpf and the cgroups.
 """
 
 import contextlib
@@ -20,6 +20,11 @@ _PR_SET_PDEATHSIG = 1
 def die_with_parent():
     """For preexec_fn: the child is killed when the test that started it dies, however it dies."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def lab_prefix(prefix):
+    """The prefix of a lab, made this checkout's own by ISTHMUS_LAB."""
+    return os.environ.get("ISTHMUS_LAB", "") + prefix
 
 
 class CommandFailed(AssertionError):

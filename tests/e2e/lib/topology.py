@@ -23,7 +23,7 @@ import shutil
 import sys
 
 from lib.daemon import Daemon, eventually
-from lib.netns import NamespaceSet
+from lib.netns import NamespaceSet, lab_prefix
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "../../.."))
 BIN = os.environ.get("ISTHMUS_BIN", os.path.join(ROOT, "build/dev/bin"))
@@ -124,10 +124,10 @@ class Lab:
     """`with Lab("isthmus-e2e-") as lab:` brings up namespaces and servers; start_programs() starts ours."""
 
     def __init__(self, prefix, keep=False, body_bytes=8 << 20):
-        self.prefix, self.keep, self.body_bytes = prefix, keep, body_bytes
-        self.namespaces = NamespaceSet(prefix, ["client", "node", "server"])
+        self.prefix, self.keep, self.body_bytes = lab_prefix(prefix), keep, body_bytes
+        self.namespaces = NamespaceSet(self.prefix, ["client", "node", "server"])
         self.client, self.node, self.server = (self.namespaces.of[role] for role in self.namespaces.roles)
-        self.dir = f"/run/{prefix.rstrip('-')}"
+        self.dir = f"/run/{self.prefix.rstrip('-')}"
         self.policy_file = f"{self.dir}/policy.yaml"
         self.controller = self.nat64 = self.dns64 = None
         self.body_sha256 = None

@@ -14,11 +14,11 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 
 from lib.checks import EVERYDAY  # noqa: E402
-from lib.netns import CommandFailed  # noqa: E402
+from lib.netns import CommandFailed, lab_prefix  # noqa: E402
 from lib.suite import exit_on_signals  # noqa: E402
 from lib.topology import BIN, NODE6, POLICY, Lab  # noqa: E402
 
-PREFIX = "isthmus-demo-"
+PREFIX = lab_prefix("isthmus-demo-")
 BOLD, GREEN, RED, PLAIN = ("\033[1m", "\033[32m", "\033[31m", "\033[0m") if sys.stdout.isatty() else ("", "", "", "")
 LONGEST = 24  # lines of one command's output
 
@@ -97,7 +97,7 @@ def main():
     options = parser.parse_args()
     exit_on_signals()
     begin = time.monotonic()
-    lab = Lab(PREFIX, keep=options.keep)
+    lab = Lab("isthmus-demo-", keep=options.keep)
     if options.stop:
         lab.down()
         print("the demo's namespaces and programs are gone")
