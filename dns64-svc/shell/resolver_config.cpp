@@ -2,6 +2,7 @@
 #include "dns64-svc/shell/resolver_config.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <sstream>
 
 #include "common/net/ipv6_address.hpp"
@@ -68,13 +69,28 @@ void write_zone(Writer& out, const std::string& name, ZoneKind kind, const std::
   out.yes(stub ? "stub-no-cache" : "forward-no-cache");
 }
 
+// The owner of a DS or DNSKEY line, in one spelling.
+std::string zone_of(const std::string& line) {
+  auto zone = line.substr(0, line.find_first_of(" \t"));
+  std::transform(zone.begin(), zone.end(), zone.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  if (!zone.ends_with('.')) zone += '.';
+  return zone;
+}
+
 void write_trust(Writer& out, const Resolver& resolver) {
   out.quoted("module-config", resolver.dnssec ? "validator iterator" : "iterator");
   if (!resolver.dnssec) return;
   if (resolver.trust_anchors.empty()) {
     for (const auto* anchor : kRootAnchors) out.quoted("trust-anchor", anchor);
   }
-  for (const auto& anchor : resolver.trust_anchors) out.quoted("trust-anchor", anchor);
+  // RFC 7646 §2: at one name the negative anchor wins; libunbound would go by the other.
+  const auto is_negated = [&](const std::string& anchor) {
+    return std::any_of(resolver.negative_trust_anchors.begin(), resolver.negative_trust_anchors.end(),
+                       [&](const std::string& domain) { return zone_of(domain) == zone_of(anchor); });
+  };
+  for (const auto& anchor : resolver.trust_anchors)
+    if (!is_negated(anchor)) out.quoted("trust-anchor", anchor);
   for (const auto& domain : resolver.negative_trust_anchors) out.quoted("domain-insecure", domain);
 }
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """One namespace with an authoritative knot and a dns64-svc in front of it; the test process moves in."""
 
-import ctypes
 import os
 import shutil
 import sys
@@ -15,7 +14,7 @@ import dns.rcode  # noqa: E402
 import dns.rdatatype  # noqa: E402
 
 from lib.daemon import Daemon, eventually  # noqa: E402
-from lib.netns import NamespaceSet, lab_prefix  # noqa: E402
+from lib.netns import NamespaceSet, lab_prefix, move_into  # noqa: E402
 from lib.topology import BIN, KNOT_CONF  # noqa: E402
 
 PREFIX = lab_prefix("isthmus-dns64-")
@@ -56,13 +55,6 @@ EXCLUSION = """\
 exclusions:
   ipv4_destinations: [20.0.9.0/24]
 """
-
-
-def move_into(handle):
-    """This process's sockets belong to that network namespace (an open file of it) from now on."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.setns(handle.fileno(), 0) != 0:
-        raise OSError(ctypes.get_errno(), f"setns {handle.name}")
 
 
 class Site:

@@ -39,6 +39,14 @@ TEST(ResolverConfig, OwnAnchorsReplaceTheBuiltInOnes) {
   EXPECT_THAT(text, HasSubstr("domain-insecure: \"broken.test.\""));
 }
 
+TEST(ResolverConfig, ANegativeAnchorTakesThePlaceOfAnAnchorOfTheSameName) {
+  const auto text = config({.name = "main",
+                            .trust_anchors = {"Broken.test DS 1 8 2 AA", "good.test. DS 1 8 2 BB"},
+                            .negative_trust_anchors = {"broken.test."}});
+  EXPECT_THAT(text, Not(HasSubstr("Broken.test")));
+  EXPECT_THAT(text, HasSubstr("trust-anchor: \"good.test. DS 1 8 2 BB\""));
+}
+
 TEST(ResolverConfig, AForwarderIsAskedForEverythingAndNotCached) {
   const auto text =
       config({.name = "main",
