@@ -14,6 +14,7 @@
 #include "common/net/host_port.hpp"
 #include "common/net/ipv4_address.hpp"
 #include "common/net/ipv6_address.hpp"
+#include "common/telemetry/health_command.hpp"
 #include "common/telemetry/http_endpoint.hpp"
 #include "controller/shell/admin_service.hpp"
 #include "controller/shell/control_service.hpp"
@@ -132,6 +133,7 @@ int run(const Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (const auto code = health_command(kProgram, "127.0.0.1:9400", argc, argv)) return *code;
   Options options;
   CLI::App app{
       "The control plane of Isthmus: distributes policy, address leases and health to dns64-svc and "

@@ -11,6 +11,7 @@
 #include "common/base/startup_error.hpp"
 #include "common/control/control_client.hpp"
 #include "common/control/policy_file_feed.hpp"
+#include "common/telemetry/health_command.hpp"
 #include "common/telemetry/http_endpoint.hpp"
 #include "dns64-svc/shell/metrics.hpp"
 #include "dns64-svc/shell/server.hpp"
@@ -129,6 +130,7 @@ int run(const StartupConfig& config) {
 
 int main(int argc, char** argv) {
   try {
+    if (const auto code = health_command(kProgram, "127.0.0.1:9465", argc, argv)) return *code;
     const auto line = parse_command_line(argc, argv);
     if (!line) return startup_error(kProgram, line.error());
     if (line->exit_now) {

@@ -12,10 +12,11 @@ int main(int argc, char** argv) {
   app.add_option("--controller", controller.target, "controller's gRPC address, HOST:PORT")
       ->envname("ISTHMUS_CONTROLLER")
       ->capture_default_str();
-  app.add_option("--tls-ca", controller.tls.ca,
-                 "PEM file of the CA that signed the controller's certificate");
-  app.add_option("--tls-certificate", controller.tls.certificate, "PEM file of the operator's certificate");
-  app.add_option("--tls-key", controller.tls.key, "PEM file of its key");
+  app.add_option("--tls-ca", controller.tls.ca, "PEM file of the CA that signed the controller's certificate")
+      ->envname("ISTHMUS_TLS_CA");
+  app.add_option("--tls-certificate", controller.tls.certificate, "PEM file of the operator's certificate")
+      ->envname("ISTHMUS_TLS_CERTIFICATE");
+  app.add_option("--tls-key", controller.tls.key, "PEM file of its key")->envname("ISTHMUS_TLS_KEY");
 
   std::string file;
   auto* validate = app.add_subcommand("validate", "check a policy file; needs no controller");

@@ -10,6 +10,7 @@
 #include "common/base/startup_error.hpp"
 #include "common/control/control_client.hpp"
 #include "common/control/policy_file_feed.hpp"
+#include "common/telemetry/health_command.hpp"
 #include "common/telemetry/http_endpoint.hpp"
 #include "nat64-svc/shell/gateway.hpp"
 #include "nat64-svc/shell/metrics.hpp"
@@ -114,6 +115,7 @@ int run(const StartupConfig& config, StopSignals& signals) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (const auto code = health_command(kProgram, "127.0.0.1:9464", argc, argv)) return *code;
   const auto flags = parse_flags(argc, argv);
   if (flags.exit_code >= 0) {
     if (flags.problem.empty()) return flags.exit_code;
