@@ -215,6 +215,7 @@ Applied Gateway::apply(std::shared_ptr<const Policy> policy, const Allocation& l
   const auto& allocation = usable.allocation;
   auto options = runtime_options();
   options.workers = static_cast<std::uint16_t>(workers_.size());
+  options.blocks = blocks_;
   Runtimes runtimes;
   for (const auto& worker : workers_) {
     options.worker = worker->index();

@@ -81,6 +81,7 @@ class Gateway {
   std::vector<WorkerPort> worker_ports_;
   UniqueFd namespace_lock_;
   HashKey key_{};
+  std::shared_ptr<BlockShare> blocks_ = std::make_shared<BlockShare>();
   std::unique_ptr<NetlinkWatcher> watcher_;
   std::unique_ptr<KernelRoutes> routes_;
   std::unique_ptr<Steering> steering_;
