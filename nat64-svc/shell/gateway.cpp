@@ -278,6 +278,7 @@ Applied Gateway::apply(std::shared_ptr<const Policy> whole, const Allocation& le
   const auto& allocation = usable.allocation;
   auto options = runtime_options(*policy);
   options.workers = static_cast<std::uint16_t>(workers_.size());
+  options.blocks = blocks_;
   Runtimes runtimes;
   for (const auto& worker : workers_) {
     options.worker = worker->index();

@@ -102,6 +102,7 @@ class Gateway {
   UniqueFd namespace_lock_;
   HashKey key_{};
   bool busy_poll_ = false;
+  std::shared_ptr<BlockShare> blocks_ = std::make_shared<BlockShare>();
   std::unique_ptr<NetlinkWatcher> watcher_;
   std::unique_ptr<KernelRoutes> routes_;
   std::unique_ptr<Steering> steering_;

@@ -10,11 +10,11 @@
 #include <cstring>
 
 #include "common/net/big_endian.hpp"
+#include "nat64-svc/shell/huge_pages.hpp"
 
 namespace isthmus::nat64 {
 namespace {
 
-constexpr std::size_t kBurst = 64;
 constexpr std::uint16_t kEthertypeIpv4 = 0x0800;
 constexpr std::uint16_t kEthertypeIpv6 = 0x86dd;
 // Packets that wait for a link address: RFC 4861 §7.2.2 asks for at least one per neighbour; small, for
@@ -79,7 +79,9 @@ Result<std::unique_ptr<Worker>, std::string> Worker::create(WorkerOptions option
   std::uint64_t seed = 0;
   if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
     return failure(std::string("the kernel gives no random bytes"));
-  self->translator_ = std::make_unique<Translator>(o.limits, o.key, seed);
+  auto limits = o.limits;
+  if (limits.memory == nullptr) limits.memory = HugePages::get();
+  self->translator_ = std::make_unique<Translator>(limits, o.key, seed);
   self->translator_->set_route_mtu(&Worker::route_mtu, self.get());
   self->view_reader_.refresh();
   return self;
@@ -125,9 +127,12 @@ void Worker::run() {
     std::size_t received = 0;
     for (auto& bound : sockets_) received += receive_from(bound, now);
     received += receive_handed_over(now);
-    publish_handed_over();
-    translator_->expire(now);
+    const bool more_to_expire = translator_->expire(now);
     translator_->drain_extra([&](Side, std::span<const std::uint8_t> packet) { send_copy(packet, now); });
+    translator_->drain_hand_overs(
+        [this](std::uint16_t owner, Side from, const FragmentNote& note,
+               std::span<const std::uint8_t> packet) { hand_over(owner, from, note, packet); });
+    publish_handed_over();
     translator_->drain_events([this](const EventRecord& record) {
       if (options_.events != nullptr) options_.events->put(record);
     });
@@ -137,7 +142,7 @@ void Worker::run() {
       bound.socket->refill();
     }
     io_.free_frames.set(umem_->free_frames());
-    if (received == 0 && options_.busy_poll == 0) sleep();
+    if (received == 0 && !more_to_expire && options_.busy_poll == 0) sleep();
   }
 }
 
@@ -161,7 +166,8 @@ std::size_t Worker::receive_from(BoundSocket& bound, TimePoint now) {
     for (std::size_t i = 0; i < n; ++i) drop(burst[i].address, IoDrop::kLeaseOver);
     return n;
   }
-  for (std::size_t i = 0; i < n; ++i) process(burst[i], now);
+  for (std::size_t i = 0; i < n; ++i) gather(burst[i]);
+  translate_burst(now);
   return n;
 }
 
@@ -177,7 +183,7 @@ void Worker::sample_source(const Received& received) {
   if (view_reader_.value()->is_own(Ipv6Address::load(packet.data() + 8))) io_.sampled_own_sources.add();
 }
 
-void Worker::process(const Received& received, TimePoint now) {
+void Worker::gather(const Received& received) {
   const auto start = umem_->start_of(received.address);
   const auto frame = umem_->frame(received.address);
   const auto offset = static_cast<std::size_t>(received.address - start);
@@ -187,43 +193,61 @@ void Worker::process(const Received& received, TimePoint now) {
   const auto ethertype = load_be16(frame.data() + offset + 12);
   const auto packet = received.address + kEthernetHeader;
   const auto length = received.length - kEthernetHeader;
-  if (ethertype == kEthertypeIpv6) return translate(Side::kV6, packet, length, now);
-  if (ethertype == kEthertypeIpv4) return translate(Side::kV4, packet, length, now);
+  if (ethertype == kEthertypeIpv6) return gather(Side::kV6, packet, length);
+  if (ethertype == kEthertypeIpv4) return gather(Side::kV4, packet, length);
   drop(received.address, IoDrop::kOtherEthertype);
 }
 
-void Worker::translate(Side from, FrameAddress address, std::size_t length, TimePoint now) {
-  const auto start = umem_->start_of(address);
+// At most kBurst between two translate_burst().
+void Worker::gather(Side from, FrameAddress address, std::size_t length, const FragmentNote& note) {
   // The translator may write the frame but for its first bytes, which stay free for an Ethernet header.
   const auto frame = umem_->frame(address).subspan(kEthernetHeader);
-  PacketBuffer packet(frame, static_cast<std::size_t>(address - start) - kEthernetHeader, length);
-  const auto verdict =
-      from == Side::kV6 ? translator_->from_v6(packet, now) : translator_->from_v4(packet, now);
+  const auto offset = static_cast<std::size_t>(address - umem_->start_of(address)) - kEthernetHeader;
+  gathered_[gathered_count_] = address;
+  burst_[gathered_count_++] = {from, PacketBuffer(frame, offset, length), {}, note};
+}
+
+void Worker::translate_burst(TimePoint now) {
+  translator_->translate(std::span{burst_}.first(gathered_count_), now);
+  for (std::size_t i = 0; i < gathered_count_; ++i) dispatch(gathered_[i], burst_[i], now);
+  gathered_count_ = 0;
+}
+
+void Worker::dispatch(FrameAddress address, const BurstPacket& done, TimePoint now) {
+  const auto& packet = done.packet;
+  const auto& verdict = done.verdict;
   if (verdict.sends()) {
+    const auto start = umem_->start_of(address);
     return route(start + kEthernetHeader + packet.offset(), static_cast<std::uint32_t>(packet.length()), now,
                  true);
   }
-  if (verdict.action == Verdict::Action::kHandOver &&
-      (verdict.owner >= peers_.size() || peers_[verdict.owner] == this ||
-       !peers_[verdict.owner]->inboxes_[options_.index]->stage(verdict.out, packet.packet()))) {
-    io_.drop(IoDrop::kHandOverRing);
-  }
+  if (verdict.action == Verdict::Action::kHandOver)
+    hand_over(verdict.owner, verdict.out, verdict.note, packet.packet());
   umem_->give_back(address);  // dropped or held: the core has counted it; handed over: a copy travels
+}
+
+// Staged; publish_handed_over() shows a whole burst.
+void Worker::hand_over(std::uint16_t owner, Side from, const FragmentNote& note,
+                       std::span<const std::uint8_t> packet) {
+  if (owner >= peers_.size() || peers_[owner] == this ||
+      !peers_[owner]->inboxes_[options_.index]->stage(from, note, packet))
+    io_.drop(IoDrop::kHandOverRing);
 }
 
 std::size_t Worker::receive_handed_over(TimePoint now) {
   std::size_t n = 0;
   for (const auto& inbox : inboxes_) {
     if (inbox == nullptr) continue;
-    n += inbox->drain(kBurst, [&](Side from, std::span<const std::uint8_t> packet) {
+    n += inbox->drain(kBurst, [&](Side from, const FragmentNote& note, std::span<const std::uint8_t> packet) {
       const auto frame = umem_->take();
       if (!frame) return io_.drop(IoDrop::kNoFrame);
       constexpr std::size_t kOffset = kXdpHeadroom + kFrameHeadroom + kEthernetHeader;
       const auto room = umem_->frame(*frame).subspan(kOffset);
       if (packet.size() > room.size()) return drop(*frame, IoDrop::kExceedsMtu);
       std::memcpy(room.data(), packet.data(), packet.size());
-      translate(from, *frame + kOffset, packet.size(), now);
+      gather(from, *frame + kOffset, packet.size(), note);
     });
+    translate_burst(now);
   }
   return n;
 }

@@ -79,6 +79,7 @@ class Worker {
   [[nodiscard]] std::uint16_t index() const { return options_.index; }
 
  private:
+  static constexpr std::size_t kBurst = 64;
   struct HeldPacket {  // waits for its neighbour's link address; owns its frame
     NetworkView::NeighbourKey neighbour;
     FrameAddress address;  // of the IP header
@@ -90,8 +91,12 @@ class Worker {
   void run();
   void refresh(TimePoint now);
   std::size_t receive_from(BoundSocket& bound, TimePoint now);
-  void process(const Received& received, TimePoint now);
-  void translate(Side from, FrameAddress address, std::size_t length, TimePoint now);
+  void gather(const Received& received);
+  void gather(Side from, FrameAddress address, std::size_t length, const FragmentNote& note = {});
+  void translate_burst(TimePoint now);
+  void dispatch(FrameAddress address, const BurstPacket& done, TimePoint now);
+  void hand_over(std::uint16_t owner, Side from, const FragmentNote& note,
+                 std::span<const std::uint8_t> packet);
   std::size_t receive_handed_over(TimePoint now);
   void publish_handed_over();
   void send_copy(std::span<const std::uint8_t> packet, TimePoint now);
@@ -114,6 +119,9 @@ class Worker {
   Published<Runtime> runtime_;
   Published<Runtime>::Reader runtime_reader_{runtime_};
   Published<NetworkView>::Reader view_reader_;
+  std::array<BurstPacket, kBurst> burst_;
+  std::array<FrameAddress, kBurst> gathered_{};  // the frames of the burst
+  std::size_t gathered_count_ = 0;
   std::vector<HeldPacket> held_;
   std::vector<Worker*> peers_;                          // by index; itself included
   std::vector<std::unique_ptr<HandOverRing>> inboxes_;  // by the sender's index; none from itself
