@@ -12,7 +12,7 @@ if(NOT ISTHMUS_FUZZ)                            # the fuzzers link pure cores on
   find_package(CLI11 CONFIG REQUIRED)
   find_package(nlohmann_json CONFIG REQUIRED)
   find_package(SQLite3 REQUIRED)
-  foreach(module libbpf libxdp libnghttp2 libnl-3.0 libnl-route-3.0 libfstrm)
+  foreach(module libbpf libxdp libnghttp2 libnl-3.0 libnl-route-3.0 libnftables libfstrm)
     string(MAKE_C_IDENTIFIER ${module} id)      # PkgConfig::libnl_route_3_0
     pkg_check_modules(${id} REQUIRED IMPORTED_TARGET ${module})
   endforeach()

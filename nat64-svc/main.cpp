@@ -65,6 +65,7 @@ Feed make_feed(const StartupConfig& config, ServiceHandlers handlers) {
   options.kind = ControlClientOptions::Kind::kNat64;
   options.build = ISTHMUS_VERSION;
   options.state_dir = config.state_dir;
+  if (config.mode == Mode::kNode) options.capabilities = {"node-mode"};
   options.tls = {config.tls_ca, config.tls_certificate, config.tls_key};
   feed.controller = std::make_unique<ControlClient>(std::move(options), std::move(handlers));
   return feed;
@@ -81,10 +82,15 @@ HttpRoutes http_routes(const Gateway& gateway, const Feed& feed) {
            }}};
 }
 
-void wait_for_stop(const StartupConfig& config, StopSignals& signals) {
-  spdlog::info("started: IPv6 on {}, IPv4 on {}", config.interface6, config.interface4);
+void wait_for_stop(const StartupConfig& config, Gateway& gateway, StopSignals& signals) {
+  if (config.mode == Mode::kNode) {
+    spdlog::info("started in node mode: packets come and go by {}", kKernelEnd);
+  } else {
+    spdlog::info("started: IPv6 on {}, IPv4 on {}", config.interface6, config.interface4);
+  }
   const auto signal = signals.wait();
   spdlog::info("signal {}: stopping", signal.value_or(0));
+  gateway.stop_announcing();
   if (config.drain_timeout.count() == 0) return;
   spdlog::info("translating for {} s more; a second signal ends that", config.drain_timeout.count());
   (void)signals.wait(config.drain_timeout);
@@ -101,7 +107,7 @@ int run(const StartupConfig& config, StopSignals& signals) {
     auto http = HttpEndpoint::start(config.http_listen, http_routes(**gateway, feed));
     auto started = http ? feed.start() : Result<void, std::string>(failure(http.error()));
     if (started) {
-      wait_for_stop(config, signals);
+      wait_for_stop(config, **gateway, signals);
     } else {
       code = startup_error(kProgram, started.error());
     }

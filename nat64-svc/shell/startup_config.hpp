@@ -11,8 +11,12 @@
 
 namespace isthmus::nat64 {
 
+enum class Mode : std::uint8_t { kGateway, kNode, kCount };
+inline constexpr EnumNames<Mode> kModeNames{{"gateway", "node"}};
+
 struct StartupConfig {
-  std::string interface6;  // the clients' side
+  Mode mode = Mode::kGateway;
+  std::string interface6;  // the clients' side; node mode makes its own
   std::string interface4;  // the IPv4 internet's side; may be the same
   std::string controller;  // host:port; either this or policy_file
   std::string policy_file;
@@ -22,6 +26,8 @@ struct StartupConfig {
   std::chrono::seconds drain_timeout{0};
   XdpMode xdp_mode = XdpMode::kAuto;
   std::uint32_t busy_poll = 0;
+  bool answer_arp = false;       // gateway mode
+  bool announce_routes = false;  // gateway mode
   std::uint16_t workers = 1;
   std::uint32_t max_sessions = 1U << 20;  // per worker
   std::string events;                     // file of event records, "-" for stdout; empty: none

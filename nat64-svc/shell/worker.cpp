@@ -156,12 +156,25 @@ std::size_t Worker::receive_from(BoundSocket& bound, TimePoint now) {
   if (options_.busy_poll > 0) bound.socket->busy_poll();
   const auto n = bound.socket->receive(burst);
   io_.received[bound.port].add(n);
+  if (n > 0 && options_.kernel_end) sample_source(burst[0]);
   if (now.time_since_epoch().count() >= stop_at_.load(std::memory_order_acquire)) {
     for (std::size_t i = 0; i < n; ++i) drop(burst[i].address, IoDrop::kLeaseOver);
     return n;
   }
   for (std::size_t i = 0; i < n; ++i) process(burst[i], now);
   return n;
+}
+
+// One packet of a burst. In node mode all packets from the node's own addresses mean that somebody hides the
+// pods behind the node before they come to us.
+void Worker::sample_source(const Received& received) {
+  const auto offset = static_cast<std::size_t>(received.address - umem_->start_of(received.address));
+  const auto frame = umem_->frame(received.address);
+  if (received.length < kEthernetHeader + 40 || offset + received.length > frame.size()) return;
+  const auto packet = frame.subspan(offset + kEthernetHeader);
+  if (packet[0] >> 4 != 6) return;
+  io_.sampled_sources.add();
+  if (view_reader_.value()->is_own(Ipv6Address::load(packet.data() + 8))) io_.sampled_own_sources.add();
 }
 
 void Worker::process(const Received& received, TimePoint now) {
@@ -235,6 +248,11 @@ void Worker::send_copy(std::span<const std::uint8_t> packet, TimePoint now) {
 void Worker::route(FrameAddress address, std::uint32_t length, TimePoint now, bool may_hold) {
   const auto& view = *view_reader_.value();
   const auto offset = static_cast<std::size_t>(address - umem_->start_of(address));
+  if (options_.kernel_end) {
+    const auto* pair = view.interface(options_.ports.front().interface_index);
+    if (pair == nullptr || length > pair->mtu) return drop(address, IoDrop::kExceedsMtu);
+    return transmit(0, *options_.kernel_end, address, length);
+  }
   const auto hop = next_hop(view, umem_->frame(address).subspan(offset, length));
   if (hop.reach == Reach::kUnresolved || hop.reach == Reach::kReady) {
     std::size_t port = 0;
@@ -323,8 +341,10 @@ std::uint32_t Worker::route_mtu(void* self, Side /*side*/, std::span<const std::
   NextHop hop;
   if (destination.size() == 4) hop = view.next_hop(Ipv4Address::load(destination.data()));
   if (destination.size() == 16) hop = view.next_hop(Ipv6Address::load(destination.data()));
-  const auto* interface = view.interface(hop.interface);
-  return interface == nullptr ? 0 : interface->mtu;
+  // Node mode: whatever the way beyond takes, the pair is before it.
+  const auto& options = static_cast<Worker*>(self)->options_;
+  const auto* pair = options.kernel_end ? view.interface(options.ports.front().interface_index) : nullptr;
+  return pair != nullptr && hop.mtu != 0 ? std::min(hop.mtu, pair->mtu) : hop.mtu;
 }
 
 }  // namespace isthmus::nat64

@@ -9,6 +9,7 @@
 #include <array>
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -35,6 +36,8 @@ struct WorkerOptions {
   std::uint32_t frame_size = 2048;
   bool copy_only = false;
   std::uint32_t busy_poll = 0;
+  // Node mode: all packets go to the kernel, whose end of the pair has this link address.
+  std::optional<MacAddress> kernel_end;
   EventQueue* events = nullptr;  // none: records are not kept; outlives the worker
   TranslatorLimits limits;
   HashKey key;
@@ -98,6 +101,7 @@ class Worker {
   void transmit(std::size_t port, const MacAddress& to, FrameAddress address, std::uint32_t length);
   void retry_held(TimePoint now);
   void drop(FrameAddress address, IoDrop reason);
+  void sample_source(const Received& received);
   void sleep();
   static std::uint32_t route_mtu(void* self, Side side, std::span<const std::uint8_t> destination);
 

@@ -10,6 +10,8 @@ namespace isthmus::nat64 {
 
 void Pool4::configure(const Runtime& runtime) {
   statics_ = runtime.static_mappings;
+  worker_ = runtime.options.worker;
+  workers_ = runtime.options.workers;
   for (auto& a : addresses_) a.active = a.open = false;
   if (!runtime.pools.empty()) {
     const auto& s = runtime.pools.front().subscribers;  // make_runtime: the same in all pools
@@ -35,8 +37,9 @@ void Pool4::configure(const Runtime& runtime) {
         a.block_of[b] = kFree;
         ++a.free_blocks;
       }
-      by_address_.push_back(number);
-      std::ranges::sort(by_address_, {}, [&](std::uint32_t n) { return addresses_[n].address; });
+      const auto at = std::ranges::lower_bound(by_address_, wanted.address, {},
+                                               [&](std::uint32_t n) { return addresses_[n].address; });
+      by_address_.insert(at, number);
     }
     addresses_[number].active = true;
     addresses_[number].open = !wanted.withdrawn;
@@ -71,11 +74,19 @@ std::uint64_t* Pool4::bitmap(std::uint32_t block, Protocol protocol) {
   return &bitmaps_[(std::size_t{block} * kProtocols + static_cast<std::size_t>(protocol)) * words_];
 }
 
-// The address a subscriber has, else one that its prefix leads to, else any with a free block.
+// The address a subscriber has, else one that nobody uses (an address of its own for each, while they last;
+// of several workers each begins with its own share), else any with a free block.
 std::uint32_t Pool4::pick_address(const Subscriber& subscriber, std::uint64_t random) const {
   const auto usable = [&](std::uint32_t n) { return addresses_[n].open && addresses_[n].free_blocks > 0; };
   if (subscriber.address != kNone && usable(subscriber.address)) return subscriber.address;
   const std::size_t n = addresses_.size();
+  for (const bool any_share : {false, true}) {
+    for (std::size_t i = 0; i < std::min(n, kAddressesTried); ++i) {
+      const auto number = static_cast<std::uint32_t>((random % n + i) % n);
+      const bool unused = addresses_[number].used_blocks == 0 && usable(number);
+      if (unused && (any_share || number % workers_ == worker_)) return number;
+    }
+  }
   for (std::size_t i = 0; i < n; ++i) {
     const auto number = static_cast<std::uint32_t>((random % n + i) % n);
     if (usable(number)) return number;

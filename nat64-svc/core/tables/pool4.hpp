@@ -109,6 +109,10 @@ class Pool4 {
   void free_block(Subscriber& subscriber, std::uint32_t block);
   [[nodiscard]] std::uint64_t* bitmap(std::uint32_t block, Protocol protocol);
 
+  // In search of an unused address: a node's pool whole, and a bound for a gateway's.
+  static constexpr std::size_t kAddressesTried = 4096;
+  std::uint16_t worker_ = 0;
+  std::uint16_t workers_ = 1;
   std::uint32_t block_size_ = 256;
   std::uint32_t max_blocks_ = 8;
   std::uint32_t words_ = 4;                // of a bitmap
