@@ -32,4 +32,15 @@ namespace isthmus::nat64 {
   return static_cast<std::uint16_t>((port / size + address.value()) % runtime.options.workers);
 }
 
+// Static mappings belong to their client's worker, wherever the port lies.
+[[nodiscard]] inline std::uint16_t public4_owner(const Runtime& runtime, Protocol protocol,
+                                                 const TransportAddress4& public4) {
+  if (runtime.options.workers <= 1) return 0;
+  const auto mapping = std::ranges::find_if(runtime.static_mappings, [&](const StaticMapping& m) {
+    return m.protocol == protocol && m.public4 == public4;
+  });
+  if (mapping != runtime.static_mappings.end()) return client_owner(runtime, mapping->client6.address);
+  return slice_owner(runtime, public4.address, public4.port);
+}
+
 }  // namespace isthmus::nat64

@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include "common/rfc6052/embed.hpp"
+#include "nat64-svc/core/explain.hpp"
 #include "nat64-svc/core/packet/parse.hpp"
 #include "nat64-svc/core/rfc7915/four_to_six.hpp"
 #include "nat64-svc/core/rfc7915/fragment.hpp"
@@ -51,6 +52,13 @@ class Translator::Impl {
   void set_route_mtu(RouteMtu function, void* context) {
     route_mtu_ = function;
     route_mtu_context_ = context;
+  }
+
+  [[nodiscard]] Explanation explain(Side from, std::span<const std::uint8_t> packet) const {
+    return nat64::explain(
+        state_,
+        {[this](const Ipv6Address& to) { return mtu6(to); }, [this](Ipv4Address to) { return mtu4(to); }},
+        from, packet);
   }
 
   WorkerState state_;
@@ -256,12 +264,7 @@ class Translator::Impl {
   }
 
   [[nodiscard]] std::uint16_t owner_of(Protocol protocol, const TransportAddress4& public4) const {
-    if (state_.runtime->options.workers <= 1) return 0;
-    for (const auto& m : state_.runtime->static_mappings) {
-      if (m.protocol == protocol && m.public4 == public4)
-        return client_owner(*state_.runtime, m.client6.address);
-    }
-    return slice_owner(*state_.runtime, public4.address, public4.port);
+    return public4_owner(*state_.runtime, protocol, public4);
   }
 
   [[nodiscard]] std::uint32_t mtu6(const Ipv6Address& to) const {
@@ -344,6 +347,12 @@ Verdict Translator::from_v4(PacketBuffer& packet, TimePoint now) {
 }
 void Translator::expire(TimePoint now) {
   impl_->state_.expire(now);
+}
+const WorkerState& Translator::state() const {
+  return impl_->state_;
+}
+Explanation Translator::explain(Side from, std::span<const std::uint8_t> packet) const {
+  return impl_->explain(from, packet);
 }
 const Counters& Translator::counters() const {
   return impl_->state_.counters;

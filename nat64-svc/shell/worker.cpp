@@ -118,10 +118,20 @@ std::uint64_t Worker::publish(std::shared_ptr<const Runtime> runtime) {
   return generation;
 }
 
+bool Worker::look(const std::function<void(const Translator&, TimePoint)>& look) {
+  return mailbox_.ask([&](TimePoint now) { look(*translator_, now); }, [this] { wake(); });
+}
+
+bool Worker::set_tap(std::shared_ptr<CaptureTap> tap) {
+  // The old one is destroyed by the asker, not by the worker.
+  return mailbox_.ask([&](TimePoint) { std::swap(tap_, tap); }, [this] { wake(); });
+}
+
 void Worker::run() {
   while (!stop_.load(std::memory_order_relaxed)) {
     const auto now = boot_now();
     refresh(now);
+    mailbox_.answer(now);
     std::size_t received = 0;
     for (auto& bound : sockets_) received += receive_from(bound, now);
     received += receive_handed_over(now);
@@ -197,8 +207,12 @@ void Worker::translate(Side from, FrameAddress address, std::size_t length, Time
   // The translator may write the frame but for its first bytes, which stay free for an Ethernet header.
   const auto frame = umem_->frame(address).subspan(kEthernetHeader);
   PacketBuffer packet(frame, static_cast<std::size_t>(address - start) - kEthernetHeader, length);
+  if (tap_ != nullptr) [[unlikely]]
+    tap_->before(0, from, packet.packet());
   const auto verdict =
       from == Side::kV6 ? translator_->from_v6(packet, now) : translator_->from_v4(packet, now);
+  if (tap_ != nullptr) [[unlikely]]
+    tap_->after(0, verdict, packet.packet(), now);
   if (verdict.sends()) {
     return route(start + kEthernetHeader + packet.offset(), static_cast<std::uint32_t>(packet.length()), now,
                  true);
@@ -236,6 +250,8 @@ void Worker::publish_handed_over() {
 }
 
 void Worker::send_copy(std::span<const std::uint8_t> packet, TimePoint now) {
+  if (tap_ != nullptr) [[unlikely]]
+    tap_->made(packet, now);
   const auto frame = umem_->take();
   if (!frame) return io_.drop(IoDrop::kNoFrame);
   constexpr std::size_t kOffset = kXdpHeadroom + kFrameHeadroom;
