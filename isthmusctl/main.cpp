@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 
 #include "isthmusctl/commands.hpp"
+#include "isthmusctl/nat64_cli.hpp"
 
 int main(int argc, char** argv) {
   CLI::App app{"isthmusctl: ask and check an Isthmus installation"};
@@ -34,7 +35,10 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"table", "wide", "json", "yaml"}))
       ->capture_default_str();
 
+  isthmus::Nat64Cli nat64(app);
+
   CLI11_PARSE(app, argc, argv);
+  if (const auto code = nat64.run(controller.tls)) return *code;
   if (*validate)
     return remote ? isthmus::validate_remote_command(controller, file) : isthmus::validate_command(file);
   const auto chosen = what == "policy"  ? isthmus::What::kPolicy

@@ -13,16 +13,6 @@
 namespace isthmus {
 namespace {
 
-std::string to_json(const google::protobuf::Message& message) {
-  google::protobuf::util::JsonPrintOptions options;
-  options.always_print_primitive_fields = true;
-  options.preserve_proto_field_names = true;
-  std::string compact;
-  const auto status = google::protobuf::util::MessageToJsonString(message, &compact, options);
-  if (!status.ok()) return "{}\n";
-  return nlohmann::ordered_json::parse(compact).dump(2) + "\n";
-}
-
 std::string version_text(const v1::Version& v) {
   return v.epoch() == 0 && v.counter() == 0 ? "-"
                                             : std::to_string(v.epoch()) + "." + std::to_string(v.counter());
@@ -50,6 +40,16 @@ std::string join(const google::protobuf::RepeatedPtrField<std::string>& texts) {
 }
 
 }  // namespace
+
+std::string to_json(const google::protobuf::Message& message) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.always_print_primitive_fields = true;
+  options.preserve_proto_field_names = true;
+  std::string compact;
+  const auto status = google::protobuf::util::MessageToJsonString(message, &compact, options);
+  if (!status.ok()) return "{}\n";
+  return nlohmann::ordered_json::parse(compact).dump(2) + "\n";
+}
 
 std::optional<Format> parse_format(std::string_view text) {
   if (text == "table") return Format::kTable;

@@ -20,6 +20,9 @@ enum class Format { kTable, kWide, kJson, kYaml };
 [[nodiscard]] std::string show(const v1::ListNodesResponse& answer, Format format, std::int64_t now);
 [[nodiscard]] std::string show(const v1::ListLeasesResponse& answer, Format format, std::int64_t now);
 
+// Any message, indented; fields by their proto names, defaults included.
+[[nodiscard]] std::string to_json(const google::protobuf::Message& message);
+
 // One line each: "path: message".
 [[nodiscard]] std::string show(const std::vector<Violation>& violations);
 

@@ -9,6 +9,7 @@
 #include <type_traits>
 
 #include "common/rfc6052/embed.hpp"
+#include "nat64-svc/core/explain.hpp"
 #include "nat64-svc/core/owners.hpp"
 #include "nat64-svc/core/packet/parse.hpp"
 #include "nat64-svc/core/packet/peek.hpp"
@@ -77,6 +78,13 @@ class Translator::Impl {
   void set_route_mtu(RouteMtu function, void* context) {
     route_mtu_ = function;
     route_mtu_context_ = context;
+  }
+
+  [[nodiscard]] Explanation explain(Side from, std::span<const std::uint8_t> packet) const {
+    return nat64::explain(
+        state_,
+        {[this](const Ipv6Address& to) { return mtu6(to); }, [this](Ipv4Address to) { return mtu4(to); }},
+        from, packet);
   }
 
   WorkerState state_;
@@ -472,6 +480,12 @@ void Translator::translate(std::span<BurstPacket> burst, TimePoint now) {
 }
 bool Translator::expire(TimePoint now) {
   return impl_->state_.expire(now);
+}
+const WorkerState& Translator::state() const {
+  return impl_->state_;
+}
+Explanation Translator::explain(Side from, std::span<const std::uint8_t> packet) const {
+  return impl_->explain(from, packet);
 }
 const Counters& Translator::counters() const {
   return impl_->state_.counters;

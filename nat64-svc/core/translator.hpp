@@ -32,6 +32,9 @@ struct TranslatorLimits {
   std::pmr::memory_resource* memory = nullptr;  // for the large tables (huge pages); null: new and delete
 };
 
+class WorkerState;
+struct Explanation;
+
 // One packet of a burst, and what became of it.
 struct BurstPacket {
   Side from = Side::kV6;
@@ -82,6 +85,11 @@ class Translator {
   void drain_events(Take&& take);
 
   [[nodiscard]] const Counters& counters() const;
+
+  // For looking only, by the thread that owns the translator: inspect.hpp lists what is in the tables,
+  // explain() foretells a packet's fate and changes nothing.
+  [[nodiscard]] const WorkerState& state() const;
+  [[nodiscard]] Explanation explain(Side from, std::span<const std::uint8_t> packet) const;
 
  private:
   class Impl;

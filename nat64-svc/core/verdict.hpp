@@ -24,6 +24,7 @@ struct Verdict {
     kReply,     // the buffer holds an ICMP error of ours, to be sent on `out`; `reason` says what it answers
     kHeld,      // the core keeps a copy (fragment, SYN) and will send or drop it later
     kHandOver,  // belongs to worker `owner`: give it the untouched packet and `note`
+    kCount
   };
   Action action = Action::kDrop;
   Side out = Side::kV6;
@@ -51,5 +52,7 @@ struct Verdict {
     return action == Action::kForward || action == Action::kReply;
   }
 };
+
+inline constexpr EnumNames<Verdict::Action> kVerdictNames{{"drop", "forward", "reply", "held", "hand_over"}};
 
 }  // namespace isthmus::nat64

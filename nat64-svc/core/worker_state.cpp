@@ -268,7 +268,7 @@ void WorkerState::change_state(Session& session, std::uint32_t number, TcpState 
   wheel.add(tables.sessions(), number, due(session));
 }
 
-bool WorkerState::still_allowed(Session& session) const {
+bool WorkerState::still_allowed(const Session& session) const {
   if (!pool.is_active(session.public4)) return false;
   const bool draining_over = std::ranges::any_of(
       drains_, [&](const auto& d) { return d.first == session.public4 && d.second == TimePoint::min(); });

@@ -3,6 +3,7 @@
 // subscribers, timers, gauges and records goes through here, so that they cannot come apart.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "nat64-svc/core/counters.hpp"
@@ -47,6 +48,15 @@ class WorkerState {
   [[nodiscard]] bool revalidate(std::uint32_t number, TimePoint now);
 
   void set_runtime(std::shared_ptr<const Runtime> next, TimePoint now);
+  // What make_bib() and make_session() would refuse now; foresight.cpp. `bib` kNone: one yet to be made.
+  [[nodiscard]] std::optional<Refusal> would_refuse_bib(Protocol protocol,
+                                                        const TransportAddress6& client6) const;
+  [[nodiscard]] std::optional<Refusal> would_refuse_session(std::uint32_t bib,
+                                                            const TransportAddress6& client6) const;
+  // Subscriber and ports of the block in which this address and port lie, if somebody holds it.
+  [[nodiscard]] std::optional<std::pair<Ipv6Prefix, Pool4::Ports>> block_holder(
+      const TransportAddress4& public4) const;
+  [[nodiscard]] bool still_allowed(const Session& session) const;
   // Expires what is due and checks some sessions against a new runtime; bounded. True: there is more to do.
   bool expire(TimePoint now);
 
@@ -81,7 +91,8 @@ class WorkerState {
   void answer_held_syn(std::span<const std::uint8_t> packet, TimePoint now);
   void sweep(std::uint32_t budget, TimePoint now);
   void end_everything(TimePoint now);
-  [[nodiscard]] bool still_allowed(Session& session) const;
+  [[nodiscard]] std::uint32_t find_subscriber(const Ipv6Address& client6) const;
+  [[nodiscard]] bool has_room_for_subscriber(const Ipv6Address& client6) const;
   void log_block(RecordKind kind, std::uint32_t block, const Ipv6Address& subscriber, TimePoint now);
   void limit_reached(DropReason reason, const Ipv6Address& subscriber, TimePoint now);
 

@@ -71,8 +71,8 @@ Result<void, std::string> Gateway::open_all(StartupConfig config) {
     ports_.push_back({config.interface4, config.xdp_mode});
     if (auto done = open_port(STEER_PORT4, config.interface4, Take::kV4); !done) return done;
   }
-  if (!config.events.empty()) {
-    auto events = EventSpool::open(config.events, config.node_id, config.workers);
+  if (!config.events.empty() || !config.events_syslog.empty()) {
+    auto events = EventSpool::open({config.events, config.events_syslog}, config.node_id, config.workers);
     if (!events) return failure(events.error());
     events_ = std::move(*events);
   }
@@ -489,6 +489,16 @@ std::optional<Gateway::NodeStatus> Gateway::node_status() const {
 std::vector<LeasedAddress> Gateway::leases() const {
   const std::lock_guard lock(mutex_);
   return allocation_.addresses;
+}
+
+Allocation Gateway::allocation() const {
+  const std::lock_guard lock(mutex_);
+  return allocation_;
+}
+
+std::shared_ptr<const Policy> Gateway::policy() const {
+  const std::lock_guard lock(mutex_);
+  return policy_;
 }
 
 // A withdrawn address is given up at its deadline, or before when nothing runs on this node at all.

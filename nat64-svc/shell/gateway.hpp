@@ -63,8 +63,13 @@ class Gateway {
   [[nodiscard]] const std::vector<PortStatus>& ports() const { return ports_; }
   [[nodiscard]] const std::vector<std::unique_ptr<Worker>>& workers() const { return workers_; }
   [[nodiscard]] const EventSpool* events() const { return events_.get(); }
+  void reopen_events() {
+    if (events_) events_->reopen();
+  }
   [[nodiscard]] const Steering& steering() const { return *steering_; }
   [[nodiscard]] std::vector<LeasedAddress> leases() const;
+  [[nodiscard]] Allocation allocation() const;                 // what of it is in use
+  [[nodiscard]] std::shared_ptr<const Policy> policy() const;  // null: none runs yet
 
  private:
   struct Targets {

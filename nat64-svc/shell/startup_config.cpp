@@ -62,6 +62,9 @@ ParsedFlags parse_flags(int argc, char** argv) {
   app.add_option("--state-dir", config.state_dir, "directory for the last good state; none: nothing is kept");
   app.add_option("--http-listen", config.http_listen, "address:port of /metrics, /healthz, /readyz")
       ->capture_default_str();
+  app.add_option("--grpc-listen", config.grpc_listen,
+                 "address:port of the read-only status service for isthmusctl; \"\" for none")
+      ->capture_default_str();
   app.add_option("--drain-timeout", drain_seconds, "seconds to go on translating after SIGTERM")
       ->check(CLI::Range(0, 86400))
       ->capture_default_str();
@@ -84,6 +87,8 @@ ParsedFlags parse_flags(int argc, char** argv) {
       ->check(CLI::Range(1024, 1 << 28))
       ->capture_default_str();
   app.add_option("--events", config.events, "append event records (JSON lines) to this file; - for stdout");
+  app.add_option("--events-syslog", config.events_syslog,
+                 "send event records to syslog (RFC 5424): unix:/dev/log, udp:HOST:PORT or tcp:HOST:PORT");
   app.add_option("--tls-ca", config.tls_ca, "PEM file: who may sign the controller's certificate");
   app.add_option("--tls-certificate", config.tls_certificate, "PEM file: this node's certificate");
   app.add_option("--tls-key", config.tls_key, "PEM file: its key");

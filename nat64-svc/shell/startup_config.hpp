@@ -23,6 +23,7 @@ struct StartupConfig {
   std::string node_id;
   std::string state_dir;
   std::string http_listen = "127.0.0.1:9464";
+  std::string grpc_listen = "127.0.0.1:9465";  // the status service; empty: none
   std::chrono::seconds drain_timeout{0};
   XdpMode xdp_mode = XdpMode::kAuto;
   std::uint32_t busy_poll = 0;
@@ -31,6 +32,7 @@ struct StartupConfig {
   std::uint16_t workers = 1;
   std::uint32_t max_sessions = 1U << 20;  // per worker
   std::string events;                     // file of event records, "-" for stdout; empty: none
+  std::string events_syslog;              // "unix:PATH", "udp:HOST:PORT", "tcp:HOST:PORT"; empty: none
   std::string tls_ca, tls_certificate, tls_key;
   LogOptions log;
 

@@ -120,10 +120,20 @@ std::uint64_t Worker::publish(std::shared_ptr<const Runtime> runtime) {
   return generation;
 }
 
+bool Worker::look(const std::function<void(const Translator&, TimePoint)>& look) {
+  return mailbox_.ask([&](TimePoint now) { look(*translator_, now); }, [this] { wake(); });
+}
+
+bool Worker::set_tap(std::shared_ptr<CaptureTap> tap) {
+  // The old one is destroyed by the asker, not by the worker.
+  return mailbox_.ask([&](TimePoint) { std::swap(tap_, tap); }, [this] { wake(); });
+}
+
 void Worker::run() {
   while (!stop_.load(std::memory_order_relaxed)) {
     const auto now = boot_now();
     refresh(now);
+    mailbox_.answer(now);
     std::size_t received = 0;
     for (auto& bound : sockets_) received += receive_from(bound, now);
     received += receive_handed_over(now);
@@ -203,13 +213,19 @@ void Worker::gather(Side from, FrameAddress address, std::size_t length, const F
   // The translator may write the frame but for its first bytes, which stay free for an Ethernet header.
   const auto frame = umem_->frame(address).subspan(kEthernetHeader);
   const auto offset = static_cast<std::size_t>(address - umem_->start_of(address)) - kEthernetHeader;
+  if (tap_ != nullptr) [[unlikely]]
+    tap_->before(gathered_count_, from, frame.subspan(offset, length));
   gathered_[gathered_count_] = address;
   burst_[gathered_count_++] = {from, PacketBuffer(frame, offset, length), {}, note};
 }
 
 void Worker::translate_burst(TimePoint now) {
   translator_->translate(std::span{burst_}.first(gathered_count_), now);
-  for (std::size_t i = 0; i < gathered_count_; ++i) dispatch(gathered_[i], burst_[i], now);
+  for (std::size_t i = 0; i < gathered_count_; ++i) {
+    if (tap_ != nullptr) [[unlikely]]
+      tap_->after(i, burst_[i].verdict, burst_[i].packet.packet(), now);
+    dispatch(gathered_[i], burst_[i], now);
+  }
   gathered_count_ = 0;
 }
 
@@ -260,6 +276,8 @@ void Worker::publish_handed_over() {
 }
 
 void Worker::send_copy(std::span<const std::uint8_t> packet, TimePoint now) {
+  if (tap_ != nullptr) [[unlikely]]
+    tap_->made(packet, now);
   const auto frame = umem_->take();
   if (!frame) return io_.drop(IoDrop::kNoFrame);
   constexpr std::size_t kOffset = kXdpHeadroom + kFrameHeadroom;

@@ -15,9 +15,11 @@
 #include <vector>
 
 #include "nat64-svc/core/translator.hpp"
+#include "nat64-svc/shell/capture/capture_tap.hpp"
 #include "nat64-svc/shell/event_spool.hpp"
 #include "nat64-svc/shell/hand_over_ring.hpp"
 #include "nat64-svc/shell/io_counters.hpp"
+#include "nat64-svc/shell/mailbox.hpp"
 #include "nat64-svc/shell/netlink/netlink_watcher.hpp"
 #include "nat64-svc/shell/published.hpp"
 #include "nat64-svc/shell/xsk/xsk_socket.hpp"
@@ -74,6 +76,12 @@ class Worker {
     std::unique_ptr<XskSocket> socket;
   };
   [[nodiscard]] const std::vector<BoundSocket>& sockets() const { return sockets_; }
+  // Any thread: looks into the translator, on the worker's thread and between two bursts; keep it short.
+  // False: the worker did not answer in time, and nothing was done.
+  [[nodiscard]] bool look(const std::function<void(const Translator&, TimePoint)>& look);
+  // Copies of packets go there from now on; null: nowhere. False as for look().
+  [[nodiscard]] bool set_tap(std::shared_ptr<CaptureTap> tap);
+
   [[nodiscard]] const Counters& counters() const { return translator_->counters(); }
   [[nodiscard]] const IoCounters& io() const { return io_; }
   [[nodiscard]] std::uint16_t index() const { return options_.index; }
@@ -122,6 +130,8 @@ class Worker {
   std::array<BurstPacket, kBurst> burst_;
   std::array<FrameAddress, kBurst> gathered_{};  // the frames of the burst
   std::size_t gathered_count_ = 0;
+  Mailbox mailbox_;
+  std::shared_ptr<CaptureTap> tap_;  // null: nobody captures
   std::vector<HeldPacket> held_;
   std::vector<Worker*> peers_;                          // by index; itself included
   std::vector<std::unique_ptr<HandOverRing>> inboxes_;  // by the sender's index; none from itself

@@ -102,6 +102,13 @@ class Metrics(unittest.TestCase):
             self.assertEqual(sorted(set(texts) - words), [], path)
 
 
+    def test_every_reason_and_event_of_the_translator_has_its_place_in_the_drawing(self):
+        drawn = set(re.findall(r"\w+", read("docs/counters.md")))
+        for path, name in (("nat64-svc/core/drop_reason.hpp", "kDropReasonNames"), ("nat64-svc/core/counters.hpp", "kEventNames"),
+                           ("nat64-svc/shell/io_counters.hpp", "kIoDropNames")):
+            self.assertEqual(sorted(set(enum_texts(path, name)) - drawn), [], path)
+
+
 class Rules(unittest.TestCase):
     def test_every_metric_exists(self):
         known = set(source_metrics()) | NOT_OURS

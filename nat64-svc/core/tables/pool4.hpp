@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "common/net/keyed_hash.hpp"
@@ -70,6 +71,8 @@ class Pool4 {
   [[nodiscard]] Result<Grant, DropReason> allocate(Subscriber& subscriber, std::uint32_t subscriber_number,
                                                    Protocol protocol, std::uint16_t port6,
                                                    std::uint64_t random);
+  // What allocate() would refuse now; null: a subscriber yet unknown. In foresight.cpp.
+  [[nodiscard]] std::optional<DropReason> would_refuse(const Subscriber* subscriber, Protocol protocol) const;
   // Gives a port back; the number of the block that became free with it, or kNone.
   std::uint32_t release(Subscriber& subscriber, Protocol protocol, const TransportAddress4& public4);
 
@@ -82,6 +85,9 @@ class Pool4 {
     std::uint16_t last;
   };
   [[nodiscard]] Ports ports_of(std::uint32_t block) const;
+  // The block in use in which the port lies, or kNone; and the subscriber that holds it.
+  [[nodiscard]] std::uint32_t block_at(const TransportAddress4& public4) const;
+  [[nodiscard]] std::uint32_t holder_of(std::uint32_t block) const { return blocks_[block].subscriber; }
   [[nodiscard]] std::uint32_t blocks_used() const { return blocks_used_; }
   // This worker's even share of all blocks; no limit to it. The shares of all workers add up to all.
   [[nodiscard]] std::uint32_t blocks_total() const { return blocks_total_; }
