@@ -19,6 +19,8 @@
 #include "controller/shell/control_service.hpp"
 #include "controller/shell/metrics.hpp"
 #include "controller/shell/policy_source.hpp"
+#include "controller/shell/store_commands.hpp"
+#include "controller/store/open_store.hpp"
 
 namespace {
 
@@ -29,6 +31,7 @@ constexpr int kMaxMessageBytes = 32 << 20;
 
 struct Options {
   std::string policy_file;
+  std::string store = "memory";
   std::string grpc_listen = "127.0.0.1:7400";
   std::string http_listen = "127.0.0.1:9400";
   TlsFiles tls;
@@ -101,8 +104,15 @@ int run(const Options& options) {
     credentials = std::move(*mutual);
   }
   const auto grace = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(options.adopt_grace));
-  controller::Hub hub({.adopt_grace = grace},
-                      static_cast<std::uint64_t>(wall_now().time_since_epoch().count()));
+  auto store = controller::open_store(options.store, controller::StoreUse::kDecide);
+  if (!store) return startup_error(kProgram, store.error().message);
+  auto ledger = controller::Ledger::open(std::move(*store), {boot_now(), wall_now()});
+  if (!ledger) return startup_error(kProgram, ledger.error().message);
+  if (options.store == "memory") {
+    spdlog::warn(
+        "--store memory: a restart forgets who holds which address; for more than a lab give sqlite:PATH");
+  }
+  controller::Hub hub({.adopt_grace = grace}, std::move(*ledger));
   controller::PolicySource source(options.policy_file, hub);
   if (const auto loaded = source.start(); !loaded) {
     return startup_error(kProgram, refusal_of(loaded.error(), options.policy_file));
@@ -148,13 +158,27 @@ int main(int argc, char** argv) {
   app.add_option("--tls-key", options.tls.key, "PEM file: its key; files are read again when they change");
   app.add_flag("--allow-plaintext", options.allow_plaintext,
                "Permit gRPC without TLS on other than loopback");
+  app.add_option("--store", options.store,
+                 "Where leases are kept: sqlite:PATH, or memory, which forgets with the process")
+      ->capture_default_str();
   app.add_option("--adopt-grace", options.adopt_grace,
-                 "Seconds after start in which no address is granted: living nodes tell first what they hold")
+                 "Seconds after a start with a new or restored store in which no address is granted: living "
+                 "nodes tell first what they hold")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 3600.0));
   app.add_option("--log-level", options.log.level, "trace, debug, info, warning, error, critical, off")
       ->capture_default_str();
   app.add_option("--log-format", options.log.format, "text or json")->capture_default_str();
+  std::string file;
+  bool replace = false;
+  auto* backup =
+      app.add_subcommand("backup", "write all that the store holds to a file; the controller may run");
+  backup->add_option("--to", file, "file to write; must not exist")->required();
+  auto* restore =
+      app.add_subcommand("restore", "put a backup into the store; the controller must be stopped");
+  restore->add_option("--from", file, "file that `backup` wrote")->required();
+  restore->add_flag("--replace", replace, "also when the store holds leases already");
+  app.fallthrough();
   app.set_version_flag("--version", ISTHMUS_VERSION);
   try {
     app.parse(argc, argv);
@@ -163,6 +187,13 @@ int main(int argc, char** argv) {
     return startup_error(kProgram, std::string(error.what()) + ": see --help");
   }
   try {
+    if (*backup || *restore) {
+      const auto use = *backup ? controller::StoreUse::kRead : controller::StoreUse::kDecide;
+      const auto store = controller::open_store(options.store, use);
+      if (!store) return startup_error(kProgram, store.error().message);
+      return *backup ? controller::backup_command(**store, file)
+                     : controller::restore_command(**store, file, replace);
+    }
     return run(options);
   } catch (const std::exception& error) {
     return startup_error(kProgram, error.what());

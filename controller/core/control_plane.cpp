@@ -25,8 +25,14 @@ bool has_capability(const Hello& hello, std::string_view capability) {
 
 }  // namespace
 
-ControlPlane::ControlPlane(Settings settings, std::uint64_t epoch, TimePoint start)
-    : settings_(settings), epoch_(epoch), grant_from_(start + settings.adopt_grace) {}
+ControlPlane::ControlPlane(Settings settings, Memory memory, TimePoint start)
+    : settings_(settings), epoch_(memory.epoch), start_(start), settling_(memory.settling) {
+  for (const auto& lease : memory.leases) leases_.restore(lease, start, settling_);
+  for (auto& [holder, node] : memory.nodes) {
+    awaited_.insert(holder);
+    known_nodes_.emplace(std::move(holder), std::move(node));
+  }
+}
 
 void ControlPlane::note(EventKind kind, const std::string& node_id, std::string text) {
   out_.events.push_back({kind, node_id, std::move(text)});
@@ -34,6 +40,7 @@ void ControlPlane::note(EventKind kind, const std::string& node_id, std::string 
 
 Outcome ControlPlane::take() {
   out_.changed_leases = leases_.take_changes();
+  out_.changed_nodes = std::exchange(changed_nodes_, {});
   return std::exchange(out_, {});
 }
 
@@ -51,6 +58,11 @@ void ControlPlane::set_policy(std::shared_ptr<const Policy> policy, TimePoint no
 
 void ControlPlane::fence(const std::string& node_id, TimePoint now) {
   const auto freed = leases_.fence(node_id, now);
+  std::vector<Holder> gone;
+  for (auto it = known_nodes_.lower_bound({node_id, ""});
+       it != known_nodes_.end() && it->first.node_id == node_id; ++it)
+    gone.push_back(it->first);
+  for (const auto& holder : gone) forget_node(holder);
   note(EventKind::kFenced, node_id, freed.empty() ? "held nothing" : "rest now: " + list(freed));
   const auto it = services_.find({ServiceKind::kNat64, node_id});
   if (it == services_.end()) return;
@@ -68,6 +80,9 @@ ServiceRecord* ControlPlane::heard(SessionId session, TimePoint now) {
   if (it == sessions_.end()) return nullptr;  // superseded or refused: nothing it says counts
   ServiceRecord& service = services_.at(it->second);
   service.last_heard = now;
+  if (const auto known = known_nodes_.find(service.holder());
+      known != known_nodes_.end() && service.hello.kind == ServiceKind::kNat64)
+    known->second.last_heard = now;
   return &service;
 }
 
@@ -90,6 +105,23 @@ void ControlPlane::raise_epoch(const Hello& hello) {
   epoch_ = seen + 1;
   if (policy_version_.counter > 0) policy_version_.epoch = epoch_;
   if (health_version_.counter > 0) health_version_.epoch = epoch_;
+}
+
+void ControlPlane::remember(const ServiceRecord& service, TimePoint now) {
+  const auto holder = service.holder();
+  awaited_.erase(holder);
+  auto& known = known_nodes_[holder];
+  known.last_heard = now;
+  if (known.incarnation == service.hello.incarnation) return;
+  known.boot_id = service.hello.boot_id;
+  known.incarnation = service.hello.incarnation;
+  changed_nodes_.insert(holder);
+}
+
+void ControlPlane::forget_node(const Holder& holder) {
+  known_nodes_.erase(holder);
+  awaited_.erase(holder);
+  changed_nodes_.insert(holder);
 }
 
 void ControlPlane::on_hello(SessionId session, const Hello& hello, TimePoint now) {
@@ -117,7 +149,10 @@ void ControlPlane::on_hello(SessionId session, const Hello& hello, TimePoint now
   service.acked_allocation = 0;
   sessions_[session] = key;
   for (std::size_t i = 0; i < service.rollout.size(); ++i) service.rollout[i].connected(hello.running[i]);
-  if (hello.kind == ServiceKind::kNat64) reconcile_leases(service, now);
+  if (hello.kind == ServiceKind::kNat64) {
+    remember(service, now);
+    reconcile_leases(service, now);
+  }
   replan_ = true;
   note(EventKind::kConnected, hello.node_id,
        std::string(kServiceKindNames[hello.kind]) + " " + hello.build + " from " + hello.peer);
@@ -214,11 +249,24 @@ void ControlPlane::disconnect(ServiceRecord& service) {
 
 void ControlPlane::settle(TimePoint now) {
   expire(now);
-  if (now >= grant_from_) plan(now);
-  publish_health();
+  if (settling_) settle_down(now);
+  if (!settling_) plan(now);
+  // A controller that has just begun does not take the nodes that did not come back yet for dead.
+  if (awaited_.empty() || now >= start_ + settings_.liveness) publish_health();
   for (auto& [key, service] : services_) {
     if (service.connected()) update(service);
   }
+}
+
+// When is it safe to grant although the store may not know who holds what? Nodes that live have told within
+// the grace. One that is cut off may hold an address, for ever if it got it under HOLD: it is waited for
+// until it tells or is fenced.
+void ControlPlane::settle_down(TimePoint now) {
+  if (now < start_ + settings_.adopt_grace || !awaited_.empty()) return;
+  settling_ = false;
+  leases_.trust();
+  replan_ = true;
+  note(EventKind::kSettled, "", "who holds what is known: addresses are granted");
 }
 
 void ControlPlane::expire(TimePoint now) {
@@ -238,6 +286,13 @@ void ControlPlane::expire(TimePoint now) {
     if (forget) prefixes_.forget(service.hello.node_id);
     it = forget ? services_.erase(it) : std::next(it);
   }
+  if (settling_) return;  // it may hold what a restored store does not know
+  std::vector<Holder> gone;
+  for (const auto& [holder, node] : known_nodes_) {
+    if (now - node.last_heard > settings_.forget_after && leases_.held_by(holder).empty())
+      gone.push_back(holder);
+  }
+  for (const auto& holder : gone) forget_node(holder);
 }
 
 void ControlPlane::plan(TimePoint now) {
@@ -316,7 +371,7 @@ void ControlPlane::update(ServiceRecord& service) {
   if (service.hello.kind == ServiceKind::kNat64) {
     service.rollout[index_of(Resource::kAllocation)].want({epoch_, leases_.revision_of(service.holder())});
   } else {
-    service.rollout[index_of(Resource::kHealth)].want(health_version_);
+    if (healthy_set_ != nullptr) service.rollout[index_of(Resource::kHealth)].want(health_version_);
   }
   for (const auto resource : {Resource::kPolicy, Resource::kAllocation, Resource::kHealth}) {
     if (service.rollout[index_of(resource)].due()) send(service, resource);

@@ -25,8 +25,9 @@
 namespace isthmus::controller {
 
 struct Settings {
-  // After a start without memory no address is granted for this long: nodes that live tell first what they
-  // hold. Longer than a service's longest wait between two tries to connect.
+  // After a start with a store that is new or was restored no address is granted for this long, at least:
+  // nodes that live tell first what they hold. Longer than a service's longest wait between two tries to
+  // connect.
   Duration adopt_grace = std::chrono::seconds{15};
   // Services report every two seconds; two missed reports and a margin.
   Duration liveness = std::chrono::seconds{5};
@@ -60,20 +61,40 @@ struct ServiceRecord {
   [[nodiscard]] Holder holder() const { return holder_of(hello); }
 };
 
+// A NAT64 node that may hold addresses. Stored, so that a controller that was restored knows for whom to
+// wait.
+struct KnownNode {
+  std::string boot_id;
+  std::string incarnation;
+  TimePoint last_heard;
+};
+
+// What a controller knows at its start, from its store.
+struct Memory {
+  std::uint64_t epoch = 1;  // higher than any before
+  // The store is new or was restored: nodes may hold what it does not know.
+  bool settling = true;
+  std::vector<Lease> leases;
+  std::vector<std::pair<Holder, KnownNode>> nodes;
+};
+
 struct Outcome {
+  // To be durable before an action leaves; the values are in leases(), known_nodes(), epoch() and settling().
   std::set<Ipv4Address> changed_leases;
+  std::set<Holder> changed_nodes;
   std::vector<Action> actions;
   std::vector<Event> events;
 };
 
 class ControlPlane {
  public:
-  ControlPlane(Settings settings, std::uint64_t epoch, TimePoint start);
+  ControlPlane(Settings settings, Memory memory, TimePoint start);
+  // One that remembers nothing.
+  ControlPlane(Settings settings, std::uint64_t epoch, TimePoint start)
+      : ControlPlane(settings, Memory{.epoch = epoch, .settling = true, .leases = {}, .nodes = {}}, start) {}
 
   void set_policy(std::shared_ptr<const Policy> policy, TimePoint now);
 
-  // What the store knows, before the first policy.
-  void restore_lease(const Lease& lease) { leases_.restore(lease); }
   // An operator vouches that every machine of this NAT64 node is gone, or returns wiped. Its stream ends.
   void fence(const std::string& node_id, TimePoint now);
 
@@ -98,13 +119,20 @@ class ControlPlane {
   [[nodiscard]] Version policy_version() const { return policy_version_; }
   [[nodiscard]] const Policy* policy() const { return policy_.get(); }
   [[nodiscard]] std::uint64_t lease_conflicts() const { return lease_conflicts_; }
-  [[nodiscard]] bool waits_for_reports(TimePoint now) const { return now < grant_from_; }
+  [[nodiscard]] std::uint64_t epoch() const { return epoch_; }
+  [[nodiscard]] bool settling() const { return settling_; }
+  [[nodiscard]] const std::map<Holder, KnownNode>& known_nodes() const { return known_nodes_; }
+  // Known to the store and not heard since the start.
+  [[nodiscard]] const std::set<Holder>& awaited() const { return awaited_; }
 
  private:
   ServiceRecord* heard(SessionId session, TimePoint now);
   [[nodiscard]] bool refuse_rival(SessionId session, const Hello& hello, ServiceRecord& known, TimePoint now);
   void disconnect(ServiceRecord& service);
   void raise_epoch(const Hello& hello);
+  void remember(const ServiceRecord& service, TimePoint now);
+  void forget_node(const Holder& holder);
+  void settle_down(TimePoint now);
   void reconcile_leases(ServiceRecord& service, TimePoint now);
   void expire(TimePoint now);
   void plan(TimePoint now);
@@ -117,7 +145,11 @@ class ControlPlane {
 
   Settings settings_;
   std::uint64_t epoch_;
-  TimePoint grant_from_;
+  const TimePoint start_;
+  bool settling_;
+  std::map<Holder, KnownNode> known_nodes_;
+  std::set<Holder> changed_nodes_;
+  std::set<Holder> awaited_;
   std::shared_ptr<const Policy> policy_;
   Version policy_version_;
   LeaseTable leases_;

@@ -110,12 +110,13 @@ enum class EventKind : std::uint8_t {
   kHealthNormal,
   kPolicy,
   kDrain,
+  kSettled,
   kCount
 };
 inline constexpr EnumNames<EventKind> kEventKindNames{
     {"connected", "silent", "closed", "goodbye", "duplicate_node", "applied", "rejected", "granted",
      "withdrawn", "released", "expired", "fenced", "lease_conflict", "health_held", "health_normal", "policy",
-     "drain"}};
+     "drain", "settled"}};
 
 struct Event {
   EventKind kind;
