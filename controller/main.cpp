@@ -30,6 +30,7 @@ constexpr std::string_view kProgram = "isthmus-controller";
 constexpr int kMaxMessageBytes = 32 << 20;
 
 struct Options {
+  std::string policy_from = "file";
   std::string policy_file;
   std::string store = "memory";
   std::string grpc_listen = "127.0.0.1:7400";
@@ -37,6 +38,9 @@ struct Options {
   TlsFiles tls;
   bool allow_plaintext = false;
   double adopt_grace = 15;
+  std::string in_use = "refuse";
+  controller::WaveSettings waves;
+  double soak = 10;
   LogOptions log;
 };
 
@@ -81,8 +85,11 @@ std::unique_ptr<grpc::Server> start_grpc(const Options& options,
 }
 
 int run(const Options& options) {
-  if (options.policy_file.empty())
+  const bool from_file = options.policy_from == "file";
+  if (from_file && options.policy_file.empty())
     return startup_error(kProgram, "--policy-file is required: give it a policy in YAML");
+  if (!from_file && !options.policy_file.empty())
+    return startup_error(kProgram, "--policy-file is not read with --policy-from store: give one of them");
   const auto listen = parse_host_port(options.grpc_listen);
   if (!listen) return startup_error(kProgram, "--grpc-listen " + options.grpc_listen + " is not host:port");
   const bool tls = !options.tls.ca.empty() || !options.tls.certificate.empty() || !options.tls.key.empty();
@@ -112,10 +119,16 @@ int run(const Options& options) {
     spdlog::warn(
         "--store memory: a restart forgets who holds which address; for more than a lab give sqlite:PATH");
   }
-  controller::Hub hub({.adopt_grace = grace}, std::move(*ledger));
-  controller::PolicySource source(options.policy_file, hub);
-  if (const auto loaded = source.start(); !loaded) {
-    return startup_error(kProgram, refusal_of(loaded.error(), options.policy_file));
+  controller::Hub hub({.adopt_grace = grace, .waves = options.waves}, std::move(*ledger));
+  const auto origin = from_file ? controller::PolicyOrigin::kFile : controller::PolicyOrigin::kStore;
+  const auto kept =
+      hub.use_policy_from(origin, from_file ? "file " + options.policy_file : "the store", false);
+  if (!kept) return startup_error(kProgram, kept.error());
+  std::optional<controller::PolicySource> source;
+  if (from_file) {
+    source.emplace(options.policy_file, options.in_use == "drain", hub);
+    if (const auto loaded = source->start(); !loaded)
+      return startup_error(kProgram, refusal_of(loaded.error(), options.policy_file));
   }
   auto http = HttpEndpoint::start(options.http_listen, controller::management_routes(hub));
   if (!http) return startup_error(kProgram, http.error());
@@ -132,7 +145,7 @@ int run(const Options& options) {
                tls ? "mutual TLS" : "plain text", options.http_listen);
   const auto signal = signals.wait();
   spdlog::info("signal {}: ending; services go on with what they have", signal.value_or(0));
-  source.stop();
+  if (source) source->stop();
   server->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds{500});
   server->Wait();
   hub.stop();
@@ -148,6 +161,10 @@ int main(int argc, char** argv) {
       "nat64-svc"};
   app.name(std::string(kProgram));
   app.add_option("--policy-file", options.policy_file, "Policy in YAML; watched, a change goes out at once");
+  app.add_option("--policy-from", options.policy_from,
+                 "Where the policy comes from: file (--policy-file), or store (isthmusctl apply)")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"file", "store"}));
   app.add_option("--grpc-listen", options.grpc_listen, "Where services and isthmusctl connect")
       ->capture_default_str();
   app.add_option("--http-listen", options.http_listen, "Where /metrics, /healthz and /readyz are")
@@ -166,6 +183,22 @@ int main(int argc, char** argv) {
                  "nodes tell first what they hold")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 3600.0));
+  app.add_option(
+         "--in-use", options.in_use,
+         "What becomes of a policy file that takes away addresses or prefixes in use: refuse, or drain "
+         "(what runs over them may end first)")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"refuse", "drain"}));
+  app.add_option("--canary", options.waves.canary,
+                 "Services of a kind that get a changed policy first; 0: all get it at once")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1000));
+  app.add_option("--wave-percent", options.waves.wave_percent, "Share of them in each wave after the canary")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 100));
+  app.add_option("--soak", options.soak, "Seconds that a wave must run a policy before the next one gets it")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 86400.0));
   app.add_option("--log-level", options.log.level, "trace, debug, info, warning, error, critical, off")
       ->capture_default_str();
   app.add_option("--log-format", options.log.format, "text or json")->capture_default_str();
@@ -186,6 +219,7 @@ int main(int argc, char** argv) {
     if (error.get_exit_code() == 0) return app.exit(error);
     return startup_error(kProgram, std::string(error.what()) + ": see --help");
   }
+  options.waves.soak = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(options.soak));
   try {
     if (*backup || *restore) {
       const auto use = *backup ? controller::StoreUse::kRead : controller::StoreUse::kDecide;

@@ -26,7 +26,12 @@ bool has_capability(const Hello& hello, std::string_view capability) {
 }  // namespace
 
 ControlPlane::ControlPlane(Settings settings, Memory memory, TimePoint start)
-    : settings_(settings), epoch_(memory.epoch), start_(start), settling_(memory.settling) {
+    : settings_(settings),
+      epoch_(memory.epoch),
+      start_(start),
+      settling_(memory.settling),
+      policy_(settings.waves, memory.epoch) {
+  for (const auto& drain : memory.drains) drains_.emplace(drain.node_id, drain);
   for (const auto& lease : memory.leases) leases_.restore(lease, start, settling_);
   for (auto& [holder, node] : memory.nodes) {
     awaited_.insert(holder);
@@ -45,15 +50,17 @@ Outcome ControlPlane::take() {
 }
 
 void ControlPlane::set_policy(std::shared_ptr<const Policy> policy, TimePoint now) {
-  policy_ = std::move(policy);
-  policy_version_ = {epoch_, policy_version_.counter + 1};
-  leases_.set_pools(policy_->pools, now);
-  prefixes_.set_policy(*policy_);
-  for (const auto& [key, service] : services_) {
-    if (key.first == ServiceKind::kNat64) leases_.touch(service.holder());  // prefixes may have changed
-  }
-  replan_ = true;
-  note(EventKind::kPolicy, "", "policy " + policy_version_.to_string() + " goes out");
+  set_policy(PolicySteps{.target = {std::move(policy), nullptr}, .bridge = {}, .interim = {}, .retired = {}},
+             now);
+}
+
+void ControlPlane::set_policy(PolicySteps steps, TimePoint now) {
+  policy_.begin(std::move(steps), now);
+  stopped_noted_ = false;
+  use_pools_and_prefixes(now);
+  note(EventKind::kPolicy, "",
+       "policy " + policy_.target_version().to_string() + " goes out" +
+           (policy_.phase() == RolloutPhase::kDone ? "" : " in waves"));
 }
 
 void ControlPlane::fence(const std::string& node_id, TimePoint now) {
@@ -103,7 +110,7 @@ void ControlPlane::raise_epoch(const Hello& hello) {
   for (const auto& version : hello.running) seen = std::max(seen, version.epoch);
   if (seen <= epoch_ || seen >= kSaneEpoch) return;
   epoch_ = seen + 1;
-  if (policy_version_.counter > 0) policy_version_.epoch = epoch_;
+  policy_.raise_epoch(epoch_);
   if (health_version_.counter > 0) health_version_.epoch = epoch_;
 }
 
@@ -249,6 +256,8 @@ void ControlPlane::disconnect(ServiceRecord& service) {
 
 void ControlPlane::settle(TimePoint now) {
   expire(now);
+  advance_policy(now);
+  advance_drains(now);
   if (settling_) settle_down(now);
   if (!settling_) plan(now);
   // A controller that has just begun does not take the nodes that did not come back yet for dead.
@@ -295,20 +304,145 @@ void ControlPlane::expire(TimePoint now) {
   for (const auto& holder : gone) forget_node(holder);
 }
 
+// What is leased and which parents are cut up follow the policy once every node runs it, and the parents from
+// the moment that the first may.
+void ControlPlane::use_pools_and_prefixes(TimePoint now) {
+  std::vector<const Policy*> policies;
+  for (const auto kind : {ServiceKind::kNat64, ServiceKind::kDns64}) {
+    for (const auto* text : {&policy_.base(kind), &policy_.next(kind)}) {
+      if (!text->empty()) policies.push_back(text->policy.get());
+    }
+  }
+  prefixes_.set_policies(policies);
+  if (policy_.nat64_reached() && pools_of_ != policy_.target().policy) {
+    pools_of_ = policy_.target().policy;
+    leases_.set_pools(pools_of_->pools, now);
+  }
+  for (const auto& [key, service] : services_) {
+    if (key.first == ServiceKind::kNat64) leases_.touch(service.holder());  // prefixes may have changed
+  }
+  replan_ = true;
+}
+
+void ControlPlane::advance_policy(TimePoint now) {
+  while (policy_.phase() != RolloutPhase::kDone) {
+    std::vector<Waves::Member> members;
+    for (const auto& [key, service] : services_) {
+      if (service.left) continue;
+      const Rollout& rollout = service.rollout[index_of(Resource::kPolicy)];
+      const Version next = policy_.next_version(key.first);
+      const bool refused = rollout.state() == RolloutState::kRejected && rollout.wanted() == next;
+      members.push_back({key, !service.connected()        ? Waves::State::kLost
+                              : rollout.running() == next ? Waves::State::kApplied
+                              : refused                   ? Waves::State::kRejected
+                                                          : Waves::State::kWaits});
+    }
+    const bool moved = policy_.step(members, now);
+    const auto* waves = policy_.waves();
+    const bool stopped = waves != nullptr && !waves->stopped_by().empty();
+    if (stopped && !std::exchange(stopped_noted_, true)) {
+      const auto& [key, state] = *waves->stopped_by().begin();
+      note(EventKind::kRolloutStopped, key.second,
+           "policy " + policy_.target_version().to_string() + " goes no further: this service " +
+               (state == Waves::State::kRejected ? "refused it" : "was lost after it was sent"));
+    }
+    if (!stopped) stopped_noted_ = false;
+    if (!moved) return;
+    note(EventKind::kRollout, "",
+         "policy " + policy_.target_version().to_string() + ": " +
+             std::string(kRolloutPhaseNames[policy_.phase()]));
+    use_pools_and_prefixes(now);
+  }
+}
+
+const Drain* ControlPlane::drain_of(const std::string& node_id) const {
+  const auto it = drains_.find(node_id);
+  return it == drains_.end() ? nullptr : &it->second;
+}
+
+void ControlPlane::drain(Drain drain, TimePoint now) {
+  drain.stage = DrainStage::kLeavingAnswers;
+  drain.since = now;
+  const auto node_id = drain.node_id;
+  if (!drains_.emplace(node_id, std::move(drain)).second) return;
+  out_.changed_drains.insert(node_id);
+  replan_ = true;
+  note(EventKind::kDrain, node_id, "begins: no new DNS answers name it");
+}
+
+void ControlPlane::undrain(const std::string& node_id, TimePoint now) {
+  if (drains_.erase(node_id) == 0) return;
+  out_.changed_drains.insert(node_id);
+  const auto service = services_.find({ServiceKind::kNat64, node_id});
+  if (service != services_.end()) {
+    const auto holder = service->second.holder();
+    const auto held = leases_.held_by(holder);
+    for (const auto address : held) (void)leases_.resume(address, now);
+    leases_.touch(holder);
+  }
+  replan_ = true;
+  note(EventKind::kDrain, node_id, "ended: it is in service again");
+}
+
+Duration ControlPlane::answers_live() const {
+  Duration longest{};
+  const auto& text = policy_.base(ServiceKind::kDns64);
+  if (text.empty()) return longest;
+  const bool steered = std::ranges::any_of(text.policy->translation_prefixes, [](const auto& prefix) {
+    return prefix.assignment == Assignment::kPerNode;
+  });
+  if (!steered) return longest;  // answers in a SHARED prefix name no node
+  for (const auto& view : text.policy->dns64.views) longest = std::max(longest, view.steering_ttl);
+  return longest;
+}
+
+// A service that is not connected may go on naming the node as long as it is cut off; nobody can wait for
+// that.
+bool ControlPlane::in_answers(const std::string& node_id) const {
+  if (health_.published().contains(node_id)) return true;
+  return std::ranges::any_of(services_, [&](const auto& entry) {
+    const auto& [key, service] = entry;
+    const Rollout& health = service.rollout[index_of(Resource::kHealth)];
+    return key.first == ServiceKind::kDns64 && service.connected() &&
+           (health.state() != RolloutState::kApplied || health.wanted() != health_version_);
+  });
+}
+
+void ControlPlane::advance_drains(TimePoint now) {
+  for (auto& [node_id, drain] : drains_) {
+    const auto service = services_.find({ServiceKind::kNat64, node_id});
+    const auto held =
+        service == services_.end() ? std::set<Ipv4Address>{} : leases_.held_by(service->second.holder());
+    const DrainFacts facts{in_answers(node_id), answers_live(), held.size()};
+    const auto stage = next_stage(drain, facts, now);
+    if (stage != drain.stage) {
+      drain.stage = stage;
+      drain.since = now;
+      out_.changed_drains.insert(node_id);
+      if (service != services_.end()) leases_.touch(service->second.holder());
+      note(EventKind::kDrain, node_id, std::string(kDrainStageNames[stage]));
+    }
+    if (drain.stage != DrainStage::kReleasing) continue;
+    for (const auto address : held) {
+      if (leases_.withdraw(address, now)) note(EventKind::kWithdrawn, node_id, address.to_string());
+    }
+  }
+}
+
 void ControlPlane::plan(TimePoint now) {
-  if (policy_ == nullptr) return;
+  if (pools_of_ == nullptr) return;
   std::vector<LeaseCandidate> candidates;
   bool pressure = false;
   for (auto& [key, service] : services_) {
     if (key.first != ServiceKind::kNat64 || !service.connected() ||
-        has_capability(service.hello, kNodeModeCapability))
+        has_capability(service.hello, kNodeModeCapability) || drains_.contains(key.second))
       continue;
     pressure = pressure || service.use > 0;
     // A report counts for one plan: what was granted must show in the next before more is given.
     candidates.push_back({service.holder(), std::exchange(service.use, 0.0)});
   }
   if (!replan_ && !pressure && leases_.generation() == planned_generation_) return;
-  const auto wishes = plan_leases(leases_, *policy_, candidates);
+  const auto wishes = plan_leases(leases_, *pools_of_, candidates);
   for (const auto& [address, holder] : wishes.grants) {
     if (leases_.grant(address, holder, now)) note(EventKind::kGranted, holder.node_id, address.to_string());
   }
@@ -323,7 +457,7 @@ void ControlPlane::plan(TimePoint now) {
 }
 
 bool ControlPlane::able(const ServiceRecord& service) const {
-  return service.connected() && service.report.serving &&
+  return service.connected() && service.report.serving && service.report.fit &&
          service.rollout[index_of(Resource::kPolicy)].running() != Version{};
 }
 
@@ -332,12 +466,14 @@ void ControlPlane::publish_health() {
   std::set<std::string> left;
   for (const auto& [key, service] : services_) {
     if (key.first != ServiceKind::kNat64) continue;
-    if (able(service)) good.insert(key.second);
-    if (service.left) left.insert(key.second);
+    const bool leaves = service.left || drains_.contains(key.second);
+    if (able(service) && !leaves) good.insert(key.second);
+    if (leaves) left.insert(key.second);
   }
   const bool was_held = health_.held();
   HealthySet next;
-  for (const auto& node : health_.judge(good, left)) next.nodes.push_back({node, prefixes_.of(node)});
+  for (const auto& node : health_.judge(good, left)) next.nodes.push_back({node, prefixes_in_answers(node)});
+  if (policy_.nat64_reached()) next.retired_prefixes = policy_.retired();
   if (health_.held() != was_held) {
     note(health_.held() ? EventKind::kHealthHeld : EventKind::kHealthNormal, "",
          health_.held() ? "more than half of the NAT64 nodes failed at once: DNS answers go on as before"
@@ -348,8 +484,22 @@ void ControlPlane::publish_health() {
   health_version_ = {epoch_, health_version_.counter + 1};
 }
 
+// By the names of every policy that a DNS64 service may run now.
+std::vector<NodePrefix> ControlPlane::prefixes_in_answers(const std::string& node_id) {
+  std::vector<NodePrefix> prefixes;
+  for (const auto* text : {&policy_.base(ServiceKind::kDns64), &policy_.next(ServiceKind::kDns64)}) {
+    if (text->empty()) continue;
+    for (auto& prefix : prefixes_.of(node_id, *text->policy)) {
+      if (std::ranges::find(prefixes, prefix) == prefixes.end()) prefixes.push_back(std::move(prefix));
+    }
+  }
+  return prefixes;
+}
+
 Allocation ControlPlane::allocation_of(const ServiceRecord& service) {
   Allocation allocation;
+  const Drain* drain = drain_of(service.hello.node_id);
+  allocation.draining = drain != nullptr && drain->stage >= DrainStage::kReleasing;
   for (const auto address : leases_.held_by(service.holder())) {
     const Lease& lease = *leases_.find(address);
     LeasedAddress leased{.address = address,
@@ -361,13 +511,16 @@ Allocation ControlPlane::allocation_of(const ServiceRecord& service) {
     if (leased.withdrawn) leased.withdraw_within = settings_.withdraw_within;
     allocation.addresses.push_back(std::move(leased));
   }
-  allocation.node_prefixes = prefixes_.of(service.hello.node_id);
+  const auto& text = policy_.next(ServiceKind::kNat64);
+  const bool gone = drain != nullptr && drain->stage == DrainStage::kDrained;
+  if (!gone && !text.empty()) allocation.node_prefixes = prefixes_.of(service.hello.node_id, *text.policy);
   return allocation;
 }
 
 void ControlPlane::update(ServiceRecord& service) {
-  if (policy_ == nullptr) return;
-  service.rollout[index_of(Resource::kPolicy)].want(policy_version_);
+  const auto* edition = policy_.wanted({service.hello.kind, service.hello.node_id});
+  if (edition == nullptr) return;
+  service.rollout[index_of(Resource::kPolicy)].want(edition->version);
   if (service.hello.kind == ServiceKind::kNat64) {
     service.rollout[index_of(Resource::kAllocation)].want({epoch_, leases_.revision_of(service.holder())});
   } else {
@@ -383,7 +536,9 @@ void ControlPlane::send(ServiceRecord& service, Resource resource) {
   const std::uint64_t nonce = ++service.nonce;
   switch (resource) {
     case Resource::kPolicy:
-      out_.actions.emplace_back(SendPolicy{service.session, nonce, rollout.wanted()});
+      out_.actions.emplace_back(
+          SendPolicy{service.session, nonce, rollout.wanted(),
+                     policy_.wanted({service.hello.kind, service.hello.node_id})->text.wire});
       break;
     case Resource::kAllocation:
       out_.actions.emplace_back(

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/base/log.hpp"
+#include "common/config/from_proto.hpp"
 #include "common/config/wire.hpp"
 #include "controller/shell/convert.hpp"
 
@@ -24,7 +25,8 @@ void log(const Event& event) {
   const auto name = kEventKindNames[event.kind];
   const bool odd = event.kind == EventKind::kDuplicateNode || event.kind == EventKind::kRejected ||
                    event.kind == EventKind::kLeaseConflict || event.kind == EventKind::kSilent ||
-                   event.kind == EventKind::kHealthHeld || event.kind == EventKind::kExpired;
+                   event.kind == EventKind::kHealthHeld || event.kind == EventKind::kExpired ||
+                   event.kind == EventKind::kRolloutStopped;
   const auto level = odd ? spdlog::level::warn : spdlog::level::info;
   if (event.node_id.empty()) {
     spdlog::log(level, "{}: {}", name, event.text);
@@ -34,13 +36,12 @@ void log(const Event& event) {
 }
 
 struct ToMessage {
-  const v1::Policy* policy;
   std::pair<SessionId, v1::ControllerMessage> operator()(const SendPolicy& send) const {
     v1::ControllerMessage message;
     auto* update = message.mutable_policy();
     *update->mutable_version() = to_proto(send.version);
     update->set_nonce(send.nonce);
-    if (policy != nullptr) *update->mutable_policy() = *policy;
+    if (send.wire != nullptr) *update->mutable_policy() = *send.wire;
     return {send.session, std::move(message)};
   }
   std::pair<SessionId, v1::ControllerMessage> operator()(const SendAllocation& send) const {
@@ -125,16 +126,56 @@ void Hub::keep_report(const ControlPlane::Key& key, v1::Report report) {
   reports_[key] = std::move(report);
 }
 
-void Hub::set_policy(std::shared_ptr<const Policy> policy, std::shared_ptr<const v1::Policy> wire,
-                     std::string source) {
-  post([this, policy = std::move(policy), wire = std::move(wire), source = std::move(source)](
-           ControlPlane& core, TimePoint now) mutable {
-    policy_.wire = std::move(wire);
-    policy_.source = std::move(source);
-    policy_.loaded_at = wall_now();
+Result<void, std::string> Hub::use_policy_from(PolicyOrigin origin, std::string name, bool revisions) {
+  desk_ = PolicyDesk{origin, std::move(name), revisions};
+  if (ledger_ == nullptr) return {};
+  std::vector<PolicyEdit> edits;
+  for (auto& stored : ledger_->take_policies()) {
+    auto wire = std::make_shared<v1::Policy>();
+    const bool read = wire->ParseFromString(stored.policy);
+    auto policy = from_proto(*wire);
+    if (!read || !policy) {
+      spdlog::warn("policy version {} in the store is not valid for this build and is left out",
+                   stored.number);
+      continue;
+    }
+    edits.push_back({.number = stored.number,
+                     .time = stored.time,
+                     .author = std::move(stored.author),
+                     .comment = std::move(stored.comment),
+                     .text = {std::make_shared<const Policy>(std::move(*policy)), std::move(wire)}});
+  }
+  return desk_.restore(core_, std::move(edits), ledger_->rolled_out(), boot_now());
+}
+
+void Hub::propose(Proposal proposal, Proposed done) {
+  using Outcome = Result<std::uint64_t, ProposalRefused>;
+  auto outcome = std::make_shared<std::optional<Outcome>>();
+  auto work = [this, outcome, proposal = std::move(proposal)](ControlPlane& core, TimePoint now) mutable {
+    const auto* before = desk_.desired().newest();
+    const auto number = before == nullptr ? 0 : before->number;
+    *outcome = desk_.propose(core, std::move(proposal), wall_now(), now);
+    if (!**outcome) return;
     policy_.rejected.clear();
-    core.set_policy(std::move(policy), now);
+    const auto* newest = desk_.desired().newest();
+    if (ledger_ == nullptr || newest == nullptr || newest->number == number) return;
+    ledger_->record_policy({.number = newest->number,
+                            .time = newest->time,
+                            .author = newest->author,
+                            .comment = newest->comment,
+                            .policy = newest->text.wire->SerializeAsString()},
+                           desk_.desired().edits().front().number);
+  };
+  post(std::move(work), [outcome, done = std::move(done)] {
+    if (done && *outcome) done(**outcome);
   });
+}
+
+// So that a controller that starts knows what it may build on.
+void Hub::note_rolled_out() {
+  const auto* newest = desk_.desired().newest();
+  if (newest != nullptr && core_.rollout().phase() == RolloutPhase::kDone)
+    ledger_->record_rolled_out(newest->number);
 }
 
 void Hub::reject_policy(std::vector<Violation> violations) {
@@ -146,7 +187,7 @@ void Hub::reject_policy(std::vector<Violation> violations) {
 
 void Hub::read(const std::function<void(const View&)>& reader) const {
   const std::scoped_lock lock{core_lock_};
-  reader({core_, policy_, reports_, events_, store_, boot_now()});
+  reader({core_, desk_, policy_, reports_, events_, store_, boot_now()});
 }
 
 std::vector<Hub::Item> Hub::wait_for_work() {
@@ -164,11 +205,13 @@ std::vector<Hub::Message> Hub::decide(std::vector<Item>& batch) {
     for (const auto& item : batch) item.work(core_, now);
     core_.settle(now);
     outcome = core_.take();
-    if (ledger_ != nullptr) ledger_->record(core_, outcome, {now, wall_now()});
+    if (ledger_ != nullptr) {
+      ledger_->record(core_, outcome, {now, wall_now()});
+      note_rolled_out();
+    }
     for (const auto& event : outcome.events) ++events_[event.kind];
     forget_reports();
-    for (const auto& action : outcome.actions)
-      messages.push_back(std::visit(ToMessage{policy_.wire.get()}, action));
+    for (const auto& action : outcome.actions) messages.push_back(std::visit(ToMessage{}, action));
   }
   for (const auto& event : outcome.events) log(event);
   return messages;

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "controller/core/control_plane.hpp"
+#include "controller/shell/policy_desk.hpp"
 #include "controller/store/ledger.hpp"
 #include "isthmus/v1/control.pb.h"
 
@@ -28,11 +29,8 @@ class Outbound {
   virtual void end() = 0;  // after what was sent
 };
 
-// What runs now and where it came from, for the status page.
+// The newest text at the source of the policy, when it does not run.
 struct PolicyStatus {
-  std::shared_ptr<const v1::Policy> wire;
-  std::string source;
-  WallTime loaded_at;
   std::vector<Violation> rejected;  // of the newest text at the source; none: it runs
   std::uint64_t rejected_total = 0;
 };
@@ -67,13 +65,18 @@ class Hub {
   void detach(SessionId session);
   void keep_report(const ControlPlane::Key& key, v1::Report report);  // within posted work only
 
-  void set_policy(std::shared_ptr<const Policy> policy, std::shared_ptr<const v1::Policy> wire,
-                  std::string source);
+  // Before start(): where the policy comes from. What was kept of it goes on. `revisions`: DesiredState.
+  [[nodiscard]] Result<void, std::string> use_policy_from(PolicyOrigin origin, std::string name,
+                                                          bool revisions);
+  // Takes a policy, durably, or refuses it; `done`, if any, is then called from the hub's thread.
+  using Proposed = std::function<void(const Result<std::uint64_t, ProposalRefused>&)>;
+  void propose(Proposal proposal, Proposed done = {});
   void reject_policy(std::vector<Violation> violations);
 
   // Calls `reader` under the lock; it must be quick.
   struct View {
     const ControlPlane& core;
+    const PolicyDesk& desk;
     const PolicyStatus& policy;
     const std::map<ControlPlane::Key, v1::Report>& reports;
     const std::map<EventKind, std::uint64_t>& events;
@@ -96,12 +99,14 @@ class Hub {
   [[nodiscard]] bool still_writer();
   [[nodiscard]] bool pause(Duration time);
   void prune_history(TimePoint now);
+  void note_rolled_out();
   void dispatch(std::vector<Message>& messages);
   void forget_reports();
 
   std::unique_ptr<Ledger> ledger_;  // the hub's thread's; may be none
   mutable std::mutex core_lock_;    // core_, policy_, reports_, events_, store_
   ControlPlane core_;
+  PolicyDesk desk_;
   PolicyStatus policy_;
   std::map<ControlPlane::Key, v1::Report> reports_;
   std::map<EventKind, std::uint64_t> events_;

@@ -131,7 +131,7 @@ HttpReply readyz(const Hub& hub) {
   });
   if (!problem.empty()) return {.status = 503, .body = "decisions cannot be stored: " + problem + "\n"};
   if (has_policy) return {.status = 200, .body = "ready\n"};
-  return {.status = 503, .body = "no policy yet\n"};
+  return {.status = 503, .body = "no policy yet: isthmusctl apply brings one\n"};
 }
 
 }  // namespace

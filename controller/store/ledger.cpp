@@ -10,6 +10,7 @@ namespace isthmus::controller {
 namespace {
 
 constexpr std::size_t kBatchBytes = kMaxWriteBytes / 2;
+constexpr std::size_t kPolicyPart = kBatchBytes / 2;
 
 }  // namespace
 
@@ -25,7 +26,84 @@ Result<std::unique_ptr<Ledger>, StoreError> Ledger::open(std::shared_ptr<Store> 
   ledger->memory_.settling = ledger->meta_.settling();
   if (auto read = ledger->read_leases(now); !read) return failure(read.error());
   if (auto read = ledger->read_nodes(now); !read) return failure(read.error());
+  if (auto read = ledger->read_drains(now); !read) return failure(read.error());
+  if (auto read = ledger->read_policies(); !read) return failure(read.error());
   return ledger;
+}
+
+Result<void, StoreError> Ledger::read_drains(Clocks now) {
+  const auto all = store_->list(kDrainPrefix);
+  if (!all) return failure(all.error());
+  for (const auto& [key, stored] : all->entries) {
+    const auto record = parse<v1::DrainRecord>(key, stored.value);
+    if (!record) return failure(record.error());
+    auto drain = from_record(*record, now);
+    if (!drain) return failure(drain.error());
+    memory_.drains.push_back(std::move(*drain));
+  }
+  return {};
+}
+
+Result<void, StoreError> Ledger::read_policies() {
+  const auto all = store_->list(kPolicyPrefix);
+  if (!all) return failure(all.error());
+  std::uint32_t expected = 0;  // part
+  for (const auto& [key, stored] : all->entries) {
+    const auto record = parse<v1::PolicyRecord>(key, stored.value);
+    if (!record) return failure(record.error());
+    policy_parts_[record->number()] = std::max(policy_parts_[record->number()], record->part() + 1);
+    if (record->part() == 0) {
+      policies_.push_back({.number = record->number(),
+                           .time = WallTime{std::chrono::milliseconds{record->time_ms()}},
+                           .author = record->author(),
+                           .comment = record->comment(),
+                           .policy = {}});
+      expected = 0;
+    }
+    if (policies_.empty() || policies_.back().number != record->number() || record->part() != expected)
+      continue;
+    policies_.back().policy += record->policy();
+    if (++expected == record->parts()) expected = 0;
+  }
+  if (expected != 0) policies_.pop_back();  // the last one was cut off, and never told
+  const auto rolled_out = store_->get(kRolledOutKey);
+  if (!rolled_out) return failure(rolled_out.error());
+  if (!*rolled_out) return {};
+  const auto record = parse<v1::RolledOut>(kRolledOutKey, (*rolled_out)->value);
+  if (!record) return failure(record.error());
+  rolled_out_ = record->number();
+  return {};
+}
+
+void Ledger::record_policy(const StoredPolicy& policy, std::uint64_t keep_from) {
+  const std::size_t parts = std::max<std::size_t>(1, (policy.policy.size() + kPolicyPart - 1) / kPolicyPart);
+  for (std::size_t part = 0; part < parts; ++part) {
+    v1::PolicyRecord record;
+    record.set_number(policy.number);
+    record.set_part(static_cast<std::uint32_t>(part));
+    record.set_parts(static_cast<std::uint32_t>(parts));
+    if (part == 0) {
+      record.set_time_ms(policy.time.time_since_epoch().count());
+      record.set_author(policy.author);
+      record.set_comment(policy.comment);
+    }
+    record.set_policy(policy.policy.substr(part * kPolicyPart, kPolicyPart));
+    put(policy_key(policy.number, record.part()), record.SerializeAsString());
+  }
+  policy_parts_[policy.number] = static_cast<std::uint32_t>(parts);
+  while (policy_parts_.begin()->first < keep_from) {
+    const auto [number, count] = *policy_parts_.begin();
+    for (std::uint32_t part = 0; part < count; ++part) erase(policy_key(number, part));
+    policy_parts_.erase(policy_parts_.begin());
+  }
+}
+
+void Ledger::record_rolled_out(std::uint64_t number) {
+  if (rolled_out_ == number) return;
+  rolled_out_ = number;
+  v1::RolledOut record;
+  record.set_number(number);
+  put(std::string{kRolledOutKey}, record.SerializeAsString());
 }
 
 Result<void, StoreError> Ledger::read_leases(Clocks now) {
@@ -110,6 +188,13 @@ void Ledger::record(const ControlPlane& core, const Outcome& outcome, Clocks now
       erase(node_key(holder));
     } else {
       put(node_key(holder), to_record(holder, known->second).SerializeAsString());
+    }
+  }
+  for (const auto& node_id : outcome.changed_drains) {
+    if (const auto* drain = core.drain_of(node_id)) {
+      put(drain_key(node_id), to_record(*drain, now).SerializeAsString());
+    } else {
+      erase(drain_key(node_id));
     }
   }
   if (meta_.epoch() == core.epoch() && meta_.settling() == core.settling()) return;

@@ -108,4 +108,29 @@ Holder holder_from(const v1::StoredHolder& holder) {
   return {holder.node_id(), holder.machine()};
 }
 
+v1::DrainRecord to_record(const Drain& drain, const Clocks& clocks) {
+  v1::DrainRecord record;
+  record.set_node_id(drain.node_id);
+  record.set_stage(std::string(kDrainStageNames[drain.stage]));
+  record.set_since_ms(clocks.wall_ms(drain.since));
+  record.set_began_ms(drain.began.time_since_epoch().count());
+  record.set_author(drain.author);
+  record.set_comment(drain.comment);
+  return record;
+}
+
+Result<Drain, StoreError> from_record(const v1::DrainRecord& record, const Clocks& clocks) {
+  const auto stage = kDrainStageNames.find(record.stage());
+  if (!stage || record.node_id().empty()) {
+    return failure(StoreError{StoreFailure::kUnusable,
+                              "the stored drain of " + record.node_id() + " is damaged: restore a backup"});
+  }
+  return Drain{.node_id = record.node_id(),
+               .stage = *stage,
+               .since = clocks.boot_time(record.since_ms()),
+               .began = WallTime{milliseconds{record.began_ms()}},
+               .author = record.author(),
+               .comment = record.comment()};
+}
+
 }  // namespace isthmus::controller

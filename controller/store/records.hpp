@@ -26,6 +26,8 @@ struct Clocks {
 [[nodiscard]] Result<Lease, StoreError> from_record(const v1::LeaseRecord& record, const Clocks& clocks);
 
 [[nodiscard]] v1::NodeRecord to_record(const Holder& holder, const KnownNode& node);
+[[nodiscard]] v1::DrainRecord to_record(const Drain& drain, const Clocks& clocks);
+[[nodiscard]] Result<Drain, StoreError> from_record(const v1::DrainRecord& record, const Clocks& clocks);
 [[nodiscard]] Holder holder_from(const v1::StoredHolder& holder);
 
 }  // namespace isthmus::controller

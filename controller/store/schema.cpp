@@ -51,6 +51,16 @@ std::string history_key(Ipv4Address address, std::int64_t since_ms) {
   return std::string{kHistoryPrefix} + address.to_string() + "/" + digits.data();
 }
 
+std::string drain_key(std::string_view node_id) {
+  return std::string{kDrainPrefix} + escaped(node_id);
+}
+
+std::string policy_key(std::uint64_t number, std::uint32_t part) {
+  std::array<char, 32> digits{};
+  std::snprintf(digits.data(), digits.size(), "%010llu/%04u", static_cast<unsigned long long>(number), part);
+  return std::string{kPolicyPrefix} + digits.data();
+}
+
 Result<void, StoreError> check_schema(const v1::StoreMeta& meta) {
   if (meta.schema() >= 1 && meta.schema() <= kSchemaVersion) return {};
   if (meta.schema() == 0)

@@ -6,6 +6,9 @@
 //   nodes/NODE_ID/MACHINE      NodeRecord
 //   restoring                  only while a backup is put in: the store is not whole
 //   history/ADDRESS/SINCE      TenureRecord; SINCE in milliseconds, 16 digits, so that keys sort by time
+//   drains/NODE_ID             DrainRecord
+//   policies/NUMBER/PART       PolicyRecord; NUMBER in 10 digits, PART in 4
+//   rolled_out                 RolledOut
 //
 // Names in keys are escaped: a '/' within one is "%2F".
 #pragma once
@@ -28,10 +31,15 @@ inline constexpr std::string_view kRestoringKey = "restoring";
 inline constexpr std::string_view kLeasePrefix = "leases/";
 inline constexpr std::string_view kNodePrefix = "nodes/";
 inline constexpr std::string_view kHistoryPrefix = "history/";
+inline constexpr std::string_view kDrainPrefix = "drains/";
+inline constexpr std::string_view kPolicyPrefix = "policies/";
+inline constexpr std::string_view kRolledOutKey = "rolled_out";
 
 [[nodiscard]] std::string escaped(std::string_view name);
 [[nodiscard]] std::string lease_key(Ipv4Address address);
 [[nodiscard]] std::string node_key(const Holder& holder);
+[[nodiscard]] std::string drain_key(std::string_view node_id);
+[[nodiscard]] std::string policy_key(std::uint64_t number, std::uint32_t part);
 [[nodiscard]] std::string history_key(Ipv4Address address, std::int64_t since_ms);
 
 // The message of a stored value; kUnusable when it cannot be read.
