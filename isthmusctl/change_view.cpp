@@ -22,16 +22,11 @@ const char* resource_name(v1::Resource resource) {
 
 std::string resource_line(const v1::ResourceState& state) {
   const auto runs = version_text(state.running());
-  switch (state.state()) {
-    case v1::ResourceState::APPLIED:
-      return "Applied " + runs;
-    case v1::ResourceState::SENT:
-      return "Sent " + version_text(state.wanted()) + ", not answered; runs " + runs;
-    case v1::ResourceState::REJECTED:
-      return "REJECTED " + version_text(state.wanted()) + "; runs " + runs;
-    default:
-      return "Pending " + version_text(state.wanted()) + "; runs " + runs;
-  }
+  const auto wanted = version_text(state.wanted());
+  if (state.state() == v1::ResourceState::APPLIED) return "Applied " + runs;
+  if (state.state() == v1::ResourceState::SENT) return "Sent " + wanted + ", not answered; runs " + runs;
+  if (state.state() == v1::ResourceState::REJECTED) return "REJECTED " + wanted + "; runs " + runs;
+  return "Pending " + wanted + "; runs " + runs;
 }
 
 }  // namespace

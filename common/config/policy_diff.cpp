@@ -51,9 +51,13 @@ std::string text(const pb::Message& message, const Field& field, int index) {
       const auto* duration = dynamic_cast<const pb::Duration*>(&value);
       return duration == nullptr ? value.ShortDebugString() : format_duration(duration_from_proto(*duration));
     }
-    default:  // the schema has no others
-      return "?";
+    case Field::CPPTYPE_INT32:  // the schema has none of these
+    case Field::CPPTYPE_INT64:
+    case Field::CPPTYPE_DOUBLE:
+    case Field::CPPTYPE_FLOAT:
+      break;
   }
+  return "?";
 }
 
 // What tells one object of a list from another: its name, or all of it.

@@ -57,6 +57,8 @@ void ControlPlane::set_policy(std::shared_ptr<const Policy> policy, TimePoint no
 void ControlPlane::set_policy(PolicySteps steps, TimePoint now) {
   policy_.begin(std::move(steps), now);
   stopped_noted_ = false;
+  // A controller that has just begun knows nodes that are not back yet: it must not go on without them.
+  if (services_.empty() && !known_nodes_.empty()) rollout_from_ = start_ + settings_.adopt_grace;
   use_pools_and_prefixes(now);
   note(EventKind::kPolicy, "",
        "policy " + policy_.target_version().to_string() + " goes out" +
@@ -325,7 +327,7 @@ void ControlPlane::use_pools_and_prefixes(TimePoint now) {
 }
 
 void ControlPlane::advance_policy(TimePoint now) {
-  while (policy_.phase() != RolloutPhase::kDone) {
+  while (policy_.phase() != RolloutPhase::kDone && now >= rollout_from_) {
     std::vector<Waves::Member> members;
     for (const auto& [key, service] : services_) {
       if (service.left) continue;

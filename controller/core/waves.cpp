@@ -8,7 +8,6 @@ namespace isthmus::controller {
 void Waves::start() {
   admitted_.clear();
   wave_.clear();
-  applied_.clear();
   stopped_by_.clear();
   soaks_until_ = {};
 }
@@ -17,11 +16,11 @@ bool Waves::step(const std::vector<Member>& members, TimePoint now) {
   stopped_by_.clear();
   bool complete = true;
   bool wave_applied = true;
+  std::set<Key> still_there;
   for (const auto& [key, state] : members) {
-    if (state == State::kApplied) {  // who runs it already, from before a restart of ours, keeps it
-      admitted_.insert(key);
-      applied_.insert(key);
-    }
+    if (wave_.contains(key)) still_there.insert(key);
+    // Who runs it already, from before a restart of ours, keeps it.
+    if (state == State::kApplied) admitted_.insert(key);
     if (!admitted(key)) {
       complete = complete && state == State::kLost;  // one that was lost before gets it when it returns
       continue;
@@ -30,10 +29,7 @@ bool Waves::step(const std::vector<Member>& members, TimePoint now) {
     if (state == State::kLost && wave_.contains(key)) stopped_by_.emplace(key, state);
     if (state == State::kWaits) wave_applied = complete = false;
   }
-  // Who was forgotten meanwhile holds nothing up.
-  std::erase_if(wave_, [&](const Key& key) {
-    return std::ranges::none_of(members, [&](const Member& member) { return member.key == key; });
-  });
+  wave_ = std::move(still_there);  // who was forgotten meanwhile holds nothing up
   if (!stopped_by_.empty()) {
     soaks_until_ = {};
     return false;

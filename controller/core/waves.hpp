@@ -54,7 +54,6 @@ class Waves {
   WaveSettings settings_;
   std::set<Key> admitted_;
   std::set<Key> wave_;  // admitted, and not yet soaked
-  std::set<Key> applied_;
   std::map<Key, State> stopped_by_;
   TimePoint soaks_until_;
 };

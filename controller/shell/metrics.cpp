@@ -79,6 +79,26 @@ void add_service(MetricsPage& page, const ServiceRecord& service, const v1::Repo
   }
 }
 
+void add_rollout(MetricsPage& page, const Hub::View& view) {
+  const auto& rollout = view.core.rollout();
+  for (std::size_t i = 0; i < kEnumSize<RolloutPhase>; ++i) {
+    const auto phase = static_cast<RolloutPhase>(i);
+    page.gauge("isthmus_controller_rollout", "1 for the phase in which the policy is on its way to the services",
+               {{"phase", kRolloutPhaseNames[phase]}}, rollout.phase() == phase ? 1 : 0);
+  }
+  const auto* waves = rollout.waves();
+  page.gauge("isthmus_controller_rollout_stopped",
+             "Services that stop the policy on its way: they refused it or were lost after it was sent", {},
+             waves == nullptr ? 0 : static_cast<double>(waves->stopped_by().size()));
+  for (const auto& [node_id, drain] : view.core.drains()) {
+    for (std::size_t i = 0; i < kEnumSize<DrainStage>; ++i) {
+      const auto stage = static_cast<DrainStage>(i);
+      page.gauge("isthmus_service_drain", "1 for the stage in which the drain of the node is",
+                 {{"node", node_id}, {"stage", kDrainStageNames[stage]}}, drain.stage == stage ? 1 : 0);
+    }
+  }
+}
+
 void add_store(MetricsPage& page, const Hub::View& view) {
   page.gauge("isthmus_controller_leads", "1 while this controller is the one that decides", {}, 1);
   page.counter("isthmus_controller_store_commits_total", "Batches of decisions that were made durable", {},
@@ -102,6 +122,7 @@ HttpReply metrics(const Hub& hub) {
     add_policy(page, view);
     add_leases(page, view);
     add_store(page, view);
+    add_rollout(page, view);
     page.gauge("isthmus_controller_healthy_nodes", "NAT64 nodes that may appear in new DNS answers", {},
                static_cast<double>(view.core.health().published().size()));
     page.gauge("isthmus_controller_health_held",

@@ -14,6 +14,7 @@ bool same_text(const PolicyText& a, const PolicyText& b) {
 }
 
 bool any_nat64(const ControlPlane& core) {
+  if (!core.known_nodes().empty()) return true;  // of a store, and not back yet
   for (const auto& [key, service] : core.services()) {
     if (key.first == ServiceKind::kNat64 && !service.left) return true;
   }

@@ -371,5 +371,24 @@ TEST_F(ControlPlaneTest, PoolsFollowThePolicyWhenEveryNodeRunsIt) {
   EXPECT_NE(nullptr, plane.leases().find({198, 51, 100, 0}));
 }
 
+TEST_F(ControlPlaneTest, AControllerThatBeganAgainWaitsForItsNodesBeforeDnsGetsANewPolicy) {
+  Memory memory{.epoch = kEpoch + 1, .settling = false, .leases = {}, .nodes = {}};
+  memory.nodes.push_back({Holder{"gw1", "machine-gw1"}, KnownNode{"boot", "first", now}});
+  ControlPlane again{Settings{.adopt_grace = seconds{3}}, memory, now};
+  again.set_policy(small_policy(), now);
+  again.set_policy(PolicySteps{.target = {small_policy("203.0.113.0/29"), nullptr},
+                               .bridge = {},
+                               .interim = {},
+                               .staged = {true, true},
+                               .retired = {}},
+                   now);
+  again.settle(now);
+  EXPECT_EQ(RolloutPhase::kNat64, again.rollout().phase());
+  again.on_hello(1, hello("gw1"), now);
+  now += seconds{2};
+  again.settle(now);
+  EXPECT_EQ(RolloutPhase::kNat64, again.rollout().phase());
+}
+
 }  // namespace
 }  // namespace isthmus::controller
