@@ -149,8 +149,8 @@ Result<void, std::string> Hub::use_policy_from(PolicyOrigin origin, std::string 
 }
 
 void Hub::propose(Proposal proposal, Proposed done) {
-  using Outcome = Result<std::uint64_t, ProposalRefused>;
-  auto outcome = std::make_shared<std::optional<Outcome>>();
+  using Taken = Result<std::uint64_t, ProposalRefused>;
+  auto outcome = std::make_shared<std::optional<Taken>>();
   auto work = [this, outcome, proposal = std::move(proposal)](ControlPlane& core, TimePoint now) mutable {
     const auto* before = desk_.desired().newest();
     const auto number = before == nullptr ? 0 : before->number;
