@@ -5,6 +5,8 @@
 #include <grpcpp/grpcpp.h>
 #include <spdlog/spdlog.h>
 
+#include <functional>
+
 #include <CLI/CLI.hpp>
 
 #include "common/base/log.hpp"
@@ -15,11 +17,10 @@
 #include "common/net/ipv4_address.hpp"
 #include "common/net/ipv6_address.hpp"
 #include "common/telemetry/http_endpoint.hpp"
-#include "controller/shell/admin_service.hpp"
-#include "controller/shell/control_service.hpp"
 #include "controller/shell/metrics.hpp"
-#include "controller/shell/policy_source.hpp"
+#include "controller/shell/replica.hpp"
 #include "controller/shell/store_commands.hpp"
+#include "controller/shell/term.hpp"
 #include "controller/store/open_store.hpp"
 
 namespace {
@@ -33,6 +34,8 @@ struct Options {
   std::string policy_from = "file";
   std::string policy_file;
   std::string store = "memory";
+  controller::EtcdFlags etcd;
+  std::string advertise;
   std::string grpc_listen = "127.0.0.1:7400";
   std::string http_listen = "127.0.0.1:9400";
   TlsFiles tls;
@@ -50,21 +53,15 @@ bool is_loopback(const std::string& host) {
   return host == "localhost";
 }
 
-std::string refusal_of(const std::vector<Violation>& violations, const std::string& file) {
-  std::string text = "policy file " + file + " is refused";
-  for (const auto& v : violations) text += (v.path == file ? ": " : ": " + v.path + ": ") + v.message;
-  return text;
-}
-
 // What gRPC has to say about itself is for its developers; our own lines tell operators what is wrong.
 void quiet_grpc() {
   gpr_set_log_function([](gpr_log_func_args* line) { spdlog::debug("grpc: {}", line->message); });
 }
 
+// The server that services and operators reach; `add` registers what it serves. None: it cannot listen.
 std::unique_ptr<grpc::Server> start_grpc(const Options& options,
                                          std::shared_ptr<grpc::ServerCredentials> credentials,
-                                         controller::ControlService& control,
-                                         controller::AdminService& admin) {
+                                         const std::function<void(grpc::ServerBuilder&)>& add) {
   quiet_grpc();
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
@@ -78,10 +75,72 @@ std::unique_ptr<grpc::Server> start_grpc(const Options& options,
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5000);
   builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
   builder.SetMaxSendMessageSize(kMaxMessageBytes);
-  builder.RegisterService(&control);
-  builder.RegisterService(&admin);
+  add(builder);
   auto server = builder.BuildAndStart();
   return port == 0 ? nullptr : std::move(server);
+}
+
+int cannot_listen(const Options& options) {
+  return startup_error(kProgram,
+                       "cannot listen on " + options.grpc_listen +
+                           ": the address is in use or not ours: choose another with --grpc-listen");
+}
+
+void say_serving(const Options& options, bool tls) {
+  spdlog::info("serving the control protocol on {} ({}), metrics on {}", options.grpc_listen,
+               tls ? "mutual TLS" : "plain text", options.http_listen);
+}
+
+// One controller with a store of its own.
+int run_alone(const Options& options, const controller::TermOptions& term_options,
+              std::shared_ptr<grpc::ServerCredentials> credentials, StopSignals& signals, bool tls) {
+  auto store = controller::open_store(options.store, controller::StoreUse::kDecide);
+  if (!store) return startup_error(kProgram, store.error().message);
+  if (options.store == "memory") {
+    spdlog::warn(
+        "--store memory: a restart forgets who holds which address; for more than a lab give sqlite:PATH");
+  }
+  auto term = controller::Term::begin(std::move(*store), term_options, false);
+  if (!term) return startup_error(kProgram, term.error());
+  auto http = HttpEndpoint::start(options.http_listen, controller::management_routes((*term)->hub()));
+  if (!http) return startup_error(kProgram, http.error());
+  auto server = start_grpc(options, std::move(credentials),
+                           [&](grpc::ServerBuilder& builder) { (*term)->register_with(builder); });
+  if (server == nullptr) return cannot_listen(options);
+  (*term)->serve(std::move(server));
+  say_serving(options, tls);
+  const auto signal = signals.wait();
+  spdlog::info("signal {}: ending; services go on with what they have", signal.value_or(0));
+  http->reset();  // before the hub that it asks
+  return 0;
+}
+
+// One of several on an etcd.
+int run_shared(const Options& options, const controller::TermOptions& term_options,
+               std::shared_ptr<controller::EtcdStore> store,
+               std::shared_ptr<grpc::ServerCredentials> credentials, StopSignals& signals, bool tls) {
+  const auto address = options.advertise.empty() ? options.grpc_listen : options.advertise;
+  const auto reachable = parse_host_port(address);
+  if (!reachable || reachable->host == "0.0.0.0" || reachable->host == "::") {
+    return startup_error(
+        kProgram, "--advertise must say where the other controllers reach this one, HOST:PORT; \"" + address +
+                      "\" does not");
+  }
+  controller::Replica replica(std::move(store),
+                              {.address = address, .tls = options.tls, .term = term_options});
+  auto http = HttpEndpoint::start(options.http_listen, replica.routes());
+  if (!http) return startup_error(kProgram, http.error());
+  const auto server = start_grpc(options, std::move(credentials), [&](grpc::ServerBuilder& builder) {
+    builder.RegisterCallbackGenericService(&replica.front_door());
+  });
+  if (server == nullptr) return cannot_listen(options);
+  say_serving(options, tls);
+  const auto signal = replica.run(signals);
+  spdlog::info("signal {}: ending; services go on with what they have", signal);
+  server->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds{500});
+  server->Wait();
+  http->reset();
+  return 0;
 }
 
 int run(const Options& options) {
@@ -111,45 +170,14 @@ int run(const Options& options) {
     credentials = std::move(*mutual);
   }
   const auto grace = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(options.adopt_grace));
-  auto store = controller::open_store(options.store, controller::StoreUse::kDecide);
-  if (!store) return startup_error(kProgram, store.error().message);
-  auto ledger = controller::Ledger::open(std::move(*store), {boot_now(), wall_now()});
-  if (!ledger) return startup_error(kProgram, ledger.error().message);
-  if (options.store == "memory") {
-    spdlog::warn(
-        "--store memory: a restart forgets who holds which address; for more than a lab give sqlite:PATH");
-  }
-  controller::Hub hub({.adopt_grace = grace, .waves = options.waves}, std::move(*ledger));
-  const auto origin = from_file ? controller::PolicyOrigin::kFile : controller::PolicyOrigin::kStore;
-  const auto kept =
-      hub.use_policy_from(origin, from_file ? "file " + options.policy_file : "the store", false);
-  if (!kept) return startup_error(kProgram, kept.error());
-  std::optional<controller::PolicySource> source;
-  if (from_file) {
-    source.emplace(options.policy_file, options.in_use == "drain", hub);
-    if (const auto loaded = source->start(); !loaded)
-      return startup_error(kProgram, refusal_of(loaded.error(), options.policy_file));
-  }
-  auto http = HttpEndpoint::start(options.http_listen, controller::management_routes(hub));
-  if (!http) return startup_error(kProgram, http.error());
-  controller::ControlService control(hub);
-  controller::AdminService admin(hub);
-  const auto server = start_grpc(options, std::move(credentials), control, admin);
-  if (server == nullptr) {
-    return startup_error(kProgram,
-                         "cannot listen on " + options.grpc_listen +
-                             ": the address is in use or not ours: choose another with --grpc-listen");
-  }
-  hub.start();
-  spdlog::info("serving the control protocol on {} ({}), metrics on {}", options.grpc_listen,
-               tls ? "mutual TLS" : "plain text", options.http_listen);
-  const auto signal = signals.wait();
-  spdlog::info("signal {}: ending; services go on with what they have", signal.value_or(0));
-  if (source) source->stop();
-  server->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds{500});
-  server->Wait();
-  hub.stop();
-  return 0;
+  const controller::TermOptions term{.settings = {.adopt_grace = grace, .waves = options.waves},
+                                     .policy_file = options.policy_file,
+                                     .drain_what_is_in_use = options.in_use == "drain"};
+  auto shared = controller::open_shared_store(options.store, options.etcd);
+  if (!shared) return startup_error(kProgram, shared.error().message);
+  if (*shared != nullptr)
+    return run_shared(options, term, std::move(*shared), std::move(credentials), signals, tls);
+  return run_alone(options, term, std::move(credentials), signals, tls);
 }
 
 }  // namespace
@@ -176,7 +204,17 @@ int main(int argc, char** argv) {
   app.add_flag("--allow-plaintext", options.allow_plaintext,
                "Permit gRPC without TLS on other than loopback");
   app.add_option("--store", options.store,
-                 "Where leases are kept: sqlite:PATH, or memory, which forgets with the process")
+                 "Where leases are kept: sqlite:PATH, etcd:HOST:PORT,HOST:PORT,... which several controllers "
+                 "share, or memory, which forgets with the process")
+      ->capture_default_str();
+  app.add_option("--advertise", options.advertise,
+                 "With etcd: HOST:PORT where the other controllers reach this one's gRPC");
+  app.add_option("--etcd-ca", options.etcd.ca, "PEM file: who signed etcd's certificates; none: plain text");
+  app.add_option("--etcd-certificate", options.etcd.certificate, "PEM file: our certificate for etcd");
+  app.add_option("--etcd-key", options.etcd.key, "PEM file: its key");
+  app.add_option("--etcd-user", options.etcd.user, "etcd user, if etcd's authentication is on");
+  app.add_option("--etcd-password-file", options.etcd.password_file, "File whose first line is its password");
+  app.add_option("--etcd-prefix", options.etcd.prefix, "Of all keys in etcd; one for each installation")
       ->capture_default_str();
   app.add_option("--adopt-grace", options.adopt_grace,
                  "Seconds after a start with a new or restored store in which no address is granted: living "
@@ -223,7 +261,7 @@ int main(int argc, char** argv) {
   try {
     if (*backup || *restore) {
       const auto use = *backup ? controller::StoreUse::kRead : controller::StoreUse::kDecide;
-      const auto store = controller::open_store(options.store, use);
+      const auto store = controller::open_store(options.store, use, options.etcd);
       if (!store) return startup_error(kProgram, store.error().message);
       return *backup ? controller::backup_command(**store, file)
                      : controller::restore_command(**store, file, replace);

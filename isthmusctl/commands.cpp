@@ -54,4 +54,11 @@ int get_command(const ControllerAddress& controller, What what, Format format) {
   return kCannotAsk;
 }
 
+int lease_history_command(const ControllerAddress& controller, const std::string& address, Format format) {
+  v1::LeaseHistoryRequest request;
+  request.set_address(address);
+  return ask<v1::LeaseHistoryResponse>(controller, &v1::Admin::Stub::LeaseHistory, request,
+                                       [&](const auto& r) { return print(show(r, format)); });
+}
+
 }  // namespace isthmus

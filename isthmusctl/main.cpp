@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdint>
 #include <functional>
+#include <iostream>
 #include <string>
 
 #include <CLI/CLI.hpp>
@@ -136,10 +137,20 @@ int main(int argc, char** argv) {
   add_policy_commands(app, changes);
   add_node_commands(app, changes);
 
+  std::string history;
+  get->add_option("--history", history, "with leases: who held this address, from when to when");
+
   CLI11_PARSE(app, argc, argv);
   if (changes.chosen) return changes.chosen(controller);
   if (*validate)
     return remote ? isthmus::validate_remote_command(controller, file) : isthmus::validate_command(file);
+  if (!history.empty()) {
+    if (what != "leases") {
+      std::cerr << "isthmusctl: --history goes with `get leases`\n";
+      return 2;
+    }
+    return isthmus::lease_history_command(controller, history, isthmus::parse_format(format).value());
+  }
   const auto chosen = what == "policy"  ? isthmus::What::kPolicy
                       : what == "nodes" ? isthmus::What::kNodes
                                         : isthmus::What::kLeases;

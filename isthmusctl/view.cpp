@@ -2,6 +2,7 @@
 #include "isthmusctl/view.hpp"
 
 #include <google/protobuf/util/json_util.h>
+#include <google/protobuf/util/time_util.h>
 
 #include <algorithm>
 
@@ -126,6 +127,19 @@ std::string show(const v1::ListLeasesResponse& answer, Format format, std::int64
     table.add({lease.address(), lease.pool(), state, lease.node_id().empty() ? "-" : lease.node_id(),
                age(lease.since(), now),
                until == 0 ? "-" : "in " + ago(std::max<std::int64_t>(0, until - now))});
+  }
+  return table.text();
+}
+
+std::string show(const v1::LeaseHistoryResponse& answer, Format format) {
+  if (format == Format::kJson || format == Format::kYaml) return to_json(answer);
+  const auto time = [](const google::protobuf::Timestamp& t) {
+    return google::protobuf::util::TimeUtil::ToString(t);
+  };
+  Table table{{"ADDRESS", "NODE", "MACHINE", "FROM", "TO"}};
+  for (const auto& tenure : answer.tenures()) {
+    table.add({tenure.address(), tenure.node_id(), tenure.machine(), time(tenure.from()),
+               tenure.has_to() ? time(tenure.to()) : "now"});
   }
   return table.text();
 }

@@ -37,4 +37,6 @@ enum class Format { kTable, kWide, kJson, kYaml };
 // "3s", "5m12s", "2h5m", "4d3h": at most two units.
 [[nodiscard]] std::string ago(std::int64_t seconds);
 
+[[nodiscard]] std::string show(const v1::LeaseHistoryResponse& answer, Format format);
+
 }  // namespace isthmus

@@ -117,6 +117,7 @@ void ControlPlane::raise_epoch(const Hello& hello) {
 }
 
 void ControlPlane::remember(const ServiceRecord& service, TimePoint now) {
+  if (has_capability(service.hello, kNodeModeCapability)) return;  // holds no leases
   const auto holder = service.holder();
   awaited_.erase(holder);
   auto& known = known_nodes_[holder];
@@ -262,8 +263,9 @@ void ControlPlane::settle(TimePoint now) {
   advance_drains(now);
   if (settling_) settle_down(now);
   if (!settling_) plan(now);
-  // A controller that has just begun does not take the nodes that did not come back yet for dead.
-  if (awaited_.empty() || now >= start_ + settings_.liveness) publish_health();
+  // A controller that has just begun does not take the nodes that did not come back yet for dead: they try
+  // again every five seconds at the latest.
+  if (awaited_.empty() || now >= start_ + settings_.liveness + seconds{2}) publish_health();
   for (auto& [key, service] : services_) {
     if (service.connected()) update(service);
   }

@@ -23,6 +23,9 @@ class AdminService final : public v1::Admin::CallbackService {
   grpc::ServerUnaryReactor* ListLeases(grpc::CallbackServerContext* context,
                                        const v1::ListLeasesRequest* request,
                                        v1::ListLeasesResponse* response) override;
+  grpc::ServerUnaryReactor* LeaseHistory(grpc::CallbackServerContext* context,
+                                         const v1::LeaseHistoryRequest* request,
+                                         v1::LeaseHistoryResponse* response) override;
 
   grpc::ServerUnaryReactor* Apply(grpc::CallbackServerContext* context, const v1::ApplyRequest* request,
                                   v1::ApplyResponse* response) override;

@@ -166,6 +166,8 @@ TEST_F(LedgerTest, AStopLeaseRunsForItsTermFromTheRestartBecauseRenewalsAreNotSt
 }
 
 TEST_F(LedgerTest, TheHistorySaysWhoHeldAnAddressFromWhenToWhen) {
+  addresses = 1;
+  start();
   const auto begin = now.wall.time_since_epoch().count();
   connect("gw1");
   pass(seconds{50});
@@ -195,6 +197,8 @@ TEST_F(LedgerTest, ATenureGoesOnOverARestart) {
 }
 
 TEST_F(LedgerTest, OldTenuresArePrunedRunningOnesAreNot) {
+  addresses = 1;
+  start();
   connect("gw1");
   plane->fence("gw1", now.boot);
   settle();

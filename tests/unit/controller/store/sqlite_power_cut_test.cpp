@@ -3,6 +3,8 @@
 // must be there afterwards, and nothing by halves.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "controller/store/sqlite_store.hpp"
 #include "tests/support/power_cut_vfs.hpp"
 #include "tests/support/scratch_dir.hpp"
@@ -46,9 +48,9 @@ Verdict play(std::uint64_t cut, std::uint64_t seed, bool lying = false) {
   const test::ScratchDir dir;
   const auto path = dir.path() + "/store.db";
   test::PowerCutDisk disk;
-  if (lying) disk.ignore_syncs();
   Verdict verdict;
   EXPECT_TRUE(SqliteStore::open(path, {.vfs = disk.vfs()}));  // the file is there before it begins
+  if (lying) disk.ignore_syncs();
   disk.cut_at(cut);
   if (auto store = SqliteStore::open(path, {.vfs = disk.vfs()})) {
     for (int n = 1; n <= kCommits && (*store)->commit(nth(n)); ++n) verdict.acknowledged = n;

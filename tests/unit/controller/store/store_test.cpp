@@ -13,18 +13,18 @@
 namespace isthmus::controller {
 namespace {
 
-struct Memory {
+struct InMemory {
   MemoryStore it;
   Store& store() { return it; }
 };
 
-struct Sqlite {
+struct OnDisk {
   test::ScratchDir dir;
   std::unique_ptr<SqliteStore> it = std::move(SqliteStore::open(dir.path() + "/store.db").value());
   Store& store() { return *it; }
 };
 
-using Engines = testing::Types<Memory, Sqlite>;
+using Engines = testing::Types<InMemory, OnDisk>;
 INSTANTIATE_TYPED_TEST_SUITE_P(Each, StoreContract, Engines);
 
 }  // namespace
