@@ -22,4 +22,8 @@ enum class What { kPolicy, kNodes, kLeases };
 [[nodiscard]] int validate_remote_command(const ControllerAddress& controller, const std::string& file);
 [[nodiscard]] int get_command(const ControllerAddress& controller, What what, Format format);
 
+// Who held `address`, from when to when.
+[[nodiscard]] int lease_history_command(const ControllerAddress& controller, const std::string& address,
+                                        Format format);
+
 }  // namespace isthmus

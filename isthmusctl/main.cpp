@@ -1,8 +1,110 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cstdint>
+#include <functional>
+#include <iostream>
+#include <string>
+
 #include <CLI/CLI.hpp>
 
+#include "isthmusctl/change_commands.hpp"
 #include "isthmusctl/commands.hpp"
 #include "isthmusctl/nat64_cli.hpp"
+
+namespace {
+
+using isthmus::ControllerAddress;
+
+void add_format(CLI::App& command, std::string& format) {
+  command.add_option("-o,--output", format, "table, wide, json or yaml")
+      ->check(CLI::IsMember({"table", "wide", "json", "yaml"}))
+      ->capture_default_str();
+}
+
+// What the commands of change_commands.hpp take.
+struct Changes {
+  isthmus::ChangeOptions options;
+  std::uint64_t if_version = 0;
+  CLI::Option* if_version_given = nullptr;
+  std::string file, node, machine;
+  std::uint64_t from = 0, to = 0;
+  bool force = false;
+  std::string format = "table";
+  std::function<int(const ControllerAddress&)> chosen;  // by the subcommand that was given
+
+  [[nodiscard]] isthmus::Format output() const { return isthmus::parse_format(format).value(); }
+};
+
+void add_policy_commands(CLI::App& app, Changes& c) {
+  const auto add_edit_options = [&c](CLI::App& command) {
+    auto* given = command.add_option("--if-version", c.if_version,
+                                     "only if this is the newest version (isthmusctl history)");
+    command.add_option("--comment", c.options.comment, "why; kept in the history");
+    command.add_flag("--drain", c.options.drain,
+                     "take away addresses and prefixes that are in use, after what runs over them ended");
+    return given;
+  };
+  auto* apply = app.add_subcommand("apply", "make a policy file the policy, when the controller keeps it");
+  apply->add_option("-f,--file,FILE", c.file, "policy in YAML, - for standard input")->required();
+  apply->add_flag("--dry-run", c.options.dry_run, "check all, change nothing");
+  auto* apply_if = add_edit_options(*apply);
+  apply->callback([&c, apply_if] {
+    if (*apply_if) c.options.if_version = c.if_version;
+    c.chosen = [&c](const auto& at) { return isthmus::apply_command(at, c.file, c.options); };
+  });
+  auto* rollback = app.add_subcommand("rollback", "make an earlier version the policy again");
+  rollback->add_option("VERSION", c.to, "of isthmusctl history")->required();
+  auto* rollback_if = add_edit_options(*rollback);
+  rollback->callback([&c, rollback_if] {
+    if (*rollback_if) c.options.if_version = c.if_version;
+    c.chosen = [&c](const auto& at) { return isthmus::rollback_command(at, c.to, c.options); };
+  });
+  auto* diff =
+      app.add_subcommand("diff", "what a file, or a version, changes; exit 1: there are differences");
+  auto* file = diff->add_option("-f,--file,FILE", c.file, "policy in YAML, - for standard input");
+  diff->add_option("--from", c.from, "version to compare with; the newest when left out");
+  diff->add_option("--to", c.to, "version instead of a file")->excludes(file);
+  add_format(*diff, c.format);
+  diff->callback([&c] {
+    if (c.file.empty() && c.to == 0) throw CLI::RequiredError("FILE or --to");
+    c.chosen = [&c](const auto& at) { return isthmus::diff_command(at, c.file, c.from, c.to, c.output()); };
+  });
+  auto* history = app.add_subcommand("history", "versions of the policy: when, who, why");
+  add_format(*history, c.format);
+  history->callback(
+      [&c] { c.chosen = [&c](const auto& at) { return isthmus::history_command(at, c.output()); }; });
+}
+
+void add_node_commands(CLI::App& app, Changes& c) {
+  auto* drain = app.add_subcommand("drain", "take a NAT64 node out of service without a client noticing");
+  drain->add_option("NODE", c.node)->required();
+  drain->add_option("--comment", c.options.comment, "why; shown with the node");
+  drain->add_flag("--force", c.force, "also when it is the last healthy one");
+  drain->callback([&c] {
+    c.chosen = [&c](const auto& at) {
+      return isthmus::drain_command(at, c.node, c.options.comment, c.force);
+    };
+  });
+  auto* undrain = app.add_subcommand("undrain", "take a drained node back");
+  undrain->add_option("NODE", c.node)->required();
+  undrain->callback(
+      [&c] { c.chosen = [&c](const auto& at) { return isthmus::undrain_command(at, c.node); }; });
+  auto* fence =
+      app.add_subcommand("fence", "vouch that a machine is gone: its addresses rest, then are free");
+  fence->add_option("NODE", c.node)->required();
+  fence->add_option("--machine", c.machine, "its machine, as isthmusctl describe node shows it")->required();
+  fence->callback(
+      [&c] { c.chosen = [&c](const auto& at) { return isthmus::fence_command(at, c.node, c.machine); }; });
+  auto* describe = app.add_subcommand("describe", "all that is known about one thing");
+  describe->require_subcommand(1);
+  auto* node = describe->add_subcommand("node", "a service");
+  node->add_option("NODE", c.node)->required();
+  add_format(*node, c.format);
+  node->callback([&c] {
+    c.chosen = [&c](const auto& at) { return isthmus::describe_node_command(at, c.node, c.output()); };
+  });
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   CLI::App app{"isthmusctl: ask and check an Isthmus installation"};
@@ -31,16 +133,29 @@ int main(int argc, char** argv) {
   get->add_option("WHAT", what, "policy, nodes or leases")
       ->required()
       ->check(CLI::IsMember({"policy", "nodes", "leases"}));
-  get->add_option("-o,--output", format, "table, wide, json or yaml")
-      ->check(CLI::IsMember({"table", "wide", "json", "yaml"}))
-      ->capture_default_str();
+  add_format(*get, format);
+
+  Changes changes;
+  add_policy_commands(app, changes);
+  add_node_commands(app, changes);
+
+  std::string history;
+  get->add_option("--history", history, "with leases: who held this address, from when to when");
 
   isthmus::Nat64Cli nat64(app);
 
   CLI11_PARSE(app, argc, argv);
   if (const auto code = nat64.run(controller.tls)) return *code;
+  if (changes.chosen) return changes.chosen(controller);
   if (*validate)
     return remote ? isthmus::validate_remote_command(controller, file) : isthmus::validate_command(file);
+  if (!history.empty()) {
+    if (what != "leases") {
+      std::cerr << "isthmusctl: --history goes with `get leases`\n";
+      return 2;
+    }
+    return isthmus::lease_history_command(controller, history, isthmus::parse_format(format).value());
+  }
   const auto chosen = what == "policy"  ? isthmus::What::kPolicy
                       : what == "nodes" ? isthmus::What::kNodes
                                         : isthmus::What::kLeases;

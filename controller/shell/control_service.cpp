@@ -6,6 +6,7 @@
 
 #include "common/config/wire.hpp"
 #include "controller/shell/convert.hpp"
+#include "controller/shell/relay.hpp"
 
 namespace isthmus::controller {
 namespace {
@@ -172,7 +173,12 @@ class SessionStream final : public grpc::ServerBidiReactor<v1::ServiceMessage, v
 
 grpc::ServerBidiReactor<v1::ServiceMessage, v1::ControllerMessage>* ControlService::Session(
     grpc::CallbackServerContext* context) {
-  auto stream = std::make_shared<SessionStream>(hub_, context->peer());
+  const auto& metadata = context->client_metadata();
+  const auto relayed = metadata.find(kRelayedPeer);
+  // Only our own front door says who called it.
+  const bool by_front_door = context->peer().starts_with("inproc") && relayed != metadata.end();
+  auto stream = std::make_shared<SessionStream>(
+      hub_, by_front_door ? std::string(relayed->second.data(), relayed->second.size()) : context->peer());
   stream->begin();
   return stream.get();
 }
