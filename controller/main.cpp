@@ -5,6 +5,8 @@
 #include <grpcpp/grpcpp.h>
 #include <spdlog/spdlog.h>
 
+#include <optional>
+
 #include <CLI/CLI.hpp>
 
 #include "common/base/log.hpp"
