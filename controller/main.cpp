@@ -6,6 +6,7 @@
 #include <spdlog/spdlog.h>
 
 #include <functional>
+#include <optional>
 
 #include <CLI/CLI.hpp>
 

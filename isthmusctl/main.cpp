@@ -24,7 +24,6 @@ void add_format(CLI::App& command, std::string& format) {
 struct Changes {
   isthmus::ChangeOptions options;
   std::uint64_t if_version = 0;
-  CLI::Option* if_version_given = nullptr;
   std::string file, node, machine;
   std::uint64_t from = 0, to = 0;
   bool force = false;

@@ -174,7 +174,7 @@ class ControlPlane {
   std::set<Holder> awaited_;
   PolicyRollout policy_;
   std::shared_ptr<const Policy> pools_of_;  // whose pools are leased from
-  TimePoint rollout_from_;  // not before
+  TimePoint rollout_from_;                  // not before
   bool stopped_noted_ = false;
   std::map<std::string, Drain> drains_;
   LeaseTable leases_;

@@ -2,6 +2,12 @@
 // The changes of the Admin API, and what is asked about changes.
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <set>
+#include <utility>
+
 #include "common/config/from_proto.hpp"
 #include "common/config/policy_diff.hpp"
 #include "common/config/yaml.hpp"

@@ -356,7 +356,7 @@ TEST_F(ControlPlaneTest, PoolsFollowThePolicyWhenEveryNodeRunsIt) {
   plane.set_policy(PolicySteps{.target = {small_policy("198.51.100.0/30"), nullptr},
                                .bridge = {},
                                .interim = {},
-                               .staged = {true, false},
+                               .staged = {false, true},
                                .retired = {}},
                    now);
   EXPECT_EQ(nullptr, plane.leases().find({198, 51, 100, 0}));
