@@ -181,7 +181,6 @@ struct Dns64Limits {
   std::uint32_t max_negative_ttl_seconds = 3600;
   std::uint32_t max_outstanding = 4096;
   std::uint32_t client_queries_per_second = 0;
-  std::uint32_t responses_per_second = 0;  // equal ones, over UDP, towards one network; 0: no limit
   std::uint32_t stale_seconds = 86400;
   bool operator==(const Dns64Limits&) const = default;
 };

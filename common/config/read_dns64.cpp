@@ -165,7 +165,6 @@ void read_dns64(const v1::Policy& in, Checker& check, Policy& out) {
   }
   if (limits.has_client_queries_per_second())
     to.client_queries_per_second = limits.client_queries_per_second();
-  if (limits.has_responses_per_second()) to.responses_per_second = limits.responses_per_second();
   if (limits.has_stale_seconds()) to.stale_seconds = limits.stale_seconds();
   if (to.stale_seconds > 604800) check.refuse("dns64.limits.stale_seconds", "must be at most 604800");
 }

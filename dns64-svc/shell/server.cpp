@@ -40,6 +40,7 @@ Server::Server(const HashKey& key, const ServerOptions& options, const HashKey& 
       worker_options_{.proxies = options.proxies,
                       .forwarders = options.forwarders,
                       .streams = options.streams,
+                      .responses_per_second = options.responses_per_second,
                       .limit_key = limit_key},
       certificate_(options.certificate),
       key_(options.key),

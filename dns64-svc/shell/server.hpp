@@ -27,6 +27,7 @@ struct ServerOptions {
   std::string cookie_secrets;    // file; none: a secret of this process
   AddressList proxies, forwarders;
   StreamLimits streams;  // max_connections: of all workers together
+  std::uint32_t responses_per_second = 0;
 };
 
 // Of the files that are looked at while the service runs.

@@ -60,6 +60,9 @@ void add_clients(CLI::App& app, StartupConfig& config, Seconds& seconds, std::ve
                  "connections of one client (an IPv6 client is its /64) to one worker")
       ->capture_default_str()
       ->check(CLI::Range(1U, 1000000U));
+  app.add_option("--responses-per-second", server.responses_per_second,
+                 "equal responses over UDP towards one network (/56, /24); 0: no limit")
+      ->capture_default_str();
   app.add_option("--idle-timeout", seconds.idle, "seconds that a connection may stay without a request")
       ->capture_default_str()
       ->check(CLI::Range(0.1, 3600.0));

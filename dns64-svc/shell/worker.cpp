@@ -71,7 +71,7 @@ Worker::Worker(unsigned index, FactCache& cache, const std::vector<std::unique_p
                }),
       options_(options),
       client_limit_(0, options.limit_key),
-      response_limit_(0, options.limit_key),
+      response_limit_(0, options.limit_key),  // start() knows how many workers share it
       refusal_limit_(kRefusalsPerSecond, options.limit_key, 12),
       scratch_(65535) {
   loop_->set_turn_end([this] { end_turn(); });
@@ -101,6 +101,7 @@ Result<void, std::string> Worker::listen_stream(const SocketAddress& address, St
 }
 
 void Worker::start() {
+  response_limit_ = ResponseRateLimit{share_of(options_.responses_per_second), options_.limit_key};
   thread_ = std::thread{[this] { loop_->run(); }};
 }
 
@@ -149,7 +150,7 @@ std::future<void> Worker::run(std::shared_ptr<const Orders> orders) {
   auto future = done->get_future();
   loop_->post([this, done, orders = std::move(orders)] {
     runtime_ = orders->runtime;
-    set_limits(runtime_->limits());
+    limit_clients(runtime_->limits().client_queries_per_second);
     lookups_.use(orders->groups, runtime_->limits(), runtime_->fact_limits());
     if (!lookups_.has_answered()) loop_->arm(*priming_, kPrimeEvery);
     done->set_value();
@@ -163,16 +164,11 @@ std::uint32_t Worker::share_of(std::uint32_t rate) const {
   return rate / workers + (rate % workers != 0 ? 1 : 0);
 }
 
-void Worker::set_limits(const Dns64Limits& limits) {
-  // A rate that stays keeps its table: what clients have used up stays used.
-  if (const auto rate = share_of(limits.client_queries_per_second); rate != client_rate_) {
-    client_rate_ = rate;
-    client_limit_ = ClientRateLimit{rate, options_.limit_key};
-  }
-  if (const auto rate = share_of(limits.responses_per_second); rate != response_rate_) {
-    response_rate_ = rate;
-    response_limit_ = ResponseRateLimit{rate, options_.limit_key};
-  }
+void Worker::limit_clients(std::uint32_t queries_per_second) {
+  const auto rate = share_of(queries_per_second);
+  if (rate == client_rate_) return;  // what clients have used up stays used
+  client_rate_ = rate;
+  client_limit_ = ClientRateLimit{rate, options_.limit_key};
 }
 
 Context Worker::context() const {

@@ -30,6 +30,8 @@ struct WorkerOptions {
   AddressList proxies;     // balancers that speak the PROXY protocol
   AddressList forwarders;  // whose client subnets (RFC 7871) are believed
   StreamLimits streams;    // of one worker
+  // Equal responses over UDP towards one network, of all workers together; 0: no limit.
+  std::uint32_t responses_per_second = 0;
   HashKey limit_key;       // of the tables of rate limits
 };
 
@@ -72,7 +74,7 @@ class Worker final : public RequestHandler {
   std::size_t handle(std::span<const std::uint8_t> request, const ClientInfo& client, Channel& channel,
                      const ReplyPath& path, std::span<std::uint8_t> reply) override;
   [[nodiscard]] Context context() const;
-  void set_limits(const Dns64Limits& limits);
+  void limit_clients(std::uint32_t queries_per_second);
   [[nodiscard]] std::uint32_t share_of(std::uint32_t rate) const;
   [[nodiscard]] Step limited(Query& query, const Step& step, std::span<std::uint8_t> reply);
   void ask(const Step& step, std::uint64_t query);
@@ -96,7 +98,6 @@ class Worker final : public RequestHandler {
   const WorkerOptions& options_;
   std::uint32_t client_rate_ = 0;  // of client_limit_: queries per second of one client, here
   ClientRateLimit client_limit_;
-  std::uint32_t response_rate_ = 0;
   ResponseRateLimit response_limit_;
   ResponseRateLimit refusal_limit_;
   std::shared_ptr<const CookieJar> cookies_;

@@ -56,7 +56,7 @@ def flags(directory):
     return ["--listen", "[::1]:53", "--listen", "127.0.0.1:53", *listeners, "--doh-http-listen", "127.0.0.1:8053",
             "--dns-certificate", f"{directory}/dns.pem", "--dns-key", f"{directory}/dns.key",
             "--cookie-secrets", f"{directory}/secrets", "--proxy-from", BALANCER, "--ecs-from", FORWARDER,
-            "--idle-timeout", "2", "--drain-timeout", "3"]
+            "--responses-per-second", "40", "--idle-timeout", "2", "--drain-timeout", "3"]
 
 
 def setUpModule():
@@ -266,9 +266,6 @@ class InFrontOfUs(unittest.TestCase):
 
 
 class Protection(unittest.TestCase):
-    def tearDown(self):
-        site.write("policy.yaml", POLICY)
-
     @staticmethod
     def with_cookie(cookie, sender=None):
         query = question("warm1.test.", use_edns=0, options=[dns.edns.GenericOption(COOKIE, cookie)])
@@ -294,18 +291,15 @@ class Protection(unittest.TestCase):
 
     def test_equal_answers_to_one_network_are_limited_but_not_for_a_valid_cookie(self):
         cookie = self.cookie_of(self.with_cookie(b"8 bytes?"))
-        site.write("policy.yaml", POLICY + "  limits: {responses_per_second: 10}\n")
-        runs = site.service.log().count(" runs")
-        eventually(lambda: site.service.log().count(" runs") > runs - 1, 5, "the policy runs")
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sender:
             sender.settimeout(0.5)
             sender.connect(("::1", 53))
 
             def flood(**options):
                 codes = []
-                for _ in range(60):
+                for _ in range(100):
                     sender.send(question("warm1.test.", **options).to_wire())
-                for _ in range(60):
+                for _ in range(100):
                     try:
                         codes.append(dns.message.from_wire(sender.recv(2048)))
                     except TimeoutError:
