@@ -133,7 +133,8 @@ int run(const StartupConfig& config) {
   while (!(signal = signals.wait(kLookAtFiles))) (*server)->reload_changed_files();
   (*server)->announce_stop();
   if (config.shutdown_delay.count() > 0) {
-    spdlog::info("signal {}: not ready any more, serving on for {} ms", *signal, config.shutdown_delay.count());
+    spdlog::info("signal {}: not ready any more, serving on for {} ms", *signal,
+                 config.shutdown_delay.count());
     (void)signals.wait(config.shutdown_delay);  // a second signal ends the wait
   }
   spdlog::info("signal {}: draining for at most {} ms", *signal, config.drain_timeout.count());

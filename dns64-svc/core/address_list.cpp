@@ -20,7 +20,8 @@ Result<AddressList, std::string> AddressList::parse(const std::vector<std::strin
 
 bool AddressList::contains(const ClientAddress& address) const {
   const auto* v6 = std::get_if<Ipv6Address>(&address);
-  if (v6 != nullptr) return std::any_of(v6_.begin(), v6_.end(), [&](const auto& p) { return p.contains(*v6); });
+  if (v6 != nullptr)
+    return std::any_of(v6_.begin(), v6_.end(), [&](const auto& p) { return p.contains(*v6); });
   const auto v4 = std::get<Ipv4Address>(address);
   return std::any_of(v4_.begin(), v4_.end(), [&](const auto& p) { return p.contains(v4); });
 }

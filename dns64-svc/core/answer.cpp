@@ -245,8 +245,7 @@ Step Answerer::answer_local(LocalName local) {
         if (request_.type != rr::kAaaa || !prefix.serves(query_.subject())) continue;
         first_prefix_ = std::min(first_prefix_, static_cast<std::uint16_t>(index));
         const auto ttl = prefix.per_node ? std::min(kIpv4OnlyTtl, view_->steering_ttl) : kIpv4OnlyTtl;
-        fits = fits &&
-               reply.record(rr::kAaaa, ttl, embed(prefix.choose(query_.subject()), server4).bytes());
+        fits = fits && reply.record(rr::kAaaa, ttl, embed(prefix.choose(query_.subject()), server4).bytes());
       }
     }
   } else if (request_.type == rr::kSoa) {

@@ -82,8 +82,9 @@ CookieVerdict CookieJar::check(std::span<const std::uint8_t> cookie, const Clien
   if (age > static_cast<std::int32_t>(kLifetime) || age < -static_cast<std::int32_t>(kAhead))
     return CookieVerdict::kInvalid;
   const auto given = load_be64(&cookie[16]);
-  const bool known = std::any_of(secrets_.begin(), secrets_.begin() + static_cast<std::ptrdiff_t>(count_),
-                                 [&](const auto& secret) { return given == hash_of(secret, cookie, client); });
+  const bool known =
+      std::any_of(secrets_.begin(), secrets_.begin() + static_cast<std::ptrdiff_t>(count_),
+                  [&](const auto& secret) { return given == hash_of(secret, cookie, client); });
   return known ? CookieVerdict::kValid : CookieVerdict::kInvalid;
 }
 

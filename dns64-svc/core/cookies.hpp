@@ -29,7 +29,8 @@ class CookieJar {
   static constexpr std::size_t kMaxSecrets = 4;
 
   explicit CookieJar(const CookieSecret& current) : secrets_{current} {}
-  // Also the cookies of the secret before, or of the one to come. At most kMaxSecrets in all; more are ignored.
+  // Also the cookies of the secret before, or of the one to come. At most kMaxSecrets in all; more are
+  // ignored.
   void accept_also(const CookieSecret& secret) {
     if (count_ < kMaxSecrets) secrets_[count_++] = secret;
   }

@@ -119,8 +119,8 @@ std::uint32_t lifetime_of(std::span<const std::uint8_t> reply) {
   std::uint32_t least = 0xffffffff;
   auto records = message->records();
   while (const auto record = records.next()) {
-    const bool counts = record->section == Section::kAnswer ||
-                        (message->header().answers == 0 && record->type == rr::kSoa);
+    const bool counts =
+        record->section == Section::kAnswer || (message->header().answers == 0 && record->type == rr::kSoa);
     if (counts) least = std::min(least, record->ttl);
   }
   return least == 0xffffffff ? 0 : least;

@@ -19,12 +19,12 @@ inline constexpr std::string_view kDnsMessageType = "application/dns-message";
 // What a request is refused with: the status of HTTP (RFC 9110 §15).
 enum class HttpStatus : std::uint16_t {
   kOk = 200,
-  kBadRequest = 400,           // no DNS message in it
-  kNotFound = 404,             // another path
-  kMethodNotAllowed = 405,     // neither GET nor POST
-  kContentTooLarge = 413,      // more than a DNS message can have
-  kUnsupportedMediaType = 415, // POST of something else
-  kTooManyRequests = 429,      // a rate limit
+  kBadRequest = 400,            // no DNS message in it
+  kNotFound = 404,              // another path
+  kMethodNotAllowed = 405,      // neither GET nor POST
+  kContentTooLarge = 413,       // more than a DNS message can have
+  kUnsupportedMediaType = 415,  // POST of something else
+  kTooManyRequests = 429,       // a rate limit
   kHeadersTooLarge = 431,
 };
 [[nodiscard]] std::string_view reason_of(HttpStatus status);

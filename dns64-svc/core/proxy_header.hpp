@@ -33,8 +33,8 @@ struct ProxyHeader {
   std::optional<ClientAddress> client;
 };
 
-// How many bytes the header that begins `bytes` has, as far as these tell: 16 until its length field is there.
-// An error as soon as it is certain.
+// How many bytes the header that begins `bytes` has, as far as these tell: 16 until its length field is
+// there. An error as soon as it is certain.
 [[nodiscard]] Result<std::size_t, ProxyError> proxy_header_size(std::span<const std::uint8_t> bytes);
 // `bytes` holds the whole header, and perhaps more.
 [[nodiscard]] Result<ProxyHeader, ProxyError> parse_proxy_header(std::span<const std::uint8_t> bytes);

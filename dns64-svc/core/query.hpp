@@ -50,8 +50,8 @@ struct Context {
   TimePoint now;
   const CookieJar* cookies = nullptr;       // none: cookies are not spoken
   const AddressList* forwarders = nullptr;  // whose client subnet (RFC 7871) stands for the client
-  std::uint32_t wall_seconds = 0;      // Unix time, for cookies (RFC 9018 §4.3)
-  Trace* trace = nullptr;              // explain only
+  std::uint32_t wall_seconds = 0;           // Unix time, for cookies (RFC 9018 §4.3)
+  Trace* trace = nullptr;                   // explain only
 };
 
 enum class ResolveFailure : std::uint8_t {
@@ -108,9 +108,9 @@ class Query {
   [[nodiscard]] Step on_deadline(Deadline deadline, const Context& context, std::span<std::uint8_t> reply);
 
   [[nodiscard]] const Request& request() const { return request_; }
-  // The limits of this client are used up, or much is waiting: instead of the answer something small that tells
-  // a real client how to go on. One that speaks cookies gets BADCOOKIE and asks again with the right one
-  // (RFC 7873 §5.2.3), any other an empty answer with TC and asks again over TCP.
+  // The limits of this client are used up, or much is waiting: instead of the answer something small that
+  // tells a real client how to go on. One that speaks cookies gets BADCOOKIE and asks again with the right
+  // one (RFC 7873 §5.2.3), any other an empty answer with TC and asks again over TCP.
   [[nodiscard]] Step slip(const Context& context, std::span<std::uint8_t> reply);
 
   [[nodiscard]] const ClientInfo& client() const { return client_; }

@@ -36,8 +36,7 @@ std::size_t Http1Session::receive(std::span<const std::uint8_t> bytes) {
   std::size_t at = 0;
   while (takes_more() && at < bytes.size()) {
     boost::beast::error_code error;
-    const auto used =
-        parser_->put(boost::asio::const_buffer{bytes.data() + at, bytes.size() - at}, error);
+    const auto used = parser_->put(boost::asio::const_buffer{bytes.data() + at, bytes.size() - at}, error);
     at += used;
     if (error && error != http::error::need_more) {
       on_parse_error(error);

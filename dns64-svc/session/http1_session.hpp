@@ -23,9 +23,7 @@ class Http1Session final : public Session {
   void reply(std::uint64_t exchange, std::span<const std::uint8_t> message) override;
   void abandon(std::uint64_t exchange) override;
   void drain() override;
-  [[nodiscard]] bool takes_more() const override {
-    return !closing_ && in_work_ == 0 && host_.may_write();
-  }
+  [[nodiscard]] bool takes_more() const override { return !closing_ && in_work_ == 0 && host_.may_write(); }
   [[nodiscard]] bool finished() const override { return closing_ && in_work_ == 0; }
 
  private:

@@ -35,8 +35,9 @@ struct Http2Session::Callbacks {
       self(user).streams_.try_emplace(frame->hd.stream_id);
     return 0;
   }
-  static int header(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* name, std::size_t name_size,
-                    const std::uint8_t* value, std::size_t value_size, std::uint8_t, void* user) {
+  static int header(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* name,
+                    std::size_t name_size, const std::uint8_t* value, std::size_t value_size, std::uint8_t,
+                    void* user) {
     const auto found = self(user).streams_.find(frame->hd.stream_id);
     if (found == self(user).streams_.end()) return 0;
     auto& stream = found->second;
@@ -52,8 +53,8 @@ struct Http2Session::Callbacks {
       stream.content_type = text;
     return 0;
   }
-  static int data(nghttp2_session*, std::uint8_t, std::int32_t id, const std::uint8_t* bytes, std::size_t size,
-                  void* user) {
+  static int data(nghttp2_session*, std::uint8_t, std::int32_t id, const std::uint8_t* bytes,
+                  std::size_t size, void* user) {
     const auto found = self(user).streams_.find(id);
     if (found == self(user).streams_.end() || found->second.dispatched) return 0;
     auto& body = found->second.body;
@@ -93,7 +94,8 @@ Http2Session::Http2Session(Host& host) : Session(host) {
   nghttp2_session_callbacks* callbacks = nullptr;
   nghttp2_option* options = nullptr;
   nghttp2_session* session = nullptr;
-  if (nghttp2_session_callbacks_new(&callbacks) != 0 || nghttp2_option_new(&options) != 0) throw std::bad_alloc{};
+  if (nghttp2_session_callbacks_new(&callbacks) != 0 || nghttp2_option_new(&options) != 0)
+    throw std::bad_alloc{};
   nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, Callbacks::begin_headers);
   nghttp2_session_callbacks_set_on_header_callback(callbacks, Callbacks::header);
   nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, Callbacks::data);
@@ -194,7 +196,8 @@ void Http2Session::respond(std::int32_t id, Stream& stream, HttpStatus status,
   if (status == HttpStatus::kMethodNotAllowed) fields[count++] = field("allow", "GET, POST");
   nghttp2_data_provider body{};
   body.read_callback = Callbacks::read_body;
-  if (nghttp2_submit_response(session_.get(), id, fields.data(), count, message.empty() ? nullptr : &body) != 0)
+  if (nghttp2_submit_response(session_.get(), id, fields.data(), count, message.empty() ? nullptr : &body) !=
+      0)
     broken_ = true;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// DNS over HTTPS in HTTP/2 (RFC 8484, RFC 9113) by nghttp2. Limits: streams at a time, header and body bytes of
-// each, replies held for a peer that opens no window, streams that it resets ("rapid reset", CVE-2023-44487) and
-// frames that ask for nothing.
+// DNS over HTTPS in HTTP/2 (RFC 8484, RFC 9113) by nghttp2. Limits: streams at a time, header and body bytes
+// of each, replies held for a peer that opens no window, streams that it resets ("rapid reset",
+// CVE-2023-44487) and frames that ask for nothing.
 #pragma once
 
 #include <nghttp2/nghttp2.h>
@@ -19,10 +19,10 @@ namespace isthmus::dns64 {
 class Http2Session final : public Session {
  public:
   static constexpr std::uint32_t kMaxStreams = 100;
-  static constexpr std::size_t kMaxHeader = 16384;      // bytes of one request's fields
-  static constexpr std::uint64_t kResetBurst = 200;     // streams a peer may reset at once,
-  static constexpr std::uint64_t kResetsPerSecond = 20; // and then
-  static constexpr std::size_t kIdleFrames = 1000;      // frames beyond requests; each request earns 10 more
+  static constexpr std::size_t kMaxHeader = 16384;       // bytes of one request's fields
+  static constexpr std::uint64_t kResetBurst = 200;      // streams a peer may reset at once,
+  static constexpr std::uint64_t kResetsPerSecond = 20;  // and then
+  static constexpr std::size_t kIdleFrames = 1000;       // frames beyond requests; each request earns 10 more
 
   explicit Http2Session(Host& host);
   ~Http2Session() override;
@@ -49,7 +49,8 @@ class Http2Session final : public Session {
 
   void on_frame(const nghttp2_frame& frame);
   void dispatch(std::int32_t id, Stream& stream);
-  void respond(std::int32_t id, Stream& stream, HttpStatus status, std::span<const std::uint8_t> message = {});
+  void respond(std::int32_t id, Stream& stream, HttpStatus status,
+               std::span<const std::uint8_t> message = {});
   void refuse_stream(std::int32_t id, std::uint32_t error);
   void pump();  // what nghttp2 wants to send, while the peer takes it
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One protocol over one byte stream: bytes come in and become requests, replies come in and become bytes. Does
-// no I/O, reads no clock, and knows nothing of sockets or TLS. What a peer can make it hold is bounded.
+// One protocol over one byte stream: bytes come in and become requests, replies come in and become bytes.
+// Does no I/O, reads no clock, and knows nothing of sockets or TLS. What a peer can make it hold is bounded.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,8 @@ namespace isthmus::dns64 {
 class Session {
  public:
   static constexpr std::size_t kMaxInWork = 128;  // RFC 7766 §6.2.1.1: pipelining, within reason
-  static constexpr std::size_t kMaxUnsent = std::size_t{256} << 10;  // bytes of replies the peer has not taken
+  static constexpr std::size_t kMaxUnsent = std::size_t{256}
+                                            << 10;  // bytes of replies the peer has not taken
 
   // What a session talks to.
   class Host {
@@ -38,8 +39,8 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  // Takes what it can of `bytes` and says how many that were; give the rest again, with more behind it or when
-  // there is room.
+  // Takes what it can of `bytes` and says how many that were; give the rest again, with more behind it or
+  // when there is room.
   [[nodiscard]] virtual std::size_t receive(std::span<const std::uint8_t> bytes) = 0;
   virtual void reply(std::uint64_t exchange, std::span<const std::uint8_t> message) = 0;
   // The request gets no DNS answer.

@@ -102,7 +102,8 @@ Result<void, std::string> Server::open_sockets(const ServerOptions& options) {
       if (protocol == StreamProtocol::kDns) {
         if (const auto udp = worker->listen_udp(address); !udp) return failure(udp.error());
       }
-      if (const auto stream = worker->listen_stream(address, protocol); !stream) return failure(stream.error());
+      if (const auto stream = worker->listen_stream(address, protocol); !stream)
+        return failure(stream.error());
     }
   }
   return {};
@@ -134,7 +135,8 @@ Result<void, std::string> Server::load_cookies() {
   std::ifstream in{cookie_secrets_, std::ios::binary};
   std::ostringstream text;
   if (in) text << in.rdbuf();
-  if (!in || !text) return failure("cannot read " + cookie_secrets_ + ": check that it exists and may be read");
+  if (!in || !text)
+    return failure("cannot read " + cookie_secrets_ + ": check that it exists and may be read");
   const auto parsed = parse_cookie_secrets(text.str());
   if (!parsed) return failure("cookie secrets " + cookie_secrets_ + ": " + parsed.error());
   const auto jar = std::make_shared<const CookieJar>(*parsed);

@@ -18,15 +18,15 @@ namespace isthmus::dns64 {
 
 struct ServerOptions {
   // "[::1]:53"
-  std::vector<std::string> listen;           // UDP and TCP
-  std::vector<std::string> dot_listen;       // DNS over TLS
-  std::vector<std::string> doh_listen;       // DNS over HTTPS
-  std::vector<std::string> doh_http_listen;  // the same without TLS
+  std::vector<std::string> listen = {};           // UDP and TCP
+  std::vector<std::string> dot_listen = {};       // DNS over TLS
+  std::vector<std::string> doh_listen = {};       // DNS over HTTPS
+  std::vector<std::string> doh_http_listen = {};  // the same without TLS
   unsigned workers = 1;
-  std::string certificate, key;  // PEM files, for DoT and DoH
-  std::string cookie_secrets;    // file; none: a secret of this process
-  AddressList proxies, forwarders;
-  StreamLimits streams;  // max_connections: of all workers together
+  std::string certificate = {}, key = {};  // PEM files, for DoT and DoH
+  std::string cookie_secrets = {};         // file; none: a secret of this process
+  AddressList proxies = {}, forwarders = {};
+  StreamLimits streams = {};  // max_connections: of all workers together
   std::uint32_t responses_per_second = 0;
 };
 

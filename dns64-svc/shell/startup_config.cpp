@@ -33,13 +33,15 @@ std::chrono::milliseconds milliseconds_of(double seconds) {
 void add_listeners(CLI::App& app, ServerOptions& server) {
   app.add_option("--listen", server.listen, "address:port for UDP and TCP; may be repeated")
       ->capture_default_str();
-  app.add_option("--dot-listen", server.dot_listen, "address:port for DNS over TLS (RFC 7858); may be repeated");
+  app.add_option("--dot-listen", server.dot_listen,
+                 "address:port for DNS over TLS (RFC 7858); may be repeated");
   app.add_option("--doh-listen", server.doh_listen,
                  "address:port for DNS over HTTPS (RFC 8484) at /dns-query; may be repeated");
   app.add_option("--doh-http-listen", server.doh_http_listen,
                  "loopback address:port for the same without TLS, behind a proxy here that ends TLS");
-  app.add_option("--dns-certificate", server.certificate,
-                 "PEM file: certificate and chain for --dot-listen and --doh-listen; a changed file is taken up");
+  app.add_option(
+      "--dns-certificate", server.certificate,
+      "PEM file: certificate and chain for --dot-listen and --doh-listen; a changed file is taken up");
   app.add_option("--dns-key", server.key, "PEM file: its key");
 }
 
@@ -48,9 +50,10 @@ void add_clients(CLI::App& app, StartupConfig& config, Seconds& seconds, std::ve
   auto& server = config.server;
   app.add_option("--proxy-from", proxies,
                  "address or prefix of load balancers that send a PROXY v2 header first; may be repeated");
-  app.add_option("--ecs-from", forwarders,
-                 "address or prefix of forwarders whose client subnet (RFC 7871) stands for the client; may be "
-                 "repeated");
+  app.add_option(
+      "--ecs-from", forwarders,
+      "address or prefix of forwarders whose client subnet (RFC 7871) stands for the client; may be "
+      "repeated");
   app.add_option("--cookie-secrets", server.cookie_secrets,
                  "file of DNS cookie secrets (RFC 9018) that all replicas share; none: a random one");
   app.add_option("--max-connections", server.streams.max_connections, "connections of clients in all")

@@ -34,7 +34,8 @@ void empty(std::vector<std::uint8_t>& buffer) {
 
 }  // namespace
 
-StreamConnection::StreamConnection(UniqueFd fd, std::uint64_t id, const ClientInfo& client, const Owner& owner)
+StreamConnection::StreamConnection(UniqueFd fd, std::uint64_t id, const ClientInfo& client,
+                                   const Owner& owner)
     : fd_(std::move(fd)), id_(id), client_(client), owner_(owner), environment_(owner.environment) {}
 
 StreamConnection::~StreamConnection() {
@@ -59,11 +60,13 @@ void StreamConnection::begin() {
   if (owner_.protocol == StreamProtocol::kDns || owner_.protocol == StreamProtocol::kHttp) return open();
   const auto& contexts = environment_.tls;
   if (contexts == nullptr) return end(StreamEnd::kTls);
-  tls_ = std::make_unique<TlsEngine>(owner_.protocol == StreamProtocol::kDnsTls ? *contexts->dns : *contexts->http);
+  tls_ = std::make_unique<TlsEngine>(owner_.protocol == StreamProtocol::kDnsTls ? *contexts->dns
+                                                                                : *contexts->http);
   set_stage(Stage::kHandshake);
 }
 
 void StreamConnection::open() {
+  Session::Host& host = *this;
   set_stage(Stage::kOpen);
   const auto idle = environment_.idle();
   environment_.loop.arm(*this, idle);
@@ -71,13 +74,13 @@ void StreamConnection::open() {
     case StreamProtocol::kDns:
     case StreamProtocol::kDnsTls:
       client_.idle_timeout = in_tenths(idle);
-      session_ = std::make_unique<DnsStream>(*this);
+      session_ = std::make_unique<DnsStream>(host);
       return;
     case StreamProtocol::kHttpsTls:
       if (tls_->protocol() == "h2")
-        session_ = std::make_unique<Http2Session>(*this);
+        session_ = std::make_unique<Http2Session>(host);
       else
-        session_ = std::make_unique<Http1Session>(*this);
+        session_ = std::make_unique<Http1Session>(host);
       return;
     case StreamProtocol::kHttp:
       return;  // the first bytes tell: take_plain()
@@ -181,10 +184,11 @@ void StreamConnection::take_plain(std::span<const std::uint8_t> bytes) {
   if (session_ == nullptr) {  // HTTP without TLS: HTTP/2 begins with "PRI * HTTP/2.0" (RFC 9113 §3.4)
     in_.insert(in_.end(), bytes.begin(), bytes.end());
     if (in_.size() < 2) return;
+    Session::Host& host = *this;
     if (in_[0] == 'P' && in_[1] == 'R')
-      session_ = std::make_unique<Http2Session>(*this);
+      session_ = std::make_unique<Http2Session>(host);
     else
-      session_ = std::make_unique<Http1Session>(*this);
+      session_ = std::make_unique<Http1Session>(host);
     return offer();
   }
   if (!in_.empty()) {
@@ -250,7 +254,8 @@ void StreamConnection::advance() {
   }
   if (stage_ == Stage::kOpen && session_ != nullptr && session_->finished() && out_.empty()) return linger();
   if (peer_done_) {
-    const bool owes = stage_ == Stage::kOpen && session_ != nullptr && (session_->in_work() != 0 || !out_.empty());
+    const bool owes =
+        stage_ == Stage::kOpen && session_ != nullptr && (session_->in_work() != 0 || !out_.empty());
     if (!owes) return end(stage_ == Stage::kLingering ? why_ : StreamEnd::kPeer);
   }
   watch();
@@ -285,7 +290,8 @@ void StreamConnection::write_some() {
 
 void StreamConnection::watch() {
   const bool reads = !peer_done_ && (stage_ != Stage::kOpen || session_ == nullptr || session_->takes_more());
-  const std::uint32_t wanted = (reads ? EPOLLIN : 0U) | (out_.empty() ? 0U : static_cast<std::uint32_t>(EPOLLOUT));
+  const std::uint32_t wanted =
+      (reads ? EPOLLIN : 0U) | (out_.empty() ? 0U : static_cast<std::uint32_t>(EPOLLOUT));
   if (wanted == watched_) return;
   // Errors and hang-ups are reported even when nothing is asked for.
   if (!environment_.loop.change(fd_.get(), wanted, *this)) return end(StreamEnd::kError);
@@ -308,7 +314,8 @@ void StreamConnection::on_timer() {
   }
   if (!out_.empty()) return end(StreamEnd::kSlowReader);
   // What is in work is waiting for us, not for the peer.
-  if (session_ != nullptr && session_->in_work() != 0) return environment_.loop.arm(*this, environment_.idle());
+  if (session_ != nullptr && session_->in_work() != 0)
+    return environment_.loop.arm(*this, environment_.idle());
   if (session_ != nullptr) session_->drain();
   if (tls_) {
     (void)tls_->send(said_, out_);

@@ -32,9 +32,9 @@ enum class StreamProtocol : std::uint8_t {
 };
 
 struct StreamLimits {
-  std::size_t max_connections = 4096;  // of one worker
-  std::size_t max_per_client = 64;     // of one worker
-  std::size_t max_handshakes = 256;    // TLS handshakes and PROXY headers under way
+  std::size_t max_connections = 4096;            // of one worker
+  std::size_t max_per_client = 64;               // of one worker
+  std::size_t max_handshakes = 256;              // TLS handshakes and PROXY headers under way
   Duration idle = std::chrono::seconds{10};      // RFC 7766 §6.2.3
   Duration handshake = std::chrono::seconds{5};  // from accept to the first possible request
 };
@@ -138,7 +138,7 @@ class StreamConnection final : public FdWatcher, public Timer, private Session::
   bool counts_as_handshake_ = false;
   bool counts_as_open_ = false;
   bool peer_done_ = false;  // it sends no more
-  bool taking_ = false;  // the session runs: what handlers reply meanwhile is only written down
+  bool taking_ = false;     // the session runs: what handlers reply meanwhile is only written down
 };
 
 }  // namespace isthmus::dns64

@@ -72,8 +72,8 @@ void StreamListener::on_timer() {
 
 bool StreamListener::admit(const ClientAddress& peer, bool proxied) {
   auto& quota = environment_.quota;
-  const bool shakes = proxied || owner_.protocol == StreamProtocol::kDnsTls ||
-                      owner_.protocol == StreamProtocol::kHttpsTls;
+  const bool shakes =
+      proxied || owner_.protocol == StreamProtocol::kDnsTls || owner_.protocol == StreamProtocol::kHttpsTls;
   if (shakes && environment_.handshakes >= environment_.limits.max_handshakes) return false;
   if (!quota.take()) return false;
   // Behind a balancer the clients are counted, once it has said who they are.

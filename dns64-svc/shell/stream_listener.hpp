@@ -17,9 +17,8 @@ namespace isthmus::dns64 {
 
 class StreamListener final : public FdWatcher, public Timer, public Channel {
  public:
-  [[nodiscard]] static Result<std::unique_ptr<StreamListener>, std::string> open(const SocketAddress& address,
-                                                                                 StreamProtocol protocol,
-                                                                                 StreamEnvironment& environment);
+  [[nodiscard]] static Result<std::unique_ptr<StreamListener>, std::string> open(
+      const SocketAddress& address, StreamProtocol protocol, StreamEnvironment& environment);
   ~StreamListener() override;
 
   void send(const ReplyPath& path, std::span<const std::uint8_t> reply) override;

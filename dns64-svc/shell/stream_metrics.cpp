@@ -38,16 +38,18 @@ void add_stream_metrics(MetricsPage& page, const Server& server) {
     add_transport(page, server, transport);
   page.counter("isthmus_dns64_proxied_connections_total", "Connections whose client a PROXY header named", {},
                sum(server, [](const WorkerStats& s) { return s.streams.proxied.get(); }));
-  page.counter("isthmus_dns64_udp_proxy_errors_total", "Datagrams of listed balancers without a good PROXY header",
-               {}, sum(server, [](const WorkerStats& s) { return s.udp_proxy_errors.get(); }));
+  page.counter("isthmus_dns64_udp_proxy_errors_total",
+               "Datagrams of listed balancers without a good PROXY header", {},
+               sum(server, [](const WorkerStats& s) { return s.udp_proxy_errors.get(); }));
   const auto secrets = server.secrets_status();
   page.counter("isthmus_dns64_reload_failures_total", "Changed files that could not be used",
                {{"file", "certificate"}}, static_cast<double>(secrets.certificate_failures));
   page.counter("isthmus_dns64_reload_failures_total", "Changed files that could not be used",
                {{"file", "cookie_secrets"}}, static_cast<double>(secrets.cookie_failures));
   if (secrets.certificate_not_after != 0)
-    page.gauge("isthmus_dns64_certificate_expiry_timestamp_seconds", "When the certificate for clients expires",
-               {}, static_cast<double>(secrets.certificate_not_after));
+    page.gauge("isthmus_dns64_certificate_expiry_timestamp_seconds",
+               "When the certificate for clients expires", {},
+               static_cast<double>(secrets.certificate_not_after));
 }
 
 }  // namespace isthmus::dns64

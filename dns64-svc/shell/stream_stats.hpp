@@ -25,8 +25,8 @@ enum class StreamEnd : std::uint8_t {
   kError,       // the system refused an operation
   kCount
 };
-inline constexpr EnumNames<StreamEnd> kStreamEndNames{{"peer", "idle", "slow_reader", "handshake", "tls", "proxy",
-                                                       "protocol", "limit", "drained", "error"}};
+inline constexpr EnumNames<StreamEnd> kStreamEndNames{
+    {"peer", "idle", "slow_reader", "handshake", "tls", "proxy", "protocol", "limit", "drained", "error"}};
 
 struct StreamStats {
   static constexpr std::size_t kTransports = kEnumSize<Transport>;

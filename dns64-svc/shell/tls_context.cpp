@@ -12,8 +12,14 @@ namespace isthmus::dns64 {
 namespace {
 
 // Length before each name (RFC 7301 §3.1), the preferred first.
-constexpr std::string_view kDnsProtocols{"\x03" "dot"};
-constexpr std::string_view kHttpProtocols{"\x02" "h2" "\x08" "http/1.1"};
+constexpr std::string_view kDnsProtocols{
+    "\x03"
+    "dot"};
+constexpr std::string_view kHttpProtocols{
+    "\x02"
+    "h2"
+    "\x08"
+    "http/1.1"};
 constexpr std::size_t kTicketKeys = 80;  // bytes: a name and two keys
 
 std::string reason() {
@@ -29,8 +35,9 @@ int select_protocol(SSL*, const unsigned char** out, unsigned char* size, const 
                     unsigned offered_size, void* ours) {
   const auto& list = *static_cast<const std::string_view*>(ours);
   unsigned char* chosen = nullptr;
-  const auto verdict = SSL_select_next_proto(&chosen, size, reinterpret_cast<const unsigned char*>(list.data()),
-                                             static_cast<unsigned>(list.size()), offered, offered_size);
+  const auto verdict =
+      SSL_select_next_proto(&chosen, size, reinterpret_cast<const unsigned char*>(list.data()),
+                            static_cast<unsigned>(list.size()), offered, offered_size);
   *out = chosen;
   return verdict == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
@@ -57,8 +64,9 @@ Result<std::shared_ptr<const TlsContext>, std::string> TlsContext::load(const st
   if (SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
       SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1)
     return failure("TLS cannot be used: " + reason());
-  SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
-                                   SSL_OP_PRIORITIZE_CHACHA | SSL_OP_IGNORE_UNEXPECTED_EOF);
+  SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                                   SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
+                                   SSL_OP_IGNORE_UNEXPECTED_EOF);
   // An idle connection keeps no buffers; sessions are resumed by tickets alone, so nothing is kept here.
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
@@ -78,8 +86,9 @@ Result<std::shared_ptr<const TlsContext>, std::string> TlsContext::load(const st
     return failure("the key " + key + " does not belong to the certificate " + certificate);
   if (previous != nullptr) {
     std::array<unsigned char, kTicketKeys> keys{};
-    if (SSL_CTX_get_tlsext_ticket_keys(previous->get(), keys.data(), keys.size()) == 1)
-      SSL_CTX_set_tlsext_ticket_keys(context, keys.data(), keys.size());
+    constexpr auto kSize = static_cast<long>(kTicketKeys);
+    if (SSL_CTX_get_tlsext_ticket_keys(previous->get(), keys.data(), kSize) == 1)
+      SSL_CTX_set_tlsext_ticket_keys(context, keys.data(), kSize);
   }
   made->not_after_ = not_after_of(context);
   return std::shared_ptr<const TlsContext>{std::move(made)};
@@ -91,7 +100,8 @@ Result<std::shared_ptr<const TlsContexts>, std::string> TlsContexts::load(const 
   auto made = std::make_shared<TlsContexts>();
   auto dns = TlsContext::load(certificate, key, TlsProtocol::kDns, previous ? previous->dns.get() : nullptr);
   if (!dns) return failure(dns.error());
-  auto http = TlsContext::load(certificate, key, TlsProtocol::kHttp, previous ? previous->http.get() : nullptr);
+  auto http =
+      TlsContext::load(certificate, key, TlsProtocol::kHttp, previous ? previous->http.get() : nullptr);
   if (!http) return failure(http.error());
   made->dns = std::move(*dns);
   made->http = std::move(*http);

@@ -79,7 +79,7 @@ TlsEngine::State TlsEngine::read_all(std::vector<std::uint8_t>& plain) {
   ERR_clear_error();
   for (;;) {
     std::array<std::uint8_t, 16384> record;  // the most that one holds
-    const int size = SSL_read(ssl_.get(), record.data(), record.size());
+    const int size = SSL_read(ssl_.get(), record.data(), static_cast<int>(record.size()));
     if (size > 0) {
       plain.insert(plain.end(), record.data(), record.data() + size);
       continue;

@@ -47,7 +47,7 @@ class TlsEngine {
   [[nodiscard]] State read_all(std::vector<std::uint8_t>& plain);
 
   std::unique_ptr<SSL, Deleter> ssl_;
-  std::span<const std::uint8_t> came_;        // during receive()
+  std::span<const std::uint8_t> came_;         // during receive()
   std::vector<std::uint8_t>* wire_ = nullptr;  // during each call
   State state_ = State::kHandshaking;
 };

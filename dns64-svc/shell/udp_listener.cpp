@@ -55,7 +55,8 @@ Result<std::unique_ptr<UdpListener>, std::string> UdpListener::open(const Socket
                                                                     const AddressList& proxies) {
   auto fd = open_udp(address);
   if (!fd) return failure(fd.error());
-  std::unique_ptr<UdpListener> made{new UdpListener{std::move(*fd), address.is_wildcard(), loop, handler, proxies}};
+  std::unique_ptr<UdpListener> made{
+      new UdpListener{std::move(*fd), address.is_wildcard(), loop, handler, proxies}};
   if (!loop.watch(made->fd_.get(), EPOLLIN, *made))
     return failure("cannot watch " + address.to_string() + ": " + std::strerror(errno));
   return made;

@@ -38,7 +38,8 @@ class UdpListener final : public FdWatcher, public Channel {
       2048;  // far above any question; longer ones are cut and refused
 
   struct Batch;
-  UdpListener(UniqueFd fd, bool wildcard, EventLoop& loop, RequestHandler& handler, const AddressList& proxies);
+  UdpListener(UniqueFd fd, bool wildcard, EventLoop& loop, RequestHandler& handler,
+              const AddressList& proxies);
   void on_ready(std::uint32_t events) override;
   bool receive();  // true when there may be more
   void stop_reading();

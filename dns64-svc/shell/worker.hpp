@@ -32,7 +32,7 @@ struct WorkerOptions {
   StreamLimits streams;    // of one worker
   // Equal responses over UDP towards one network, of all workers together; 0: no limit.
   std::uint32_t responses_per_second = 0;
-  HashKey limit_key;       // of the tables of rate limits
+  HashKey limit_key;  // of the tables of rate limits
 };
 
 // A policy as the workers run it.
@@ -52,7 +52,8 @@ class Worker final : public RequestHandler {
 
   // Before start(): opens the sockets.
   [[nodiscard]] Result<void, std::string> listen_udp(const SocketAddress& address);
-  [[nodiscard]] Result<void, std::string> listen_stream(const SocketAddress& address, StreamProtocol protocol);
+  [[nodiscard]] Result<void, std::string> listen_stream(const SocketAddress& address,
+                                                        StreamProtocol protocol);
   void start();
 
   // From any thread; the future is ready when this worker has done it.
@@ -60,8 +61,8 @@ class Worker final : public RequestHandler {
   [[nodiscard]] std::future<void> run(std::shared_ptr<const Orders> orders);
   void use_tls(std::shared_ptr<const TlsContexts> contexts);
   void use_cookies(std::shared_ptr<const CookieJar> jar);
-  [[nodiscard]] std::future<void> drain();  // no new requests
-  [[nodiscard]] bool idle() const;          // nothing waits, and no stream has anything to say
+  [[nodiscard]] std::future<void> drain();             // no new requests
+  [[nodiscard]] bool idle() const;                     // nothing waits, and no stream has anything to say
   void stop();                                         // ends the thread
   void resolve(const Ask& ask, const Waiter& waiter);  // from any worker: lookups of names this one owns
   void deliver(const Waiter& waiter, const LookupResult& result);  // from another worker

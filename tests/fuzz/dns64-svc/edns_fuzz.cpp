@@ -68,9 +68,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                         .cookies = &jar,
                         .forwarders = trusted ? &everybody : nullptr,
                         .wall_seconds = 1700000000};
-  const ClientInfo client{.address = Ipv6Address{},
-                          .transport = static_cast<Transport>(data[0] & 3),
-                          .idle_timeout = 100};
+  const ClientInfo client{
+      .address = Ipv6Address{}, .transport = static_cast<Transport>(data[0] & 3), .idle_timeout = 100};
   Query query;
   const auto step = query.start(request, client, context, room);
   check(query, step, room);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The PROXY protocol's header from any bytes: as a datagram, and byte by byte as a stream; both agree.
-#include "dns64-svc/core/proxy_header.hpp"
-
 #include <cstdlib>
+
+#include "dns64-svc/core/proxy_header.hpp"
 
 using namespace isthmus::dns64;
 

@@ -20,7 +20,8 @@ TEST(Doh, TheExampleOfTheRfcIsDecoded) {
 }
 
 TEST(Doh, OtherParametersAndTheAbsoluteFormDoNotDisturb) {
-  const std::string target = "https://dns.example/dns-query?a=b&dns=AAABAAABAAAAAAAAA3d3dwdleGFtcGxlA2NvbQAAAQAB&c";
+  const std::string target =
+      "https://dns.example/dns-query?a=b&dns=AAABAAABAAAAAAAAA3d3dwdleGFtcGxlA2NvbQAAAQAB&c";
   EXPECT_TRUE(check_doh_head("GET", target, "").has_value());
   EXPECT_EQ(message_of_target(target)->size(), 33U);
 }
@@ -35,8 +36,10 @@ TEST(Doh, EachMistakeHasItsStatus) {
   EXPECT_EQ(message_of_target("/dns-query").error(), HttpStatus::kBadRequest);
   EXPECT_EQ(message_of_target("/dns-query?xdns=AAAA").error(), HttpStatus::kBadRequest);
   for (const auto* text : {"AAAAA", "AA+A", "AA/A", "AAA=", "AA A", "AB"})  // the last has spare bits set
-    EXPECT_EQ(message_of_target(std::string{"/dns-query?dns="} + text).error(), HttpStatus::kBadRequest) << text;
-  EXPECT_EQ(message_of_target("/dns-query?dns=" + std::string(88000, 'A')).error(), HttpStatus::kContentTooLarge);
+    EXPECT_EQ(message_of_target(std::string{"/dns-query?dns="} + text).error(), HttpStatus::kBadRequest)
+        << text;
+  EXPECT_EQ(message_of_target("/dns-query?dns=" + std::string(88000, 'A')).error(),
+            HttpStatus::kContentTooLarge);
 }
 
 TEST(Doh, WhatIsNoQueryCannotBeAnswered) {

@@ -20,8 +20,8 @@ Bytes header(std::uint8_t command, std::uint8_t family, const Bytes& rest) {
 }
 
 const Bytes kInet{198, 51, 100, 7, 192, 0, 2, 1, 0x9c, 0x40, 0, 53};
-const Bytes kInet6{0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7,     // from
-                   0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x53,  // to
+const Bytes kInet6{0x20, 1,    0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7,     // from
+                   0x20, 1,    0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x53,  // to
                    0x9c, 0x40, 0,    53};
 
 TEST(ProxyHeader, NamesAnIpv4Client) {
@@ -42,7 +42,8 @@ TEST(ProxyHeader, AMappedAddressIsItsIpv4Client) {
   Bytes mapped(36);
   mapped[10] = mapped[11] = 0xff;
   mapped[12] = 198, mapped[13] = 51, mapped[14] = 100, mapped[15] = 7;
-  EXPECT_EQ(parse_proxy_header(header(0x21, 0x21, mapped))->client, ClientAddress(Ipv4Address{198, 51, 100, 7}));
+  EXPECT_EQ(parse_proxy_header(header(0x21, 0x21, mapped))->client,
+            ClientAddress(Ipv4Address{198, 51, 100, 7}));
 }
 
 TEST(ProxyHeader, TypeLengthValuesBehindTheAddressesAreSkipped) {

@@ -377,7 +377,8 @@ TEST_F(QueryTest, AValidCookieProvesTheAddressAndAStreamDoesToo) {
   EXPECT_TRUE(query.is_proven());
   option.back() ^= 1;
   Query forged;
-  (void)forged.start(request({.type = rr::kAny, .edns = true, .options = option}), client, with_cookies, room);
+  (void)forged.start(request({.type = rr::kAny, .edns = true, .options = option}), client, with_cookies,
+                     room);
   EXPECT_FALSE(forged.is_proven());
   Query plain;
   (void)plain.start(request({.type = rr::kAny}), client, with_cookies, room);
@@ -415,12 +416,14 @@ TEST_F(QueryTest, TheIdleTimeoutIsToldOverStreamsToThoseWhoAsk) {
   const Bytes keepalive{0, 11, 0, 0};
   client.idle_timeout = 100;
   client.transport = Transport::kTcp;
-  EXPECT_THAT(ask({.type = rr::kAny, .edns = true, .options = keepalive}).opt_data, ElementsAre(0, 11, 0, 2, 0, 100));
+  EXPECT_THAT(ask({.type = rr::kAny, .edns = true, .options = keepalive}).opt_data,
+              ElementsAre(0, 11, 0, 2, 0, 100));
   EXPECT_THAT(ask({.type = rr::kAny, .edns = true}).opt_data, IsEmpty());
   client.transport = Transport::kUdp;
   EXPECT_THAT(ask({.type = rr::kAny, .edns = true, .options = keepalive}).opt_data, IsEmpty());
   client.transport = Transport::kTcp;
-  EXPECT_EQ(ask({.type = rr::kAny, .edns = true, .options = {0, 11, 0, 2, 0, 1}}).header.rcode(), rcode::kFormErr);
+  EXPECT_EQ(ask({.type = rr::kAny, .edns = true, .options = {0, 11, 0, 2, 0, 1}}).header.rcode(),
+            rcode::kFormErr);
 }
 
 // RFC 7871: what a listed forwarder says of its client counts, what anybody else says does not.
@@ -434,7 +437,8 @@ TEST_F(QueryTest, TheSubnetThatAListedForwarderNamesIsTheClient) {
   const auto ask_from = [&](const char* sender, const Bytes& options) {
     Query one;
     client.address = v6(sender);
-    return reply(one.start(request({.type = rr::kAny, .edns = true, .options = options}), client, trusting, room));
+    return reply(
+        one.start(request({.type = rr::kAny, .edns = true, .options = options}), client, trusting, room));
   };
   const auto answered = ask_from("2001:db8:ffff::53", subnet);
   EXPECT_EQ(answered.header.rcode(), rcode::kNoError);
@@ -449,13 +453,12 @@ TEST_F(QueryTest, TheSubnetThatAListedForwarderNamesIsTheClient) {
 }
 
 TEST_F(QueryTest, AMalformedClientSubnetIsAFormatError) {
-  const std::vector<Bytes> wrong{
-      {0, 8, 0, 3, 0, 1, 0},                           // too short
-      {0, 8, 0, 6, 0, 1, 24, 0, 192, 0},               // fewer bytes than the length says
-      {0, 8, 0, 8, 0, 1, 24, 0, 192, 0, 2, 1},         // more
-      {0, 8, 0, 7, 0, 1, 23, 0, 192, 0, 3},            // a bit beyond the length
-      {0, 8, 0, 7, 0, 1, 24, 24, 192, 0, 2},           // a scope in a query
-      {0, 8, 0, 9, 0, 1, 33, 0, 192, 0, 2, 1, 0}};     // longer than an address
+  const std::vector<Bytes> wrong{{0, 8, 0, 3, 0, 1, 0},                    // too short
+                                 {0, 8, 0, 6, 0, 1, 24, 0, 192, 0},        // fewer bytes than the length says
+                                 {0, 8, 0, 8, 0, 1, 24, 0, 192, 0, 2, 1},  // more
+                                 {0, 8, 0, 7, 0, 1, 23, 0, 192, 0, 3},     // a bit beyond the length
+                                 {0, 8, 0, 7, 0, 1, 24, 24, 192, 0, 2},    // a scope in a query
+                                 {0, 8, 0, 9, 0, 1, 33, 0, 192, 0, 2, 1, 0}};  // longer than an address
   for (const auto& option : wrong)
     EXPECT_EQ(ask({.type = rr::kAny, .edns = true, .options = option}).header.rcode(), rcode::kFormErr);
 }

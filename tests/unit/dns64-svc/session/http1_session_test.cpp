@@ -19,8 +19,9 @@ constexpr char kGetL[] = "GET /dns-query?dns=bAEBAAABAAAAAAAAAWEAAAEAAQ HTTP/1.1
 
 std::string post(char first, const std::string& fields = "content-type: application/dns-message\r\n") {
   const auto body = question(first);
-  return "POST /dns-query HTTP/1.1\r\nhost: d\r\n" + fields + "content-length: " + std::to_string(body.size()) +
-         "\r\n\r\n" + std::string{body.begin(), body.end()};
+  return "POST /dns-query HTTP/1.1\r\nhost: d\r\n" + fields +
+         "content-length: " + std::to_string(body.size()) + "\r\n\r\n" +
+         std::string{body.begin(), body.end()};
 }
 
 class Http1SessionTest : public testing::Test {
@@ -42,10 +43,11 @@ TEST_F(Http1SessionTest, AGetIsAnswered) {
   ASSERT_EQ(host.requests.size(), 1U);
   EXPECT_EQ(host.requests[0], question('a'));
   const auto reply = FakeHost::reply_to(question('a'));
-  EXPECT_EQ(host.heard(),
-            "HTTP/1.1 200 OK\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\ncontent-type: application/dns-message\r\n"
-            "cache-control: max-age=0\r\ncontent-length: 19\r\n\r\n" +
-                std::string{reply.begin(), reply.end()});
+  EXPECT_EQ(
+      host.heard(),
+      "HTTP/1.1 200 OK\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\ncontent-type: application/dns-message\r\n"
+      "cache-control: max-age=0\r\ncontent-length: 19\r\n\r\n" +
+          std::string{reply.begin(), reply.end()});
   EXPECT_FALSE(session.finished());
 }
 
@@ -57,7 +59,8 @@ TEST_F(Http1SessionTest, APostCutAnywhereIsPutTogether) {
 
 TEST_F(Http1SessionTest, AChunkedBodyIsPutTogether) {
   const auto body = question('a');
-  say("POST /dns-query HTTP/1.1\r\ncontent-type: application/dns-message\r\ntransfer-encoding: chunked\r\n\r\n13\r\n" +
+  say("POST /dns-query HTTP/1.1\r\ncontent-type: application/dns-message\r\ntransfer-encoding: "
+      "chunked\r\n\r\n13\r\n" +
       std::string{body.begin(), body.end()} + "\r\n0\r\n\r\n");
   EXPECT_EQ(host.requests.at(0), question('a'));
 }

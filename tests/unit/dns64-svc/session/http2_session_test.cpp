@@ -32,8 +32,8 @@ class Client {
           return 0;
         });
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(
-        callbacks, [](nghttp2_session*, std::uint8_t, std::int32_t id, const std::uint8_t* data, std::size_t size,
-                      void* user) {
+        callbacks, [](nghttp2_session*, std::uint8_t, std::int32_t id, const std::uint8_t* data,
+                      std::size_t size, void* user) {
           auto& body = static_cast<Client*>(user)->responses[id].body;
           body.insert(body.end(), data, data + size);
           return 0;
@@ -62,8 +62,8 @@ class Client {
                        const Bytes& body = {}) {
     const auto nv = [](const std::string& name, const std::string& value) {
       return nghttp2_nv{reinterpret_cast<std::uint8_t*>(const_cast<char*>(name.data())),
-                        reinterpret_cast<std::uint8_t*>(const_cast<char*>(value.data())), name.size(), value.size(),
-                        NGHTTP2_NV_FLAG_NONE};
+                        reinterpret_cast<std::uint8_t*>(const_cast<char*>(value.data())), name.size(),
+                        value.size(), NGHTTP2_NV_FLAG_NONE};
     };
     static const std::string kNames[] = {":method", ":path", ":scheme", ":authority", "content-type"};
     static const std::string kScheme = "https", kAuthority = "dns.example";
@@ -82,8 +82,8 @@ class Client {
       if (bytes.empty()) *flags |= NGHTTP2_DATA_FLAG_EOF;
       return static_cast<ssize_t>(size);
     };
-    return nghttp2_submit_request(session, nullptr, fields.data(), fields.size(), body.empty() ? nullptr : &provider,
-                                  nullptr);
+    return nghttp2_submit_request(session, nullptr, fields.data(), fields.size(),
+                                  body.empty() ? nullptr : &provider, nullptr);
   }
   Bytes take() {
     Bytes bytes;
@@ -187,7 +187,7 @@ TEST_F(Http2SessionTest, AStreamThatIsResetMeanwhileGetsNothing) {
 
 // CVE-2023-44487.
 TEST_F(Http2SessionTest, APeerThatResetsWhatItAsksIsSentAway) {
-  for (std::size_t i = 0; i < 2 * Http2Session::kResetBurst && !client.goaway && !session.finished(); ++i) {
+  for (std::size_t i = 0; i < 3 * Http2Session::kIdleFrames && !client.goaway && !session.finished(); ++i) {
     const auto id = client.request("GET", kGetL);
     if (id < 0) break;
     const auto ask = client.take();

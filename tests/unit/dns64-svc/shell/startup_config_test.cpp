@@ -44,23 +44,26 @@ TEST(StartupConfig, AMisspeltFlagIsAnErrorThatNamesIt) {
 }
 
 TEST(StartupConfig, EncryptedListenersNeedACertificateAndItsKey) {
-  EXPECT_THAT(parse({"--policy-file", "p", "--dot-listen", "[::]:853"}).error(), HasSubstr("--dns-certificate"));
+  EXPECT_THAT(parse({"--policy-file", "p", "--dot-listen", "[::]:853"}).error(),
+              HasSubstr("--dns-certificate"));
   EXPECT_THAT(parse({"--policy-file", "p", "--doh-listen", "[::]:443", "--dns-certificate", "c"}).error(),
               HasSubstr("--dns-key"));
-  EXPECT_TRUE(parse({"--policy-file", "p", "--doh-listen", "[::]:443", "--dns-certificate", "c", "--dns-key", "k"})
-                  .has_value());
+  EXPECT_TRUE(
+      parse({"--policy-file", "p", "--doh-listen", "[::]:443", "--dns-certificate", "c", "--dns-key", "k"})
+          .has_value());
 }
 
 TEST(StartupConfig, HttpWithoutTlsIsForLoopbackAlone) {
   EXPECT_TRUE(parse({"--policy-file", "p", "--doh-http-listen", "[::1]:8053"}).has_value());
   EXPECT_THAT(parse({"--policy-file", "p", "--doh-http-listen", "[::]:8053"}).error(), HasSubstr("loopback"));
-  EXPECT_THAT(parse({"--policy-file", "p", "--doh-http-listen", "192.0.2.1:80"}).error(), HasSubstr("loopback"));
+  EXPECT_THAT(parse({"--policy-file", "p", "--doh-http-listen", "192.0.2.1:80"}).error(),
+              HasSubstr("loopback"));
 }
 
 TEST(StartupConfig, TrustedSendersAreLists) {
-  const auto line =
-      parse({"--policy-file", "p", "--proxy-from", "192.0.2.0/24", "--proxy-from", "::1", "--ecs-from", "10.0.0.1"})
-          .value();
+  const auto line = parse({"--policy-file", "p", "--proxy-from", "192.0.2.0/24", "--proxy-from", "::1",
+                           "--ecs-from", "10.0.0.1"})
+                        .value();
   EXPECT_TRUE(line.config.server.proxies.contains(Ipv4Address{192, 0, 2, 3}));
   EXPECT_TRUE(line.config.server.forwarders.contains(Ipv4Address{10, 0, 0, 1}));
   EXPECT_THAT(parse({"--policy-file", "p", "--proxy-from", "lb"}).error(), HasSubstr("--proxy-from"));

@@ -31,18 +31,20 @@ class StreamConnectionTest : public testing::Test, public Channel {
     int fds[2] = {-1, -1};
     ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
     peer_.reset(fds[1]);
+    connection_.reset();
     StreamLimits limits;
     limits.max_per_client = 1;
     limits.idle = idle_;
     limits.handshake = 30ms;
     environment_ = std::make_unique<StreamEnvironment>(*loop_, handler_, stats_, proxies_, limits);
-    owner_ = std::make_unique<StreamConnection::Owner>(
-        StreamConnection::Owner{.environment = *environment_, .channel = *this, .protocol = protocol, .on_end = [this](auto) {
-                                  ended_ = true;
-                                }});
+    owner_ = std::make_unique<StreamConnection::Owner>(StreamConnection::Owner{
+        .environment = *environment_, .channel = *this, .protocol = protocol, .on_end = [this](auto) {
+          ended_ = true;
+        }});
     const auto transport = protocol == StreamProtocol::kDns ? Transport::kTcp : Transport::kHttps;
     connection_ = std::make_unique<StreamConnection>(
-        UniqueFd{fds[0]}, 7, ClientInfo{.address = Ipv4Address{192, 0, 2, 1}, .transport = transport}, *owner_);
+        UniqueFd{fds[0]}, 7, ClientInfo{.address = Ipv4Address{192, 0, 2, 1}, .transport = transport},
+        *owner_);
     ASSERT_TRUE(connection_->start(proxied));
   }
   void send(const ReplyPath& path, std::span<const std::uint8_t> reply) override {
@@ -158,7 +160,7 @@ TEST_F(StreamConnectionTest, APeerThatDoesNotReadIsNotServedForEver) {
   // The peer's socket buffer and our own limit bound what is held for it.
   std::size_t written = 0;
   for (int i = 0; i < 200; ++i) {
-    const auto n = write(peer_.get(), big.data(), big.size());
+    const auto n = ::send(peer_.get(), big.data(), big.size(), MSG_NOSIGNAL);
     if (n < std::ssize(big)) break;
     written += static_cast<std::size_t>(n);
     turns(20);
@@ -175,7 +177,7 @@ TEST_F(StreamConnectionTest, BytesThatMakeNoRequestDoNotKeepItAlive) {
   say(std::string{"\0\x30", 2});
   for (int i = 0; i < 100 && !ended_; ++i) {
     const char byte = 'x';
-    if (i < 20) (void)!write(peer_.get(), &byte, 1);
+    if (i < 20) (void)::send(peer_.get(), &byte, 1, MSG_NOSIGNAL);
     loop_->turn(5ms);
   }
   EXPECT_TRUE(ended_);

@@ -13,7 +13,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
-const std::string kRequest{"\0\x0c" "at once, 12b", 14};
+const std::string kRequest{
+    "\0\x0c"
+    "at once, 12b",
+    14};
 
 class StreamListenerTest : public testing::Test {
  protected:
@@ -37,7 +40,8 @@ class StreamListenerTest : public testing::Test {
   }
   std::uint64_t open_count() { return stats_.open[static_cast<std::size_t>(Transport::kTcp)].get(); }
   std::uint64_t refused() {
-    return stats_.ends[static_cast<std::size_t>(Transport::kTcp)][static_cast<std::size_t>(StreamEnd::kLimit)].get();
+    return stats_.ends[static_cast<std::size_t>(Transport::kTcp)][static_cast<std::size_t>(StreamEnd::kLimit)]
+        .get();
   }
 
   FakeHandler handler_;

@@ -31,7 +31,8 @@ struct Files {
 
 class Client {
  public:
-  explicit Client(int max_version = TLS1_3_VERSION, const std::string& protocols = "", SSL_SESSION* session = nullptr)
+  explicit Client(int max_version = TLS1_3_VERSION, const std::string& protocols = "",
+                  SSL_SESSION* session = nullptr)
       : context_(SSL_CTX_new(TLS_client_method())), ssl_(nullptr) {
     SSL_CTX_set_max_proto_version(context_, max_version);
     SSL_CTX_set_session_cache_mode(context_, SSL_SESS_CACHE_CLIENT);
@@ -55,13 +56,14 @@ class Client {
   Bytes take() {
     (void)SSL_do_handshake(ssl_);
     Bytes bytes(BIO_ctrl_pending(out_));
-    if (!bytes.empty()) EXPECT_EQ(BIO_read(out_, bytes.data(), static_cast<int>(bytes.size())), std::ssize(bytes));
+    if (!bytes.empty())
+      EXPECT_EQ(BIO_read(out_, bytes.data(), static_cast<int>(bytes.size())), std::ssize(bytes));
     return bytes;
   }
   void give(const Bytes& bytes) {
     if (!bytes.empty()) BIO_write(in_, bytes.data(), static_cast<int>(bytes.size()));
     std::array<char, 4096> buffer{};
-    for (int size = 0; (size = SSL_read(ssl_, buffer.data(), buffer.size())) > 0;)
+    for (int size = 0; (size = SSL_read(ssl_, buffer.data(), static_cast<int>(buffer.size()))) > 0;)
       heard.append(buffer.data(), static_cast<std::size_t>(size));
   }
   void say(const std::string& text) { SSL_write(ssl_, text.data(), static_cast<int>(text.size())); }
@@ -163,12 +165,28 @@ TEST_F(TlsEngineTest, TheProtocolIsChosenByAlpnAndAForeignOneEndsIt) {
     const TlsContext& context;
     std::string offered, chosen;
     bool opens;
-  } cases[] = {{*dns, "\x03" "dot", "dot", true},
+  } cases[] = {{*dns,
+                "\x03"
+                "dot",
+                "dot", true},
                {*dns, "", "", true},
-               {*dns, "\x02" "h2", "", false},
-               {*http, "\x08" "http/1.1\x02" "h2", "h2", true},
-               {*http, "\x08" "http/1.1", "http/1.1", true},
-               {*http, "\x03" "dot", "", false}};
+               {*dns,
+                "\x02"
+                "h2",
+                "", false},
+               {*http,
+                "\x08"
+                "http/1.1\x02"
+                "h2",
+                "h2", true},
+               {*http,
+                "\x08"
+                "http/1.1",
+                "http/1.1", true},
+               {*http,
+                "\x03"
+                "dot",
+                "", false}};
   for (const auto& one : cases) {
     TlsEngine engine{one.context};
     Client client{TLS1_3_VERSION, one.offered};

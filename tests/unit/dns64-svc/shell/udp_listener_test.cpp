@@ -91,7 +91,8 @@ TEST_P(UdpListenerTest, MoreLateRepliesThanABatchAreSent) {
 
 TEST_P(UdpListenerTest, DatagramsOfAListedBalancerBeginWithAPROXYHeader) {
   proxies_ = AddressList::parse({"127.0.0.0/8", "::1"}).value();
-  const std::string header{"\r\n\r\n\0\r\nQUIT\n\x21\x12\0\x0c\xc6\x33\x64\x07\xc0\0\x02\x01\x9c\x40\0\x35", 28};
+  const std::string header{"\r\n\r\n\0\r\nQUIT\n\x21\x12\0\x0c\xc6\x33\x64\x07\xc0\0\x02\x01\x9c\x40\0\x35",
+                           28};
   say("a plain one");
   say(header + "a question");
   while (handler_.requests.empty()) loop_->turn(1s);
