@@ -167,7 +167,9 @@ void StreamConnection::take_encrypted(std::span<const std::uint8_t> bytes) {
   auto& plain = environment_.plain;
   plain.clear();
   const auto state = tls_->receive(bytes, plain, out_);
-  if (stage_ == Stage::kHandshake && state == TlsEngine::State::kOpen) {
+  // The peer may have said all, and that it says no more, in one piece.
+  const bool good = state == TlsEngine::State::kOpen || state == TlsEngine::State::kClosed;
+  if (stage_ == Stage::kHandshake && good && tls_->established()) {
     environment_.stats.handshakes[transport()].add();
     if (tls_->resumed()) environment_.stats.resumed[transport()].add();
     open();

@@ -37,6 +37,7 @@ class TlsEngine {
   void close(std::vector<std::uint8_t>& wire);
 
   [[nodiscard]] std::string_view protocol() const;  // by ALPN; empty: the client offered none
+  [[nodiscard]] bool established() const { return SSL_is_init_finished(ssl_.get()) == 1; }
   [[nodiscard]] bool resumed() const { return SSL_session_reused(ssl_.get()) == 1; }
 
  private:

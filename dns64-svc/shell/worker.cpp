@@ -112,11 +112,17 @@ void Worker::stop() {
 }
 
 void Worker::use_tls(std::shared_ptr<const TlsContexts> contexts) {
-  loop_->post([this, contexts = std::move(contexts)] { environment_.tls = contexts; });
+  if (!thread_.joinable())  // before start(): the very first client needs it
+    environment_.tls = std::move(contexts);
+  else
+    loop_->post([this, contexts = std::move(contexts)] { environment_.tls = contexts; });
 }
 
 void Worker::use_cookies(std::shared_ptr<const CookieJar> jar) {
-  loop_->post([this, jar = std::move(jar)] { cookies_ = jar; });
+  if (!thread_.joinable())
+    cookies_ = std::move(jar);
+  else
+    loop_->post([this, jar = std::move(jar)] { cookies_ = jar; });
 }
 
 std::future<void> Worker::drain() {

@@ -101,8 +101,9 @@ class Site:
             return False
 
     def command(self, http=HTTP):
+        drain = [] if "--drain-timeout" in self.flags else ["--drain-timeout", "0"]
         return [f"{BIN}/dns64-svc", "--workers", "2", "--http-listen", http, "--policy-file", self.policy_file,
-                "--drain-timeout", "0", *self.flags]
+                *drain, *self.flags]
 
     def start_service(self, policy=POLICY):
         self.write("policy.yaml", policy)
