@@ -2,8 +2,10 @@
 // dns64-svc: flags -> sockets -> policy feed -> run until a signal.
 #include <spdlog/spdlog.h>
 
+#include <chrono>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <variant>
 
 #include "common/base/log.hpp"
@@ -24,6 +26,7 @@ using namespace isthmus;
 using namespace isthmus::dns64;
 
 constexpr std::string_view kProgram = "dns64-svc";
+constexpr std::chrono::milliseconds kLookAtFiles{1000};  // certificates and secrets
 
 ServiceHandlers handlers_of(Server& server, const std::string& http_listen) {
   ServiceHandlers handlers;
@@ -71,7 +74,7 @@ class Feed {
     options.node_id = config.node_id;
     options.kind = ControlClientOptions::Kind::kDns64;
     options.build = ISTHMUS_VERSION;
-    options.addresses = config.listen;
+    options.addresses = config.server.listen;
     options.state_dir = config.state_dir;
     options.tls = config.tls;
     client_ = std::make_unique<ControlClient>(std::move(options), std::move(handlers));
@@ -109,18 +112,33 @@ HttpRoutes routes_of(const Server& server, const Feed& feed) {
   return routes;
 }
 
+void log_listeners(const ServerOptions& options) {
+  for (const auto& address : options.listen) spdlog::info("serving DNS on {} (UDP, TCP)", address);
+  for (const auto& address : options.dot_listen) spdlog::info("serving DNS over TLS on {}", address);
+  for (const auto& address : options.doh_listen) spdlog::info("serving DNS over HTTPS on {}", address);
+  for (const auto& address : options.doh_http_listen)
+    spdlog::info("serving DNS over HTTP without TLS on {}", address);
+}
+
 int run(const StartupConfig& config) {
   StopSignals signals;
-  auto server = Server::create({.listen = config.listen, .workers = config.workers});
+  auto server = Server::create(config.server);
   if (!server) return startup_error(kProgram, server.error());
   Feed feed{config, handlers_of(**server, config.http_listen)};
   const auto http = HttpEndpoint::start(config.http_listen, routes_of(**server, feed));
   if (!http) return startup_error(kProgram, http.error());
   if (const auto started = feed.start(); !started) return startup_error(kProgram, started.error());
-  for (const auto& address : config.listen) spdlog::info("serving DNS on {} (UDP, TCP)", address);
+  log_listeners(config.server);
 
-  const auto signal = signals.wait();
-  spdlog::info("signal {}: draining for at most {} ms", signal.value_or(0), config.drain_timeout.count());
+  std::optional<int> signal;
+  while (!(signal = signals.wait(kLookAtFiles))) (*server)->reload_changed_files();
+  (*server)->announce_stop();
+  if (config.shutdown_delay.count() > 0) {
+    spdlog::info("signal {}: not ready any more, serving on for {} ms", *signal,
+                 config.shutdown_delay.count());
+    (void)signals.wait(config.shutdown_delay);  // a second signal ends the wait
+  }
+  spdlog::info("signal {}: draining for at most {} ms", *signal, config.drain_timeout.count());
   feed.stop();  // first: what it applies needs the workers
   (*server)->stop(config.drain_timeout);
   return 0;

@@ -39,7 +39,7 @@ Step Answerer::answer() {
   if (request_.verdict == Outcome::kNotImp) return refuse(Outcome::kNotImp, rcode::kNotImp);
   if (request_.verdict == Outcome::kFormErr) return refuse(Outcome::kFormErr, rcode::kFormErr);
   if (request_.verdict == Outcome::kBadVers) return refuse(Outcome::kBadVers, rcode::kBadVers);
-  view_ = context_.runtime.view_for(query_.client().address);
+  view_ = context_.runtime.view_for(query_.subject());
   if (view_ == nullptr) {
     note("policy", "no view lists this client: REFUSED");
     return refuse(Outcome::kNoView, rcode::kRefused, ede::kProhibited);
@@ -136,7 +136,7 @@ Step Answerer::answer_from_a(const Query::Slot& aaaa, bool ignored, bool always)
 Step Answerer::synthesize(const Query::Slot& aaaa, const Query::Slot& a, Outcome outcome) {
   const Fact& fact = *a.fact;
   const auto& prefixes = context_.runtime.prefixes();
-  const auto& client = query_.client().address;
+  const auto& client = query_.subject();
   auto cap = synthesis_ttl_cap(aaaa);
   auto chain_rule = ttl_rule(a);
   if (aaaa.state == State::kFailed) chain_rule.cap = kFailedAaaaCap;
@@ -242,11 +242,10 @@ Step Answerer::answer_local(LocalName local) {
       if (request_.type == rr::kA) fits = fits && reply.record(rr::kA, kIpv4OnlyTtl, v4);
       for (const auto index : view_->prefixes) {
         const auto& prefix = context_.runtime.prefixes()[index];
-        if (request_.type != rr::kAaaa || !prefix.serves(query_.client().address)) continue;
+        if (request_.type != rr::kAaaa || !prefix.serves(query_.subject())) continue;
         first_prefix_ = std::min(first_prefix_, static_cast<std::uint16_t>(index));
         const auto ttl = prefix.per_node ? std::min(kIpv4OnlyTtl, view_->steering_ttl) : kIpv4OnlyTtl;
-        fits = fits &&
-               reply.record(rr::kAaaa, ttl, embed(prefix.choose(query_.client().address), server4).bytes());
+        fits = fits && reply.record(rr::kAaaa, ttl, embed(prefix.choose(query_.subject()), server4).bytes());
       }
     }
   } else if (request_.type == rr::kSoa) {

@@ -21,6 +21,7 @@ class Answerer {
       : query_(query), request_(query.request_), context_(context), buffer_(buffer) {}
 
   [[nodiscard]] Step run();
+  [[nodiscard]] Step slip();
   static void settle(Query::Slot& slot, FactPtr fact, TimePoint now);
   static void fail(Query::Slot& slot, ResolveFailure why, TimePoint now);
 

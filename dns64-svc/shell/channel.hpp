@@ -20,7 +20,8 @@ struct ReplyPath {
   // UDP on a wildcard address: the address that was asked, as a control message (pktinfo).
   alignas(cmsghdr) std::array<std::uint8_t, 64> control{};
   std::uint32_t control_size = 0;
-  std::uint64_t connection = 0;  // TCP
+  std::uint64_t connection = 0;  // streams
+  std::uint64_t exchange = 0;    // HTTP: which request of the connection
 };
 
 class Channel {

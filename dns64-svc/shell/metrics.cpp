@@ -6,6 +6,7 @@
 
 #include "common/telemetry/metrics_page.hpp"
 #include "dns64-svc/core/wire/constants.hpp"
+#include "dns64-svc/shell/stream_metrics.hpp"
 
 namespace isthmus::dns64 {
 
@@ -76,15 +77,11 @@ void add_gauges(MetricsPage& page, const Server& server) {
         [](const WorkerStats& s) { return s.pending.get(); });
   gauge("isthmus_dns64_lookups_in_flight", "Questions to upstreams under way",
         [](const WorkerStats& s) { return s.lookups.get(); });
-  gauge("isthmus_dns64_tcp_connections", "Open TCP connections of clients",
-        [](const WorkerStats& s) { return s.tcp_connections.get(); });
   const auto counter = [&](std::string_view name, std::string_view help, Read read) {
     page.counter(name, help, {}, static_cast<double>(sum(server, read)));
   };
   counter("isthmus_dns64_lookup_failures_total", "Lookups that gave no answer",
           [](const WorkerStats& s) { return s.lookup_failures.get(); });
-  counter("isthmus_dns64_tcp_refused_total", "TCP connections closed because of a limit",
-          [](const WorkerStats& s) { return s.tcp_refused.get(); });
   counter("isthmus_dns64_udp_send_failures_total", "Replies that the kernel would not send",
           [](const WorkerStats& s) { return s.udp_send_failures.get(); });
 }
@@ -123,6 +120,7 @@ HttpReply metrics_reply(const Server& server, const FeedStatus& feed) {
   add_latency(page, server, "hit", &WorkerStats::hits);
   add_latency(page, server, "miss", &WorkerStats::misses);
   add_gauges(page, server);
+  add_stream_metrics(page, server);
   add_cache(page, server.cache_stats());
   page.gauge("isthmus_dns64_ready", "1 when clients should be sent here", {},
              server.not_ready_because().empty());

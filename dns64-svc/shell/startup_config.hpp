@@ -5,22 +5,22 @@
 #include <chrono>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "common/base/log.hpp"
 #include "common/base/result.hpp"
 #include "common/control/control_client.hpp"
+#include "dns64-svc/shell/server.hpp"
 
 namespace isthmus::dns64 {
 
 struct StartupConfig {
-  std::vector<std::string> listen = {"[::1]:53", "127.0.0.1:53"};
-  unsigned workers = 0;  // 0: one per core
+  ServerOptions server{.listen = {"[::1]:53", "127.0.0.1:53"}, .workers = 0};
   std::string controller;
   std::string policy_file;
   std::string node_id;
   std::string state_dir;
   std::string http_listen = "127.0.0.1:9465";
+  std::chrono::milliseconds shutdown_delay{0};
   std::chrono::milliseconds drain_timeout{5000};
   TlsFiles tls;
   LogOptions log;

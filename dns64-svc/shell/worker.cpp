@@ -2,6 +2,7 @@
 #include "dns64-svc/shell/worker.hpp"
 
 #include <algorithm>
+#include <ctime>
 
 namespace isthmus::dns64 {
 
@@ -11,6 +12,11 @@ namespace {
 constexpr Duration kPrimeEvery = std::chrono::seconds{2};
 // Queries that may wait at a time. Beyond it a miss is refused at once: hits go on.
 constexpr std::size_t kMaxPending = 32768;
+// From here on a client that speaks cookies has to prove its address before it may wait (RFC 7873 §5.2.3).
+constexpr std::size_t kManyPending = kMaxPending / 2;
+// REFUSED per second to one network over UDP: enough for a person who looks for the mistake, no use as a
+// reflector.
+constexpr std::uint32_t kRefusalsPerSecond = 20;
 
 class CallingTimer final : public Timer {
  public:
@@ -47,12 +53,13 @@ struct Worker::Pending {
 
 Worker::Worker(unsigned index, FactCache& cache, const std::vector<std::unique_ptr<Worker>>& peers,
                std::atomic<bool>& resolver_answered, std::unique_ptr<EventLoop> loop,
-               const HashKey& limit_key)
+               const WorkerOptions& options)
     : index_(index),
       cache_(cache),
       peers_(peers),
       resolver_answered_(resolver_answered),
       loop_(std::move(loop)),
+      environment_(*loop_, *this, stats_.streams, options.proxies, options.streams),
       event_base_(*loop_),
       lookups_(*loop_, event_base_, cache,
                [this](const Waiter& waiter, const LookupResult& result) {
@@ -62,8 +69,10 @@ Worker::Worker(unsigned index, FactCache& cache, const std::vector<std::unique_p
                  else
                    peers_[waiter.worker]->deliver(waiter, result);
                }),
-      limit_key_(limit_key),
-      client_limit_(0, limit_key),
+      options_(options),
+      client_limit_(0, options.limit_key),
+      response_limit_(0, options.limit_key),  // start() knows how many workers share it
+      refusal_limit_(kRefusalsPerSecond, options.limit_key, 12),
       scratch_(65535) {
   loop_->set_turn_end([this] { end_turn(); });
   priming_ = std::make_unique<CallingTimer>([this] {
@@ -77,17 +86,22 @@ Worker::~Worker() {
   stop();
 }
 
-Result<void, std::string> Worker::listen(const SocketAddress& address) {
-  auto udp = UdpListener::open(address, *loop_, *this);
+Result<void, std::string> Worker::listen_udp(const SocketAddress& address) {
+  auto udp = UdpListener::open(address, *loop_, *this, options_.proxies);
   if (!udp) return failure(udp.error());
-  auto tcp = TcpListener::open(address, *loop_, *this);
-  if (!tcp) return failure(tcp.error());
   udp_.push_back(std::move(*udp));
-  tcp_.push_back(std::move(*tcp));
+  return {};
+}
+
+Result<void, std::string> Worker::listen_stream(const SocketAddress& address, StreamProtocol protocol) {
+  auto stream = StreamListener::open(address, protocol, environment_);
+  if (!stream) return failure(stream.error());
+  streams_.push_back(std::move(*stream));
   return {};
 }
 
 void Worker::start() {
+  response_limit_ = ResponseRateLimit{share_of(options_.responses_per_second), options_.limit_key};
   thread_ = std::thread{[this] { loop_->run(); }};
 }
 
@@ -97,11 +111,35 @@ void Worker::stop() {
   thread_.join();
 }
 
-void Worker::drain() {
-  loop_->post([this] {
-    for (auto& udp : udp_) udp->stop_reading();
-    for (auto& tcp : tcp_) tcp->drain();
+void Worker::use_tls(std::shared_ptr<const TlsContexts> contexts) {
+  if (!thread_.joinable())  // before start(): the very first client needs it
+    environment_.tls = std::move(contexts);
+  else
+    loop_->post([this, contexts = std::move(contexts)] { environment_.tls = contexts; });
+}
+
+void Worker::use_cookies(std::shared_ptr<const CookieJar> jar) {
+  if (!thread_.joinable())
+    cookies_ = std::move(jar);
+  else
+    loop_->post([this, jar = std::move(jar)] { cookies_ = jar; });
+}
+
+std::future<void> Worker::drain() {
+  auto done = std::make_shared<std::promise<void>>();
+  auto future = done->get_future();
+  loop_->post([this, done] {
+    for (auto& udp : udp_) udp->drain();
+    for (auto& stream : streams_) stream->drain();
+    done->set_value();
   });
+  return future;
+}
+
+bool Worker::idle() const {
+  std::uint64_t open = 0;
+  for (const auto& transport : stats_.streams.open) open += transport.get();
+  return open == 0 && stats_.pending.get() == 0;
 }
 
 std::future<Result<void, std::string>> Worker::prepare(std::shared_ptr<const Orders> orders) {
@@ -127,12 +165,44 @@ std::future<void> Worker::run(std::shared_ptr<const Orders> orders) {
 }
 
 // A client's queries spread over the workers by the kernel's hash of its ports: each has its part.
-void Worker::limit_clients(std::uint32_t queries_per_second) {
+std::uint32_t Worker::share_of(std::uint32_t rate) const {
   const auto workers = static_cast<std::uint32_t>(peers_.size());
-  const auto rate = queries_per_second / workers + (queries_per_second % workers != 0 ? 1 : 0);
-  if (rate == limit_rate_) return;  // what clients have used up stays used
-  limit_rate_ = rate;
-  client_limit_ = ClientRateLimit{rate, limit_key_};
+  return rate / workers + (rate % workers != 0 ? 1 : 0);
+}
+
+void Worker::limit_clients(std::uint32_t queries_per_second) {
+  const auto rate = share_of(queries_per_second);
+  if (rate == client_rate_) return;  // what clients have used up stays used
+  client_rate_ = rate;
+  client_limit_ = ClientRateLimit{rate, options_.limit_key};
+}
+
+Context Worker::context() const {
+  return {.runtime = *runtime_,
+          .cache = cache_,
+          .now = loop_->now(),
+          .cookies = cookies_.get(),
+          .forwarders = options_.forwarders.empty() ? nullptr : &options_.forwarders,
+          .wall_seconds = static_cast<std::uint32_t>(std::time(nullptr))};
+}
+
+// Replies whose client may be forged are limited; when much is waiting such a client cannot make more wait.
+Step Worker::limited(Query& query, const Step& step, std::span<std::uint8_t> reply) {
+  if (query.is_proven()) return step;
+  if (step.kind == Step::Kind::kAsk && pending_.size() > kManyPending && query.speaks_cookies())
+    return query.slip(context(), reply);
+  if (step.kind != Step::Kind::kReply) return step;
+  const bool refused = step.outcome == Outcome::kNoView;
+  auto& limit = refused ? refusal_limit_ : response_limit_;
+  // Errors and names that do not exist have one bucket: random names must not have one each.
+  const bool named = step.rcode == rcode::kNoError;
+  const auto name = named ? query.request().name.view() : NameView{};
+  const auto verdict = limit.judge(query.client().address, name, step.rcode, loop_->now());
+  if (verdict == ResponseVerdict::kSend) return step;
+  if (verdict == ResponseVerdict::kSlip && !refused) return query.slip(context(), reply);
+  Step dropped;
+  dropped.drop = DropReason::kResponseRateLimited;
+  return dropped;
 }
 
 // --- a request and its reply ---
@@ -149,7 +219,7 @@ std::size_t Worker::handle(std::span<const std::uint8_t> request, const ClientIn
     return 0;
   }
   Query query;
-  const auto step = query.start(request, client, context(), reply);
+  const auto step = limited(query, query.start(request, client, context(), reply), reply);
   switch (step.kind) {
     case Step::Kind::kReply:
       count(step, client.transport);
@@ -218,9 +288,10 @@ void Worker::on_deadline(std::uint64_t query, Deadline deadline) {
   proceed(query, found->second->query.on_deadline(deadline, context(), scratch_));
 }
 
-void Worker::proceed(std::uint64_t id, const Step& step) {
+void Worker::proceed(std::uint64_t id, const Step& made) {
   const auto found = pending_.find(id);
   auto& pending = *found->second;
+  const auto step = made.kind == Step::Kind::kReply ? limited(pending.query, made, scratch_) : made;
   if (step.kind == Step::Kind::kWait) return;
   if (step.kind == Step::Kind::kAsk) return ask(step, id);
   const auto transport = pending.query.client().transport;
@@ -257,20 +328,15 @@ void Worker::end_turn() {
   stats_.lookup_failures.set(failures);
   stats_.lookups.set(lookups_.outstanding());
   std::uint64_t send_failures = 0;
+  std::uint64_t proxy_errors = 0;
   for (auto& udp : udp_) {
     udp->flush();
     send_failures += udp->send_failures();
+    proxy_errors += udp->proxy_errors();
   }
-  std::size_t connections = 0;
-  std::uint64_t refused = 0;
-  for (auto& tcp : tcp_) {
-    tcp->sweep();
-    connections += tcp->connections();
-    refused += tcp->refused();
-  }
+  for (auto& stream : streams_) stream->sweep();
   stats_.udp_send_failures.set(send_failures);
-  stats_.tcp_connections.set(connections);
-  stats_.tcp_refused.set(refused);
+  stats_.udp_proxy_errors.set(proxy_errors);
 }
 
 }  // namespace isthmus::dns64

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <bit>
 #include <cstdint>
 
@@ -14,20 +13,10 @@
 #include "dns64-svc/core/client_info.hpp"
 #include "dns64-svc/core/drop_reason.hpp"
 #include "dns64-svc/core/outcome.hpp"
+#include "dns64-svc/shell/counter.hpp"
+#include "dns64-svc/shell/stream_stats.hpp"
 
 namespace isthmus::dns64 {
-
-class Counter {
- public:
-  void add(std::uint64_t n = 1) {
-    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
-  }
-  void set(std::uint64_t n) { value_.store(n, std::memory_order_relaxed); }
-  [[nodiscard]] std::uint64_t get() const { return value_.load(std::memory_order_relaxed); }
-
- private:
-  std::atomic<std::uint64_t> value_{0};
-};
 
 // Buckets of powers of two: bucket i counts what took less than 2^i microseconds and at least half of it.
 class LatencyHistogram {
@@ -57,9 +46,9 @@ struct WorkerStats {
   Counter pending;          // gauge: queries that wait
   Counter lookups;          // gauge: lookups in flight
   Counter lookup_failures;
-  Counter tcp_connections;  // gauge
-  Counter tcp_refused;
+  StreamStats streams;
   Counter udp_send_failures;
+  Counter udp_proxy_errors;  // datagrams of listed balancers without a good PROXY header
 };
 
 }  // namespace isthmus::dns64

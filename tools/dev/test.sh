@@ -68,6 +68,7 @@ dev_test() {
     all)
       need_root test
       need_helm
+      need_packages browser
       prepare dev
       prepare asan-ubsan unit_tests
       prepare fuzz
@@ -75,7 +76,8 @@ dev_test() {
       run_ctest "$@"
       ;;
     unit) prepare dev && combine dev && run_ctest -L 'unit|property' "$@" ;;
-    e2e) need_root test && prepare dev && combine dev && run_ctest -L e2e "$@" ;;
+    browser) need_root test && need_packages browser && prepare dev && combine dev && run_ctest -R browser "$@" ;;
+    e2e) need_root test && need_packages browser && prepare dev && combine dev && run_ctest -L e2e "$@" ;;
     fuzz) prepare fuzz && combine fuzz && run_ctest "$@" ;;
     sanitized) need_root test && run_sanitized "$@" ;;
     asan) prepare asan-ubsan unit_tests && combine asan-ubsan && run_ctest "$@" ;;
