@@ -18,6 +18,8 @@ namespace isthmus::dns64 {
 struct ServerOptions {
   std::vector<std::string> listen;  // "[::1]:53"
   unsigned workers = 1;
+  std::vector<std::shared_ptr<QueryTaps>> taps = {};  // query log, dnstap
+  std::string state_dir = {};                         // RFC 5011: the root's keys; empty: not followed
 };
 
 class Server {
@@ -39,11 +41,24 @@ class Server {
 
   [[nodiscard]] const std::vector<std::unique_ptr<Worker>>& workers() const { return workers_; }
   [[nodiscard]] FactCache::Stats cache_stats() const { return cache_.stats(); }
+  [[nodiscard]] const FactCache& cache() const { return cache_; }
+  [[nodiscard]] std::uint64_t tap_records_lost() const;
+
+  // For an operator, from any thread; see Worker::explain().
+  void explain(const Request& request, const ClientInfo& client, OnExplained done);
+  // How many facts went. What the resolvers have learned of servers goes with them: libunbound keeps CNAMEs
+  // too.
+  std::size_t flush(NameView name);
+  std::size_t flush_subtree(NameView apex);
+  std::size_t flush_all();
 
  private:
   explicit Server(const HashKey& key) : cache_({}, key) {}
   [[nodiscard]] Applied apply(std::shared_ptr<const Policy> policy, const HealthySet& healthy);
 
+  std::size_t flushed(std::size_t count);
+
+  std::vector<std::shared_ptr<QueryTaps>> taps_;  // outlive the workers, whose taps lead here
   FactCache cache_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::mutex applying_;  // feeds call from one thread; this makes it no precondition
