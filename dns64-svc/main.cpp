@@ -15,9 +15,12 @@
 #include "common/control/policy_file_feed.hpp"
 #include "common/telemetry/health_command.hpp"
 #include "common/telemetry/http_endpoint.hpp"
+#include "dns64-svc/shell/dnstap.hpp"
 #include "dns64-svc/shell/metrics.hpp"
+#include "dns64-svc/shell/query_log.hpp"
 #include "dns64-svc/shell/server.hpp"
 #include "dns64-svc/shell/startup_config.hpp"
+#include "dns64-svc/shell/status_service.hpp"
 #include "isthmus/v1/control.pb.h"
 
 namespace {
@@ -120,13 +123,40 @@ void log_listeners(const ServerOptions& options) {
     spdlog::info("serving DNS over HTTP without TLS on {}", address);
 }
 
+// Who looks on: the query log and dnstap, where they are wanted.
+Result<std::vector<std::shared_ptr<QueryTaps>>, std::string> taps_of(const StartupConfig& config) {
+  std::vector<std::shared_ptr<QueryTaps>> taps;
+  if (!config.query_log.empty()) {
+    auto log = QueryLog::open(config.query_log, config.query_log_sample);
+    if (!log) return failure(log.error());
+    taps.push_back(std::move(*log));
+  }
+  if (!config.dnstap.empty()) {
+    auto dnstap = Dnstap::open(config.dnstap, config.node_id, config.workers);
+    if (!dnstap) return failure(dnstap.error());
+    taps.push_back(std::move(*dnstap));
+  }
+  return taps;
+}
+
 int run(const StartupConfig& config) {
   StopSignals signals;
-  auto server = Server::create(config.server);
+  auto taps = taps_of(config);
+  if (!taps) return startup_error(kProgram, taps.error());
+  auto options = config.server;
+  options.taps = std::move(*taps);
+  options.state_dir = config.state_dir;
+  auto server = Server::create(options);
   if (!server) return startup_error(kProgram, server.error());
   Feed feed{config, handlers_of(**server, config.http_listen)};
   const auto http = HttpEndpoint::start(config.http_listen, routes_of(**server, feed));
   if (!http) return startup_error(kProgram, http.error());
+  std::unique_ptr<StatusPort> status;
+  if (!config.grpc_listen.empty()) {
+    auto opened = StatusPort::open(config.grpc_listen, config.tls, **server);
+    if (!opened) return startup_error(kProgram, opened.error());
+    status = std::move(*opened);
+  }
   if (const auto started = feed.start(); !started) return startup_error(kProgram, started.error());
   log_listeners(config.server);
 
@@ -140,6 +170,7 @@ int run(const StartupConfig& config) {
   }
   spdlog::info("signal {}: draining for at most {} ms", *signal, config.drain_timeout.count());
   feed.stop();  // first: what it applies needs the workers
+  status.reset();
   (*server)->stop(config.drain_timeout);
   return 0;
 }

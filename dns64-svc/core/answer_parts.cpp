@@ -67,6 +67,32 @@ void Answerer::fail(Query::Slot& slot, ResolveFailure why, TimePoint now) {
   slot.state = slot.stale ? State::kFact : State::kFailed;
 }
 
+void Answerer::note_what_is_known() const {
+  Trace known;
+  for (const auto& slot : query_.slots_) {
+    if (slot.state == State::kEmpty) continue;
+    std::string text = slot.type == rr::kAaaa ? "AAAA: " : slot.type == rr::kA ? "A: " : "";
+    if (slot.state == State::kAsked) {
+      text += "not known yet";
+    } else if (slot.state == State::kFailed) {
+      text += "lookup failed (" + std::string{kResolveFailureNames[slot.why]} + ")";
+    } else {
+      const Fact& fact = *slot.fact;
+      constexpr std::string_view kSecurity[] = {"insecure", "bogus", "secure"};
+      text += fact.rcode() == rcode::kNxDomain ? std::string{"the name does not exist"}
+              : fact.is_positive()             ? std::to_string(fact.final_count()) + " records"
+                                               : std::string{"no records"};
+      if (fact.fields().chain_count != 0)
+        text += " behind " + std::to_string(fact.fields().chain_count) + " CNAME or DNAME";
+      text += ", " + std::string{kSecurity[static_cast<std::size_t>(fact.security())]};
+      text += slot.stale ? ", stale (RFC 8767)"
+                         : ", " + std::to_string(fact.remaining(to_seconds(context_.now))) + " s left";
+    }
+    known.push_back({"known", std::move(text)});
+  }
+  context_.trace->insert(context_.trace->begin(), known.begin(), known.end());
+}
+
 Step Answerer::pending() {
   Step step;
   step.kind = ask_count_ != 0 ? Step::Kind::kAsk : Step::Kind::kWait;

@@ -41,7 +41,8 @@ Server::Server(const HashKey& key, const ServerOptions& options, const HashKey& 
                       .forwarders = options.forwarders,
                       .streams = options.streams,
                       .responses_per_second = options.responses_per_second,
-                      .limit_key = limit_key},
+                      .limit_key = limit_key,
+                      .state_dir = options.state_dir},
       certificate_(options.certificate),
       key_(options.key),
       cookie_secrets_(options.cookie_secrets),
@@ -59,12 +60,14 @@ Result<std::unique_ptr<Server>, std::string> Server::create(const ServerOptions&
       getrandom(&limit_key, sizeof limit_key, 0) != sizeof limit_key)
     return failure(std::string{"no random numbers: getrandom failed"});
   std::unique_ptr<Server> server{new Server{key, options, limit_key}};
+  server->taps_ = options.taps;
   for (unsigned i = 0; i < options.workers; ++i) {
     auto loop = EventLoop::create();
     if (!loop) return failure(loop.error());
     server->workers_.push_back(std::make_unique<Worker>(i, server->cache_, server->workers_,
                                                         server->resolver_answered_, std::move(*loop),
                                                         server->worker_options_));
+    for (const auto& taps : options.taps) server->workers_.back()->add_tap(taps->tap_of(i));
   }
   if (const auto loaded = server->load_secrets(options); !loaded) return failure(loaded.error());
   if (const auto opened = server->open_sockets(options); !opened) return failure(opened.error());
@@ -226,6 +229,33 @@ std::string Server::not_ready_because() const {
   if (!resolver_answered_.load())
     return "no upstream has answered yet: look at dns64.resolvers and the network";
   return {};
+}
+
+std::uint64_t Server::tap_records_lost() const {
+  std::uint64_t lost = 0;
+  for (const auto& taps : taps_) lost += taps->lost();
+  return lost;
+}
+
+void Server::explain(const Request& request, const ClientInfo& client, OnExplained done) {
+  workers_.front()->explain(request, client, std::move(done));
+}
+
+std::size_t Server::flushed(std::size_t count) {
+  for (auto& worker : workers_) worker->forget_servers();
+  return count;
+}
+
+std::size_t Server::flush(NameView name) {
+  return flushed(cache_.flush(name));
+}
+
+std::size_t Server::flush_subtree(NameView apex) {
+  return flushed(cache_.flush_subtree(apex));
+}
+
+std::size_t Server::flush_all() {
+  return flushed(cache_.flush_all());
 }
 
 void Server::stop(std::chrono::milliseconds patience) {

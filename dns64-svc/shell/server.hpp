@@ -28,7 +28,7 @@ struct ServerOptions {
   AddressList proxies = {}, forwarders = {};
   StreamLimits streams = {};  // max_connections: of all workers together
   std::uint32_t responses_per_second = 0;
-};
+  std::vector<std::shared_ptr<QueryTaps>> taps = {};
 
 // Of the files that are looked at while the service runs.
 struct SecretsStatus {
@@ -62,6 +62,16 @@ class Server {
 
   [[nodiscard]] const std::vector<std::unique_ptr<Worker>>& workers() const { return workers_; }
   [[nodiscard]] FactCache::Stats cache_stats() const { return cache_.stats(); }
+  [[nodiscard]] const FactCache& cache() const { return cache_; }
+  [[nodiscard]] std::uint64_t tap_records_lost() const;
+
+  // For an operator, from any thread; see Worker::explain().
+  void explain(const Request& request, const ClientInfo& client, OnExplained done);
+  // How many facts went. What the resolvers have learned of servers goes with them: libunbound keeps CNAMEs
+  // too.
+  std::size_t flush(NameView name);
+  std::size_t flush_subtree(NameView apex);
+  std::size_t flush_all();
 
  private:
   Server(const HashKey& key, const ServerOptions& options, const HashKey& limit_key);
@@ -71,6 +81,9 @@ class Server {
   [[nodiscard]] Result<void, std::string> load_cookies();
   [[nodiscard]] Applied apply(std::shared_ptr<const Policy> policy, const HealthySet& healthy);
 
+  std::size_t flushed(std::size_t count);
+
+  std::vector<std::shared_ptr<QueryTaps>> taps_;  // outlive the workers, whose taps lead here
   FactCache cache_;
   WorkerOptions worker_options_;
   std::string certificate_, key_, cookie_secrets_;

@@ -113,6 +113,14 @@ Result<CommandLine, std::string> parse_command_line(int argc, const char* const*
   app.add_option("--state-dir", config.state_dir, "directory for the last good state; none: nothing is kept");
   app.add_option("--http-listen", config.http_listen, "address:port of /metrics, /healthz, /readyz")
       ->capture_default_str();
+  app.add_option("--grpc-listen", config.grpc_listen,
+                 "address:port where isthmusctl may ask for explanations and the cache; \"\" for none")
+      ->capture_default_str();
+  app.add_option("--query-log", config.query_log, "file for one JSON line per query, - for standard output");
+  app.add_option("--query-log-sample", config.query_log_sample, "log one query of so many")
+      ->capture_default_str()
+      ->check(CLI::Range(1U, 1000000U));
+  app.add_option("--dnstap", config.dnstap, "send every query and reply to unix:/PATH or tcp:ADDRESS:PORT");
   app.add_option("--shutdown-delay", seconds.shutdown_delay,
                  "seconds after SIGTERM in which all are served still, while /readyz says no")
       ->capture_default_str()

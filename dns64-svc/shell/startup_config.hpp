@@ -20,6 +20,10 @@ struct StartupConfig {
   std::string node_id;
   std::string state_dir;
   std::string http_listen = "127.0.0.1:9465";
+  std::string grpc_listen = "127.0.0.1:7465";  // explain, cache; empty: off
+  std::string query_log;                       // file or "-"; empty: off
+  std::uint32_t query_log_sample = 1;          // one of so many
+  std::string dnstap;                          // "unix:/PATH" or "tcp:ADDRESS:PORT"; empty: off
   std::chrono::milliseconds shutdown_delay{0};
   std::chrono::milliseconds drain_timeout{5000};
   TlsFiles tls;

@@ -105,6 +105,11 @@ bool UdpListener::receive() {
   const int got = recvmmsg(fd_.get(), in_->headers.data(), kBatch, MSG_DONTWAIT, nullptr);
   if (got <= 0) return false;
   for (std::size_t i = 0; i < static_cast<std::size_t>(got); ++i) {
+    handler_.expect({in_->bytes[i].data(), in_->headers[i].msg_len},
+                    {.address = client_address(in_->paths[i].peer), .transport = Transport::kUdp});
+  }
+  handler_.expected_all();
+  for (std::size_t i = 0; i < static_cast<std::size_t>(got); ++i) {
     auto& path = in_->paths[i];
     path.peer_size = in_->headers[i].msg_hdr.msg_namelen;
     path.control_size = static_cast<std::uint32_t>(in_->headers[i].msg_hdr.msg_controllen);

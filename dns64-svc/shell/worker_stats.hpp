@@ -14,6 +14,7 @@
 #include "dns64-svc/core/drop_reason.hpp"
 #include "dns64-svc/core/outcome.hpp"
 #include "dns64-svc/shell/counter.hpp"
+#include "dns64-svc/shell/named_stats.hpp"
 #include "dns64-svc/shell/stream_stats.hpp"
 
 namespace isthmus::dns64 {
@@ -35,6 +36,15 @@ class LatencyHistogram {
   Counter total_ns_;
 };
 
+// What is counted under the name of a view.
+struct ViewStats {
+  std::array<Counter, kEnumSize<Outcome>> outcomes;
+};
+// And of a translation prefix: replies whose first synthesized address lies in it.
+struct PrefixStats {
+  Counter synthesized;
+};
+
 struct WorkerStats {
   static constexpr std::size_t kTransports = kEnumSize<Transport>;
   static constexpr std::size_t kRcodes = 24;  // up to BADCOOKIE
@@ -49,6 +59,9 @@ struct WorkerStats {
   StreamStats streams;
   Counter udp_send_failures;
   Counter udp_proxy_errors;  // datagrams of listed balancers without a good PROXY header
+  Counter refreshes;  // lookups of popular names before they expire, and of stale ones
+  NamedStats<ViewStats> views;
+  NamedStats<PrefixStats> prefixes;
 };
 
 }  // namespace isthmus::dns64
