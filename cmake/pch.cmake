@@ -63,5 +63,8 @@ foreach(target ${targets})
     target_precompile_headers(${target} REUSE_FROM ${pch})
     set_target_properties(${target} PROPERTIES PCH_WARN_INVALID OFF)
     target_compile_options(${target} PRIVATE -fpch-preprocess)  # what ccache needs to see through it
+    if(pch MATCHES "grpc")
+      target_link_libraries(${target} PRIVATE spdlog::spdlog)  # its definitions must be those of the header
+    endif()
   endif()
 endforeach()

@@ -193,9 +193,13 @@ Result<void, StoreError> SqliteStore::prepare_file(const SqliteOptions& options)
   // too.
   if (auto done = run("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL"); !done) return done;
   if (*layout == kLayout) return {};
-  const std::string sql = std::string{"BEGIN IMMEDIATE;"} + kTables +
-                          "PRAGMA application_id=" + std::to_string(kApplicationId) +
-                          "; PRAGMA user_version=" + std::to_string(kLayout) + "; COMMIT;";
+  std::string sql{"BEGIN IMMEDIATE;"};
+  sql += kTables;
+  sql += "PRAGMA application_id=";
+  sql += std::to_string(kApplicationId);
+  sql += "; PRAGMA user_version=";
+  sql += std::to_string(kLayout);
+  sql += "; COMMIT;";
   return run(sql.c_str());
 }
 
