@@ -132,7 +132,7 @@ Result<std::vector<std::shared_ptr<QueryTaps>>, std::string> taps_of(const Start
     taps.push_back(std::move(*log));
   }
   if (!config.dnstap.empty()) {
-    auto dnstap = Dnstap::open(config.dnstap, config.node_id, config.workers);
+    auto dnstap = Dnstap::open(config.dnstap, config.node_id, config.server.workers);
     if (!dnstap) return failure(dnstap.error());
     taps.push_back(std::move(*dnstap));
   }

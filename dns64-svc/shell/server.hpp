@@ -28,7 +28,9 @@ struct ServerOptions {
   AddressList proxies = {}, forwarders = {};
   StreamLimits streams = {};  // max_connections: of all workers together
   std::uint32_t responses_per_second = 0;
-  std::vector<std::shared_ptr<QueryTaps>> taps = {};
+  std::vector<std::shared_ptr<QueryTaps>> taps = {};  // query log, dnstap
+  std::string state_dir = {};                         // RFC 5011: the root's keys; empty: not followed
+};
 
 // Of the files that are looked at while the service runs.
 struct SecretsStatus {

@@ -101,7 +101,8 @@ Worker::Worker(unsigned index, FactCache& cache, const std::vector<std::unique_p
             else
               peers_[waiter.worker]->deliver(waiter, result);
           },
-          options.state_dir.empty() ? std::string{} : options.state_dir + "/root-anchor-" + std::to_string(index) + "-"),
+          options.state_dir.empty() ? std::string{}
+                                    : options.state_dir + "/root-anchor-" + std::to_string(index) + "-"),
       options_(options),
       client_limit_(0, options.limit_key),
       response_limit_(0, options.limit_key),  // start() knows how many workers share it

@@ -3,11 +3,11 @@
 
 #include <algorithm>
 
+#include "nat64-svc/core/owners.hpp"
 #include "nat64-svc/core/packet/parse.hpp"
 #include "nat64-svc/core/rfc7915/four_to_six.hpp"
 #include "nat64-svc/core/rfc7915/icmp_errors.hpp"
 #include "nat64-svc/core/rfc7915/six_to_four.hpp"
-#include "nat64-svc/core/owners.hpp"
 #include "nat64-svc/core/steps/admit.hpp"
 #include "nat64-svc/core/steps/determine_incoming_tuple.hpp"
 #include "nat64-svc/core/steps/filter_and_update.hpp"
@@ -38,8 +38,8 @@ FragmentKey key_of(const Parsed4& p) {
 
 class Explainer {
  public:
-  Explainer(const WorkerState& state, const MtuOfWay& mtu)
-      : state_(state), mtu_(mtu), policy_(state.runtime->nat64) {}
+  Explainer(const WorkerState& state, const MtuOfWay& mtu, const FragmentNote& told)
+      : state_(state), mtu_(mtu), policy_(state.runtime->nat64), told_(told) {}
 
   Explanation run(Side from, std::span<const std::uint8_t> bytes) {
     const auto verdict = from == Side::kV6 ? from_v6(bytes) : from_v4(bytes);
@@ -100,22 +100,35 @@ class Explainer {
     return out;
   }
 
-  // §3.4, fragments: true when the ports are known now.
+  // §3.4, fragments: true when all that the others tell is known now: the ports, of an echo the length as
+  // well.
   template <class P>
-  Result<bool, Refusal> ports_known(Side side, P& packet) {
-    if (packet.kind != Kind::kLaterFragment) return true;
+  Result<bool, Refusal> completed(Side side, P& packet) {
+    if (!packet.is_fragment()) return true;
     const auto& table = state_.fragments[static_cast<std::size_t>(side)];
-    if (const auto ports = table.ports(key_of(packet))) {
-      packet.kind = Kind::kTransport;
-      packet.source_port = ports->source;
-      packet.destination_port = ports->destination;
-      pass("RFC 6146 §3.4", "find the fragment's ports", "its first fragment has passed");
-      return true;
+    auto note = told_.has_ports ? told_ : table.note(key_of(packet));
+    const bool first = packet.has_l4_header();
+    const bool echo = packet.protocol == Protocol::kIcmp;
+    if (echo && !packet.more_fragments)
+      note.length = static_cast<std::uint16_t>(packet.fragment_offset + packet.l4_length);
+    if (first ? echo && note.length == 0 : !note.has_ports) {
+      if (table.held() >= policy_.max_held_fragments)
+        return stop("RFC 6146 §3.4", "find what the other fragments tell",
+                    Refusal{DropReason::kFragmentTable});
+      pass("RFC 6146 §3.4", "find what the other fragments tell",
+           first ? "it is held until the last fragment comes: the checksum covers the length"
+                 : "it is held until its first fragment comes");
+      return false;
     }
-    if (table.held() >= policy_.max_held_fragments)
-      return stop("RFC 6146 §3.4", "find the fragment's ports", Refusal{DropReason::kFragmentTable});
-    pass("RFC 6146 §3.4", "find the fragment's ports", "it is held until its first fragment comes");
-    return false;
+    if (first) {
+      if (echo) packet.l4_claimed = note.length;
+    } else {
+      packet.kind = Kind::kTransport;
+      packet.source_port = note.source_port;
+      packet.destination_port = note.destination_port;
+    }
+    pass("RFC 6146 §3.4", "find what the other fragments tell", "nothing is missing");
+    return true;
   }
 
   Outcome hand_over(Side side, std::uint16_t owner) {
@@ -132,7 +145,7 @@ class Explainer {
     const auto& runtime = *state_.runtime;
     if (const auto owner = client_owner(runtime, packet.source); owner != runtime.options.worker)
       return hand_over(Side::kV6, owner);
-    const auto ready = ports_known(Side::kV6, packet);
+    const auto ready = completed(Side::kV6, packet);
     if (!ready) return failure(ready.error());
     if (!*ready) return Verdict::held();
     const Tuple6 tuple = incoming_tuple(packet);
@@ -168,13 +181,22 @@ class Explainer {
     if (packet.hop_limit <= 1)
       return stop("RFC 7915 §4.1", "count down the TTL",
                   Refusal{DropReason::kHopLimit, {icmp4::kTimeExceeded, 0, 0}});
-    const auto ready = ports_known(Side::kV4, packet);
+    if (packet.is_fragment() && !told_.has_ports) {
+      const auto meeting =
+          fragment_owner(*state_.runtime, packet.source, packet.destination, packet.fragment_id);
+      if (meeting != state_.runtime->options.worker) return hand_over(Side::kV4, meeting);
+    }
+    const auto ready = completed(Side::kV4, packet);
     if (!ready) return failure(ready.error());
     if (!*ready) return Verdict::held();
     const Tuple4 tuple = incoming_tuple(packet);
     pass("RFC 6146 §3.4", "determine the incoming tuple", text(tuple));
-    if (const auto owner = owner_of(tuple); owner != state_.runtime->options.worker)
-      return hand_over(Side::kV4, owner);
+    if (const auto owner = owner_of(tuple); owner != state_.runtime->options.worker) {
+      auto verdict = hand_over(Side::kV4, owner);
+      if (packet.is_fragment())
+        verdict->note = {true, packet.source_port, packet.destination_port, packet.l4_claimed};
+      return verdict;
+    }
     const auto flow = flow_from_v4(tuple, packet.tcp_flags);
     if (!flow && flow.error().reason == DropReason::kSynUnsolicited) {
       pass("RFC 6146 §3.5.2.2", "hold the unsolicited SYN",
@@ -346,6 +368,7 @@ class Explainer {
   const WorkerState& state_;
   const MtuOfWay& mtu_;
   const Nat64Policy& policy_;
+  const FragmentNote told_;  // by the worker that handed the packet over
   Explanation out_;
   std::vector<std::uint8_t> scratch_;
 };
@@ -353,14 +376,14 @@ class Explainer {
 }  // namespace
 
 Explanation explain(const WorkerState& state, const MtuOfWay& mtu, Side from,
-                    std::span<const std::uint8_t> packet) {
+                    std::span<const std::uint8_t> packet, const FragmentNote& told) {
   if (!state.runtime) {
     Explanation out;
     out.steps.push_back({"policy", "is there a policy", false, text(DropReason::kNotReady)});
     out.verdict = Verdict::drop(DropReason::kNotReady);
     return out;
   }
-  return Explainer{state, mtu}.run(from, packet);
+  return Explainer{state, mtu, told}.run(from, packet);
 }
 
 }  // namespace isthmus::nat64

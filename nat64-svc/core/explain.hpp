@@ -38,6 +38,6 @@ struct MtuOfWay {
 };
 
 [[nodiscard]] Explanation explain(const WorkerState& state, const MtuOfWay& mtu, Side from,
-                                  std::span<const std::uint8_t> packet);
+                                  std::span<const std::uint8_t> packet, const FragmentNote& told = {});
 
 }  // namespace isthmus::nat64

@@ -80,11 +80,12 @@ class Translator::Impl {
     route_mtu_context_ = context;
   }
 
-  [[nodiscard]] Explanation explain(Side from, std::span<const std::uint8_t> packet) const {
+  [[nodiscard]] Explanation explain(Side from, std::span<const std::uint8_t> packet,
+                                    const FragmentNote& told) const {
     return nat64::explain(
         state_,
         {[this](const Ipv6Address& to) { return mtu6(to); }, [this](Ipv4Address to) { return mtu4(to); }},
-        from, packet);
+        from, packet, told);
   }
 
   WorkerState state_;
@@ -484,8 +485,9 @@ bool Translator::expire(TimePoint now) {
 const WorkerState& Translator::state() const {
   return impl_->state_;
 }
-Explanation Translator::explain(Side from, std::span<const std::uint8_t> packet) const {
-  return impl_->explain(from, packet);
+Explanation Translator::explain(Side from, std::span<const std::uint8_t> packet,
+                                const FragmentNote& told) const {
+  return impl_->explain(from, packet, told);
 }
 const Counters& Translator::counters() const {
   return impl_->state_.counters;

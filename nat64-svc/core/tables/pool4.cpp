@@ -66,8 +66,8 @@ std::uint64_t* Pool4::bitmap(std::uint32_t block, Protocol protocol) {
   return &bitmaps_[(std::size_t{block} * kProtocols + static_cast<std::size_t>(protocol)) * words_];
 }
 
-// On the address that the subscriber has, else on one that nobody uses (an address of its own for each, while they
-// last), else on any with a free block. Where to begin is left to chance.
+// On the address that the subscriber has, else on one that nobody uses (an address of its own for each, while
+// they last), else on any with a free block. Where to begin is left to chance.
 std::uint32_t Pool4::take_block(const Subscriber& subscriber, std::uint32_t subscriber_number,
                                 std::uint64_t random) {
   if (subscriber.address != kNone) {

@@ -188,11 +188,13 @@ grpc::Status StatusService::ExplainPacket(grpc::ServerContext* /*context*/,
   if (packet.size() > 65535) return invalid("packet: at most 65535 bytes");
   const auto side = packet[0] >> 4 == 4 ? Side::kV4 : Side::kV6;
   // A worker that says "not mine" names the one that owns the packet; that one knows.
+  // A fragment may first go to where its packet's fragments meet.
   std::size_t index = 0;
-  for (int hops = 0; hops < 2 && index < gateway_.workers().size(); ++hops) {
+  FragmentNote note;
+  for (int hops = 0; hops < 3 && index < gateway_.workers().size(); ++hops) {
     const auto& worker = gateway_.workers()[index];
     Explanation told;
-    if (!worker->look([&](const Translator& t, TimePoint) { told = t.explain(side, packet); }))
+    if (!worker->look([&](const Translator& t, TimePoint) { told = t.explain(side, packet, note); }))
       return no_answer(*worker);
     response->clear_steps();
     for (const auto& step : told.steps) {
@@ -215,6 +217,7 @@ grpc::Status StatusService::ExplainPacket(grpc::ServerContext* /*context*/,
     response->set_packet(std::string(told.packet.begin(), told.packet.end()));
     if (told.verdict.action != Verdict::Action::kHandOver) break;
     index = told.verdict.owner;
+    note = told.verdict.note;
   }
   return grpc::Status::OK;
 }
