@@ -98,10 +98,6 @@ int run_alone(const Options& options, const controller::TermOptions& term_option
               std::shared_ptr<grpc::ServerCredentials> credentials, StopSignals& signals, bool tls) {
   auto store = controller::open_store(options.store, controller::StoreUse::kDecide);
   if (!store) return startup_error(kProgram, store.error().message);
-  if (options.store == "memory") {
-    spdlog::warn(
-        "--store memory: a restart forgets who holds which address; for more than a lab give sqlite:PATH");
-  }
   auto term = controller::Term::begin(std::move(*store), term_options, false);
   if (!term) return startup_error(kProgram, term.error());
   auto http = HttpEndpoint::start(options.http_listen, controller::management_routes((*term)->hub()));
@@ -111,6 +107,10 @@ int run_alone(const Options& options, const controller::TermOptions& term_option
   if (server == nullptr) return cannot_listen(options);
   (*term)->serve(std::move(server));
   say_serving(options, tls);
+  if (options.store == "memory") {
+    spdlog::warn(
+        "--store memory: a restart forgets who holds which address; for more than a lab give sqlite:PATH");
+  }
   const auto signal = signals.wait();
   spdlog::info("signal {}: ending; services go on with what they have", signal.value_or(0));
   http->reset();  // before the hub that it asks

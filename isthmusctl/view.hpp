@@ -35,7 +35,6 @@ enum class Format { kTable, kWide, kJson, kYaml };
 
 // Where the policy is on its way, as a sentence; empty: it is through.
 [[nodiscard]] std::string rollout_text(const v1::RolloutStatus& rollout, std::int64_t now);
-[[nodiscard]] std::string to_json(const google::protobuf::Message& message);
 
 // "3s", "5m12s", "2h5m", "4d3h": at most two units.
 [[nodiscard]] std::string ago(std::int64_t seconds);

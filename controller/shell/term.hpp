@@ -4,6 +4,8 @@
 // one while it leads.
 #pragma once
 
+#include <grpcpp/grpcpp.h>
+
 #include <functional>
 #include <memory>
 #include <optional>

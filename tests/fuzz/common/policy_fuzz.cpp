@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "common/config/from_proto.hpp"
+#include "common/config/policy_diff.hpp"
 #include "common/config/yaml.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -15,5 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto again = isthmus::load_policy(isthmus::to_yaml(*message));
   if (policy.has_value() != again.has_value()) std::abort();
   if (policy && !(*policy == *again)) std::abort();
+  if (!isthmus::diff(*message, *message).empty()) std::abort();
+  (void)isthmus::diff({}, *message);
   return 0;
 }
