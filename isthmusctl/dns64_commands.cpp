@@ -59,7 +59,7 @@ int explain_dns_command(const ControllerAddress& dns64, const ExplainDns& questi
                      v1::ExplainDnsResponse response;
                      const auto status = stub.Explain(&context, request, &response);
                      if (!status.ok()) return complain(dns64, status);
-                     std::cout << (json ? to_json_line(response) + "\n" : show(response));
+                     std::cout << (json ? json_line(response) + "\n" : show(response));
                      return 0;
                    });
 }
@@ -74,7 +74,7 @@ int dump_cache_command(const ControllerAddress& dns64, const std::string& under,
                      const auto reader = stub.DumpCache(&context, request);
                      v1::CacheEntry entry;
                      if (!json) std::cout << cache_heading();
-                     while (reader->Read(&entry)) std::cout << (json ? to_json_line(entry) + "\n" : show(entry));
+                     while (reader->Read(&entry)) std::cout << (json ? json_line(entry) + "\n" : show(entry));
                      const auto status = reader->Finish();
                      return status.ok() ? 0 : complain(dns64, status);
                    });

@@ -57,7 +57,7 @@ std::string show(const v1::CacheEntry& entry) {
                      entry.name()});
 }
 
-std::string to_json_line(const google::protobuf::Message& message) {
+std::string json_line(const google::protobuf::Message& message) {
   google::protobuf::util::JsonPrintOptions options;
   options.preserve_proto_field_names = true;
   options.always_print_primitive_fields = true;

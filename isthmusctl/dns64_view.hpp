@@ -11,7 +11,7 @@ namespace isthmus {
 [[nodiscard]] std::string show(const v1::ExplainDnsResponse& explained);
 [[nodiscard]] std::string cache_heading();
 [[nodiscard]] std::string show(const v1::CacheEntry& entry);  // one line
-[[nodiscard]] std::string to_json_line(
+[[nodiscard]] std::string json_line(
     const google::protobuf::Message& message);  // one line, field names as in the schema
 
 }  // namespace isthmus

@@ -60,6 +60,7 @@ class Lookups {
   // From now on these groups are used; contexts of others go when nothing waits for them any more.
   void use(const GroupConfigs& groups, const Dns64Limits& limits, const FactLimits& fact_limits);
 
+  // A refresh (waiter.query 0) that would bring nothing new is not asked.
   // The result comes by `deliver`, perhaps before this returns when the lookup is refused.
   void resolve(const Ask& ask, const Waiter& waiter);
   // Hands out what libunbound has answered, until nothing is left. Call at the end of every turn.
@@ -69,6 +70,7 @@ class Lookups {
   // forgotten. Lookups in flight end in the old ones.
   void renew();
   [[nodiscard]] bool has_answered() const;
+  [[nodiscard]] std::uint64_t refreshes() const { return refreshes_; }
   [[nodiscard]] std::size_t outstanding() const { return in_flight_.size(); }
   [[nodiscard]] std::uint64_t failures(ResolveFailure why) const {
     return failures_[static_cast<std::size_t>(why)];
@@ -107,6 +109,7 @@ class Lookups {
   std::unordered_map<std::string, std::uint64_t> ticket_of_key_;  // type, group, name
   std::unordered_map<std::uint64_t, std::size_t> in_flight_of_zone_;
   std::uint64_t next_ticket_ = 1;
+  std::uint64_t refreshes_ = 0;
   std::uint64_t failures_[static_cast<std::size_t>(ResolveFailure::kCount)] = {};
 };
 

@@ -108,14 +108,6 @@ bool ResolverContext::ask(const Name& name, std::uint16_t type, std::uint64_t ti
   return error == 0;
 }
 
-bool ResolverContext::ask_afresh(const Name& name, std::uint16_t type, std::uint64_t ticket) {
-  // A question that fails at once, inside libunbound: the memory of its failure takes the only place there
-  // is.
-  const auto displacing = Name::parse(std::to_string(++displaced_ % 16) + "." + kDisplacingZone);
-  if (displacing) (void)ask(*displacing, rr::kA, kPriming);
-  return ask(name, type, ticket);
-}
-
 void ResolverContext::on_reply(void* argument, int rcode, void* packet, int size, int security,
                                char* /*why_bogus*/, int /*was_rate_limited*/) {
   const auto* question = static_cast<const Question*>(argument);

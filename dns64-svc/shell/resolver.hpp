@@ -51,8 +51,6 @@ class ResolverContext {
 
   // False: libunbound refused it (no memory, a name it cannot read); the sink is not called.
   [[nodiscard]] bool ask(const Name& name, std::uint16_t type, std::uint64_t ticket);
-  // The same, and certainly not from libunbound's own memory: it keeps the last answer, and this may be it.
-  [[nodiscard]] bool ask_afresh(const Name& name, std::uint16_t type, std::uint64_t ticket);
   // Calls the sink for every reply that has come since; true when there was one.
   bool deliver();
   // Asks what shows that the upstream lives: NS of the root, SOA of each zone of its own.
@@ -74,7 +72,6 @@ class ResolverContext {
   std::unordered_map<const Question*, std::unique_ptr<Question>> outstanding_;
   std::vector<ResolverReply> arrived_;
   bool answered_ = false;
-  std::uint64_t displaced_ = 0;
 };
 
 }  // namespace isthmus::dns64

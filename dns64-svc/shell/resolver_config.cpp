@@ -81,7 +81,6 @@ std::string zone_of(const std::string& line) {
 void write_trust(Writer& out, const Resolver& resolver, const UnboundFiles& files) {
   out.quoted("module-config", resolver.dnssec ? "validator iterator" : "iterator");
   if (!resolver.dnssec) return;
-  out.quoted("domain-insecure", kDisplacingZone);
   if (resolver.trust_anchors.empty() && !files.root_anchor.empty()) {
     out.quoted("auto-trust-anchor-file", files.root_anchor);
   } else if (resolver.trust_anchors.empty()) {
@@ -144,10 +143,6 @@ Result<std::string, std::string> unbound_config(const Resolver& resolver, const 
   out.plain("infra-host-ttl", std::uint64_t{60});  // a server that was dead is tried again soon
   out.plain("key-cache-size", std::string{"4m"});
   out.plain("key-cache-slabs", std::uint64_t{1});
-  out.plain("do-not-query-address", std::string{"192.0.0.8/32"});  // RFC 7600: nobody's
-  out.section("stub-zone");
-  out.quoted("name", kDisplacingZone);
-  out.quoted("stub-addr", "192.0.0.8");
   if (resolver.mode == ResolverMode::kForward) write_zone(out, ".", ZoneKind::kForward, resolver.upstreams);
   for (const auto& zone : resolver.zones) write_zone(out, zone.name, zone.kind, zone.upstreams);
   return out.take();

@@ -9,9 +9,6 @@
 
 namespace isthmus::dns64 {
 
-// Names below it cannot be resolved, and that shows at once: see ResolverContext::ask_afresh().
-inline constexpr const char* kDisplacingZone = "displace.isthmus-internal.";
-
 struct UnboundFiles {
   std::string root_hints = {};  // path of resolver.root_hints as a zone file; empty: none
   // Where libunbound keeps the root's keys as they roll (RFC 5011); empty: the built-in anchors as they are.

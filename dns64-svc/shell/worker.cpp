@@ -338,7 +338,6 @@ Worker& Worker::owner_of(const Name& name) const {
 }
 
 void Worker::ask(const Step& step, std::uint64_t query) {
-  if (query == 0) stats_.refreshes.add(step.ask_count);
   for (const auto& ask : step.to_resolve())
     owner_of(ask.name).resolve(ask, {.worker = index_, .query = query, .slot = ask.slot});
 }
@@ -462,6 +461,7 @@ void Worker::end_turn() {
     failures += lookups_.failures(static_cast<ResolveFailure>(i));
   stats_.lookup_failures.set(failures);
   stats_.lookups.set(lookups_.outstanding());
+  stats_.refreshes.set(lookups_.refreshes());
   std::uint64_t send_failures = 0;
   std::uint64_t proxy_errors = 0;
   for (auto& udp : udp_) {

@@ -66,6 +66,8 @@ class Live(unittest.TestCase):
                 argument = f"--{flag}={value}" if value else argument
                 if argument not in command:
                     command.append(argument)
+            if name == "dns64" and not any(word.startswith("--grpc-listen") for word in command):
+                command.append(f"--grpc-listen={here(free_port())}")  # the default is one port for all on this machine
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
             cls.addClassCleanup(cls.end, process)
             cls.wait(process, cls.ports[name], "/healthz", lambda status, _: status == 200)

@@ -8,6 +8,7 @@
 
 #include "dns64-svc/core/fact.hpp"
 #include "dns64-svc/core/wire/message_view.hpp"
+#include "dns64-svc/core/wire/presentation.hpp"
 
 using namespace isthmus;
 using namespace isthmus::dns64;
@@ -19,6 +20,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     while (const auto record = cursor.next())
       if (record->rdata_at + record->rdata.size() > size) std::abort();
   }
+  for (const auto& line : answer_lines(bytes))
+    for (const char c : line)
+      if (c < ' ' || c > '~') std::abort();  // safe to print, whatever came
   const TimePoint now{std::chrono::seconds{1000}};
   const auto made = fact_from_response(bytes, {.now = now}, {.max_records = 256});
   if (!made) return 0;
