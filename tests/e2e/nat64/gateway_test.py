@@ -59,6 +59,18 @@ class Gateway(unittest.TestCase):
         lab.start_alone(lan="lan", wan="lan")
         self.assertTrue(lab.pings(embedded("20.0.2.2"), 3))
 
+    def check_pings_of_every_size(self):
+        # From 1453 bytes on both directions are fragments, whose checksum depends on all of them (RFC 6146 3.4).
+        for size in (8, 1200, 1232, 1400, 1453, 2000, 3000, 8000):
+            with self.subTest(size=size):
+                # The first of a size may be what tells a host the MTU of the way.
+                answer = lab.client.run(f"ping -6 -n -c 4 -i 0.2 -W 1 -s {size} {embedded(WEB4)}", check=False).stdout
+                self.assertRegex(answer, "[34] received", "too few answers")
+
+    def test_pings_of_every_size_pass(self):
+        lab.start_alone()
+        self.check_pings_of_every_size()
+
     def test_every_queue_is_served(self):
         for namespace, device in ((lab.node, "lan"), (lab.client, "eth0")):
             namespace.run(f"ethtool -L {device} rx 2 tx 2")
@@ -84,6 +96,7 @@ class Gateway(unittest.TestCase):
             self.assertEqual(lab.body_sha256, lab.fetch(url, "--interface", client), f"the body for {client} differs")
             self.assertEqual(0, lab.client.run(f"ping -6 -n -c 2 -i 0.2 -W 1 -I {client} {embedded(WEB4)}", check=False).returncode)
             lab.client.run(["/usr/bin/python3", ECHO, "ask", embedded(WEB4), ECHO_PORT, "10", "0.005", client])
+        self.check_pings_of_every_size()  # fragments meet at one worker, wherever they come by
         for worker in ("0", "1"):
             self.assertGreater(lab.counter("sessions", f'worker="{worker}"'), 0, f"worker {worker} has nothing to do")
         self.assertGreater(lab.counter("interface_received_packets_total", 'worker="0"'), 0)

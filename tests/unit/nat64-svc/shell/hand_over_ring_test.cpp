@@ -49,6 +49,17 @@ TEST(HandOverRing, AFullRingRefusesUntilSomethingIsTaken) {
   EXPECT_EQ(rest.back().second, Bytes{4});
 }
 
+TEST(HandOverRing, WhatIsKnownOfAFragmentTravelsWithIt) {
+  HandOverRing ring(4, 16);
+  const FragmentNote note{true, 4000, 53, 2008};
+  ASSERT_TRUE(ring.stage(Side::kV4, note, Bytes{1}));
+  ASSERT_TRUE(ring.stage(Side::kV4, {}, Bytes{2}));
+  ring.publish();
+  std::vector<FragmentNote> got;
+  ring.drain(4, [&](Side, const FragmentNote& n, std::span<const std::uint8_t>) { got.push_back(n); });
+  EXPECT_EQ(got, (std::vector<FragmentNote>{note, FragmentNote{}}));
+}
+
 TEST(HandOverRing, APacketLongerThanASlotIsRefused) {
   HandOverRing ring(4, 16);
   EXPECT_TRUE(ring.stage(Side::kV6, {}, Bytes(16, 7)));
