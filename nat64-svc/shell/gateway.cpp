@@ -2,8 +2,10 @@
 #include "nat64-svc/shell/gateway.hpp"
 
 #include <net/if.h>
+#include <signal.h>
 #include <spdlog/spdlog.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -326,6 +328,7 @@ Applied Gateway::apply(std::shared_ptr<const Policy> whole, const Allocation& le
   leases_changed_.notify_one();
   policy_ = std::move(whole);
   own_policy_ = policy;
+  node_tended_ = boot_now();
   leased_ = leased;
   allocation_ = allocation;
   applied_options_ = options;
@@ -369,6 +372,10 @@ void Gateway::on_network_change(const NetworkView& view) {
     if (interface == nullptr || !interface->up) {
       problem_ =
           "interface " + worker_ports_[port].interface + (interface == nullptr ? " is gone" : " is down");
+      if (interface == nullptr && lost_interface_.empty()) {
+        lost_interface_ = worker_ports_[port].interface;
+        kill(getpid(), SIGTERM);
+      }
       continue;
     }
     if (auto done = steering_->set_mac(static_cast<std::uint32_t>(port), interface->mac); !done) {
@@ -478,6 +485,11 @@ std::string Gateway::not_ready_because() const {
   if (allocation_.addresses.empty()) return "the controller has not renewed the leases of this node";
   if (allocation_.draining) return "this node drains";
   return problem_;
+}
+
+std::string Gateway::lost_interface() const {
+  const std::lock_guard lock(mutex_);
+  return lost_interface_;
 }
 
 std::optional<Gateway::NodeStatus> Gateway::node_status() const {
