@@ -297,7 +297,13 @@ Applied Gateway::apply(std::shared_ptr<const Policy> whole, const Allocation& le
     if (auto filtered = node_->filter(targets.addresses); !filtered)
       return node_cannot("nftables", filtered.error());
   }
-  if (auto added = routes_->add(targets.prefixes, targets.addresses); !added) {
+  targets.backstops4 = targets.addresses;
+  // What of a pool is not ours now would follow the default route, and come back. Not on a link, where
+  // others have the rest of it.
+  if (!arp_) {
+    for (const auto& pool : pool_prefixes(*policy)) targets.backstops4.insert(pool);
+  }
+  if (auto added = routes_->add(targets.prefixes, targets.backstops4); !added) {
     return node_cannot("routes", added.error());
   }
   if (announced_) announced_->keep_only(targets.prefixes, targets.addresses);
@@ -314,7 +320,7 @@ Applied Gateway::apply(std::shared_ptr<const Policy> whole, const Allocation& le
       return node_cannot("routes", routed.error());
   }
   if (auto announced = announce(targets); !announced) return node_cannot("routes", announced.error());
-  routes_->keep_only(targets.prefixes, targets.addresses);
+  routes_->keep_only(targets.prefixes, targets.backstops4);
 
   std::map<Ipv4Address, TimePoint> withdrawn;
   for (const auto& lease : allocation.addresses) {

@@ -79,6 +79,7 @@ class Gateway {
   struct Targets {
     std::set<Ipv6Prefix> prefixes;
     std::set<Ipv4Prefix> addresses;
+    std::set<Ipv4Prefix> backstops4;  // the addresses, and the whole pools that they come from
   };
 
   Gateway() = default;
