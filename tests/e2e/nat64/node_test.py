@@ -43,7 +43,7 @@ class Node(unittest.TestCase):
         self.assertEqual(NODE4, lab.client.run(["curl", "-sfg", "-m", "10", f"{URL}/whoami"]).strip(), "not masqueraded")
         self.assertEqual(lab.body_sha256, self.upload(f"{lab.dir}/www/body.bin"), "the upload differs")
         lab.client.run(["/usr/bin/python3", ECHO, "ask", embedded(WEB4), ECHO_PORT, "20", "0.01"])
-        for size in (0, 1, 1200, 1400, 1452):
+        for size in (0, 1, 1200, 1452, 3000, 8000):
             answer = lab.client.run(f"ping -6 -n -c 2 -i 0.1 -W 2 -s {size} {embedded(WEB4)}", check=False)
             self.assertEqual(0, answer.returncode, f"ping of {size} bytes:\n{answer.stdout}")
         for transport in ("+notcp", "+tcp"):
@@ -159,9 +159,10 @@ with socket.create_connection(("{embedded(WEB4)}", 7100)) as server, open("{path
         self.addCleanup(lab.write_policy, POLICY)
         lab.start_controller()
         self.addCleanup(lab.controller.kill)
+        told = len(lab.nat64.log()) if lab.nat64 else 0
         lab.start_node(feed=f"--controller {CONTROLLER}")
         self.check_service()
-        self.assertNotIn("somebody removed", lab.nat64.log())
+        self.assertNotIn("somebody removed", lab.nat64.log()[told:])
         self.assertEqual([], [lease for lease in lab.ctl("get", "leases", "--controller", CONTROLLER).splitlines()[1:]
                               if "Free" not in lease])
         self.assertIn("Serving", lab.ctl("get", "nodes", "--controller", CONTROLLER))

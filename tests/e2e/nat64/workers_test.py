@@ -4,7 +4,7 @@
 import unittest
 
 from packet_lab import (POLICY, PREFIX, SERVER6, PacketTest, at_client, at_server, from_client, from_server, start)
-from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment
 from scapy.layers.inet6 import (ICMPv6DestUnreach, ICMPv6EchoReply, ICMPv6EchoRequest, IPv6, IPv6ExtHdrFragment)
 from scapy.packet import Raw
 
@@ -90,6 +90,19 @@ class Workers(PacketTest):
             got = [at_server(17, wanted=lambda p, number=number: p.id == 0x5000 + number) for _ in pieces]
             self.assertNotIn(None, got, f"not every fragment of {address} came")
             self.assertEqual({0, 150}, {p.frag for p in got})
+
+    def test_fragments_from_ipv4(self):
+        payload = bytes(range(256)) * 8
+        for number, address in enumerate(CLIENTS):
+            out = self.open(address, 43001)
+            pieces = fragment(IP(src=WEB4, dst=out.src, ttl=64, id=0x6000 + number) / UDP(sport=7, dport=out[UDP].sport) / Raw(payload),
+                              fragsize=1000)
+            for piece in reversed(pieces):
+                from_server(piece)
+            got = [at_client(lambda p: IPv6ExtHdrFragment in p, address=address) for _ in pieces]
+            self.assertNotIn(None, got, f"not every fragment to {address} came")
+            got.sort(key=lambda p: p[IPv6ExtHdrFragment].offset)
+            self.assertEqual(payload, b"".join(bytes(p[IPv6ExtHdrFragment].payload) for p in got)[8:])
 
 
 if __name__ == "__main__":
