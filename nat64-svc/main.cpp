@@ -94,7 +94,8 @@ Result<void, std::string> start_status(const StartupConfig& config, Gateway& gat
   return {};
 }
 
-void wait_for_stop(const StartupConfig& config, Gateway& gateway, StopSignals& signals) {
+// The exit code.
+int wait_for_stop(const StartupConfig& config, Gateway& gateway, StopSignals& signals) {
   if (config.mode == Mode::kNode) {
     spdlog::info("started in node mode: packets come and go by {}", kKernelEnd);
   } else {
@@ -107,9 +108,14 @@ void wait_for_stop(const StartupConfig& config, Gateway& gateway, StopSignals& s
   }
   spdlog::info("signal {}: stopping", signal.value_or(0));
   gateway.stop_announcing();
-  if (config.drain_timeout.count() == 0) return;
+  if (const auto lost = gateway.lost_interface(); !lost.empty()) {
+    spdlog::critical("interface {} was removed: this process ends, to be started anew", lost);
+    return 1;
+  }
+  if (config.drain_timeout.count() == 0) return 0;
   spdlog::info("translating for {} s more; a second signal ends that", config.drain_timeout.count());
   (void)signals.wait(config.drain_timeout);
+  return 0;
 }
 
 int run(const StartupConfig& config, StopSignals& signals) {
@@ -126,7 +132,7 @@ int run(const StartupConfig& config, StopSignals& signals) {
     if (started && !config.grpc_listen.empty()) started = start_status(config, **gateway, feed, status);
     if (started) started = feed.start();
     if (started) {
-      wait_for_stop(config, **gateway, signals);
+      code = wait_for_stop(config, **gateway, signals);
     } else {
       code = startup_error(kProgram, started.error());
     }

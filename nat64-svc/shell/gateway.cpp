@@ -2,8 +2,10 @@
 #include "nat64-svc/shell/gateway.hpp"
 
 #include <net/if.h>
+#include <signal.h>
 #include <spdlog/spdlog.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -295,7 +297,13 @@ Applied Gateway::apply(std::shared_ptr<const Policy> whole, const Allocation& le
     if (auto filtered = node_->filter(targets.addresses); !filtered)
       return node_cannot("nftables", filtered.error());
   }
-  if (auto added = routes_->add(targets.prefixes, targets.addresses); !added) {
+  targets.backstops4 = targets.addresses;
+  // What of a pool is not ours now would follow the default route, and come back. Not on a link, where
+  // others have the rest of it.
+  if (!arp_) {
+    for (const auto& pool : pool_prefixes(*policy)) targets.backstops4.insert(pool);
+  }
+  if (auto added = routes_->add(targets.prefixes, targets.backstops4); !added) {
     return node_cannot("routes", added.error());
   }
   if (announced_) announced_->keep_only(targets.prefixes, targets.addresses);
@@ -312,7 +320,7 @@ Applied Gateway::apply(std::shared_ptr<const Policy> whole, const Allocation& le
       return node_cannot("routes", routed.error());
   }
   if (auto announced = announce(targets); !announced) return node_cannot("routes", announced.error());
-  routes_->keep_only(targets.prefixes, targets.addresses);
+  routes_->keep_only(targets.prefixes, targets.backstops4);
 
   std::map<Ipv4Address, TimePoint> withdrawn;
   for (const auto& lease : allocation.addresses) {
@@ -326,6 +334,7 @@ Applied Gateway::apply(std::shared_ptr<const Policy> whole, const Allocation& le
   leases_changed_.notify_one();
   policy_ = std::move(whole);
   own_policy_ = policy;
+  node_tended_ = boot_now();
   leased_ = leased;
   allocation_ = allocation;
   applied_options_ = options;
@@ -369,6 +378,10 @@ void Gateway::on_network_change(const NetworkView& view) {
     if (interface == nullptr || !interface->up) {
       problem_ =
           "interface " + worker_ports_[port].interface + (interface == nullptr ? " is gone" : " is down");
+      if (interface == nullptr && lost_interface_.empty()) {
+        lost_interface_ = worker_ports_[port].interface;
+        kill(getpid(), SIGTERM);
+      }
       continue;
     }
     if (auto done = steering_->set_mac(static_cast<std::uint32_t>(port), interface->mac); !done) {
@@ -478,6 +491,11 @@ std::string Gateway::not_ready_because() const {
   if (allocation_.addresses.empty()) return "the controller has not renewed the leases of this node";
   if (allocation_.draining) return "this node drains";
   return problem_;
+}
+
+std::string Gateway::lost_interface() const {
+  const std::lock_guard lock(mutex_);
+  return lost_interface_;
 }
 
 std::optional<Gateway::NodeStatus> Gateway::node_status() const {

@@ -46,6 +46,10 @@ class Gateway {
   // Gateway mode: neighbours and routing daemons are told to send elsewhere; what still comes is translated.
   void stop_announcing();
 
+  // An interface of ours was removed: its sockets are dead for good, whatever comes back under its name. The
+  // process was sent SIGTERM, that it ends and is started anew. Empty: nothing of the kind.
+  [[nodiscard]] std::string lost_interface() const;
+
   // Empty when traffic is translated, else why not.
   [[nodiscard]] std::string not_ready_because() const;
 
@@ -75,6 +79,7 @@ class Gateway {
   struct Targets {
     std::set<Ipv6Prefix> prefixes;
     std::set<Ipv4Prefix> addresses;
+    std::set<Ipv4Prefix> backstops4;  // the addresses, and the whole pools that they come from
   };
 
   Gateway() = default;
@@ -134,6 +139,7 @@ class Gateway {
   std::map<Ipv4Address, TimePoint> withdrawn_since_;
   RuntimeOptions applied_options_;
   std::string problem_;
+  std::string lost_interface_;
 };
 
 }  // namespace isthmus::nat64

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Our routes in the kernel: `unreachable` ones, `proto 110`, to every translation prefix and every pool
-// address. While this process lives the steering program takes such packets before the kernel sees them; when
-// it is dead they meet these routes, so they are answered, never forwarded untranslated and never sent back
-// where they came from (a gateway's default route would do that). They survive a crash on purpose; the next
-// start adopts them, a clean exit removes them. Routing daemons may announce them.
+// Our routes in the kernel: `unreachable` ones, `proto 110`, to every translation prefix, every pool
+// address in use and the pools as a whole. While this process lives the steering program takes such packets
+// before the kernel sees them; when it is dead they meet these routes, so they are answered, never forwarded
+// untranslated and never sent back where they came from (a gateway's default route would do that). They
+// survive a crash on purpose; the next start adopts them, a clean exit removes them. Routing daemons may
+// announce them.
 //
 // Their metric is the worst, so an operator's own route to the same destination wins. Not thread-safe.
 #pragma once

@@ -17,6 +17,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "nat64-svc/shell/netlink/kernel_routes.hpp"
 #include "nat64-svc/shell/netlink/nl_address.hpp"
 
 namespace isthmus::nat64 {
@@ -95,6 +96,9 @@ void add_route(NetworkView& view, rtnl_route* route) {
   if ((rtnl_route_get_flags(route) & RTM_F_CLONED) != 0) return;
   nl_addr* destination = rtnl_route_get_dst(route);
   const auto value = route_of(route);
+  // Our own backstops are for the kernel. What the translator sends to another gateway's pool address follows
+  // the routes around them.
+  if (value && value->kind == RouteKind::kRefused && rtnl_route_get_protocol(route) == kRouteProtocol) return;
   if (!value || destination == nullptr) return;
   const unsigned length = nl_addr_get_prefixlen(destination);
   if (rtnl_route_get_family(route) == AF_INET) {

@@ -161,6 +161,15 @@ with socket.create_connection((sys.argv[1], int(sys.argv[2])), 5) as peer:
         self.assertNotEqual(0, lab.server.run("ping -n -c 1 -W 2 20.0.0.64", check=False).returncode)
         self.assertNotIn("lladdr", lab.server.run("ip neigh show 20.0.0.64 dev eth0"), "a lost address is still answered for")
 
+    def test_the_rest_of_a_pool_does_not_loop(self):
+        self.addCleanup(lab.write_policy, POLICY)
+        lab.start_alone()
+        lab.write_policy(POLICY.replace("203.0.113.0/30", "203.0.113.0/30, 203.0.113.64/29"))
+        eventually(lambda: "unreachable 203.0.113.64/29" in lab.node.run("ip route show proto 110"), 5, "the pool has its backstop")
+        lab.write_policy(POLICY)
+        eventually(lambda: "203.0.113.64" not in lab.node.run("ip route show"), 5, "the backstop goes with the pool")
+        self.assertIn("unreachable 203.0.113.0/30", lab.node.run("ip route show proto 110"))
+
     def test_announced_routes_end_with_the_process_however_it_ends(self):
         lab.start_alone("--announce-routes")
         self.check_service()

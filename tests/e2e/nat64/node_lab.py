@@ -72,15 +72,16 @@ class NodeLab(Lab):
         """As its owner would, in one transaction."""
         self.node.run("nft -f -", input=FIREWALL)
 
-    def command(self, *extra):
+    def command(self, *extra, feed=None):
         """As a container runs it."""
-        program = f"{BIN}/nat64-svc --mode node --policy-file {self.policy_file} --http-listen {HTTP} --node-id n1"
+        feed = feed or f"--policy-file {self.policy_file}"
+        program = f"{BIN}/nat64-svc --mode node {feed} --http-listen {HTTP} --node-id n1"
         return ["unshare", "--mount", "--propagation", "private", "sh", "-c",
                 "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && "
                 f"exec setpriv --bounding-set {CAPABILITIES} --inh-caps=-all {program} {' '.join(extra)}"]
 
-    def start_node(self, *extra, ready_within=15):
-        self.nat64 = self._daemon(self.node, "nat64-svc", self.command(*extra), HTTP).start(ready_within)
+    def start_node(self, *extra, feed=None):
+        self.nat64 = self._daemon(self.node, "nat64-svc", self.command(*extra, feed=feed), HTTP).start()
 
     def counter(self, name, *labels):
         return self.nat64.metric_sum(f"isthmus_nat64_{name}", *labels)

@@ -11,7 +11,7 @@ from node_lab import HTTP, POD2, POLICY, POOL, NodeLab
 
 from lib import suite
 from lib.daemon import eventually
-from lib.topology import CLIENT, DNS4, ECHO_PORT, NODE4, WEB4, ZONE, capture, embedded
+from lib.topology import CLIENT, CONTROLLER, DNS4, ECHO_PORT, NODE4, WEB4, ZONE, capture, embedded
 
 ECHO = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib/udp_echo.py")
 URL = f"http://[{embedded(WEB4)}]"
@@ -43,7 +43,7 @@ class Node(unittest.TestCase):
         self.assertEqual(NODE4, lab.client.run(["curl", "-sfg", "-m", "10", f"{URL}/whoami"]).strip(), "not masqueraded")
         self.assertEqual(lab.body_sha256, self.upload(f"{lab.dir}/www/body.bin"), "the upload differs")
         lab.client.run(["/usr/bin/python3", ECHO, "ask", embedded(WEB4), ECHO_PORT, "20", "0.01"])
-        for size in (0, 1, 1200, 1400, 1452):
+        for size in (0, 1, 1200, 1452, 3000, 8000):
             answer = lab.client.run(f"ping -6 -n -c 2 -i 0.1 -W 2 -s {size} {embedded(WEB4)}", check=False)
             self.assertEqual(0, answer.returncode, f"ping of {size} bytes:\n{answer.stdout}")
         for transport in ("+notcp", "+tcp"):
@@ -144,6 +144,28 @@ with socket.create_connection(("{embedded(WEB4)}", 7100)) as server, open("{path
         self.assertEqual(1, lab.node.run("ip -o link show").count(" isth0@"))
         lab.nat64.terminate(within=3)
         self.assertNotRegex("".join(lab.state().values()), "isth[01]|isthmus_nat64|unreachable")
+
+    def test_when_somebody_removes_the_pair_it_ends_to_be_started_anew(self):
+        lab.start_node()
+        lab.node.run("ip link del isth0")
+        self.assertEqual(1, lab.nat64.process.wait(5))
+        self.assertIn("isth1 was removed", lab.nat64.log())
+        lab.start_node()
+        self.check_service()
+
+    def test_under_a_controller_it_takes_no_leases(self):
+        mixed = POLICY + "  - {name: public, addresses: [203.0.113.0/30], subscribers: {prefix_length: 64}}\n"
+        lab.write_policy(mixed)
+        self.addCleanup(lab.write_policy, POLICY)
+        lab.start_controller()
+        self.addCleanup(lab.controller.kill)
+        told = len(lab.nat64.log()) if lab.nat64 else 0
+        lab.start_node(feed=f"--controller {CONTROLLER}")
+        self.check_service()
+        self.assertNotIn("somebody removed", lab.nat64.log()[told:])
+        self.assertEqual([], [lease for lease in lab.ctl("get", "leases", "--controller", CONTROLLER).splitlines()[1:]
+                              if "Free" not in lease])
+        self.assertIn("Serving", lab.ctl("get", "nodes", "--controller", CONTROLLER))
 
     def test_a_clean_end_leaves_nothing(self):
         before = lab.state()

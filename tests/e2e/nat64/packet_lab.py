@@ -25,13 +25,15 @@ SERVER6 = embedded(WEB4)
 lab = client = server = None
 
 
-def start(policy=POLICY, *flags):
+def start(policy=POLICY, *flags, queues=1):
     """For setUpModule: the lab, our program, and two wires on which no kernel answers."""
     global lab, client, server
     lab = GatewayLab()
     unittest.addModuleCleanup(lab.__exit__, None, None, None)
     lab.__enter__()
     lab.write_policy(policy)
+    for namespace, device in ((lab.node, "lan"), (lab.client, "eth0"), (lab.node, "wan"), (lab.server, "eth0")):
+        namespace.run(f"ethtool -L {device} rx {queues} tx {queues}", check=queues > 1)
     lab.start_alone(*flags)
     client, server = Wire(lab.client, "eth0"), Wire(lab.server, "eth0")
     unittest.addModuleCleanup(client.close)
@@ -69,8 +71,8 @@ def at_server(proto, within=2.0, wanted=lambda packet: True):
     return frame[IP] if frame else None
 
 
-def at_client(wanted, within=2.0):
-    frame = client.receive(lambda f: IPv6 in f and f[IPv6].dst == CLIENT and wanted(f[IPv6]), within)
+def at_client(wanted, within=2.0, address=CLIENT):
+    frame = client.receive(lambda f: IPv6 in f and f[IPv6].dst == address and wanted(f[IPv6]), within)
     return frame[IPv6] if frame else None
 
 
