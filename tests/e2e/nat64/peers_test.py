@@ -75,7 +75,7 @@ def serve(testcase, name, command, port, address=WEB4):
             raise AssertionError(f"{name} ended:\n{daemon.log_tail()}")
         return f"{address}:{port}" in lab.server.run("ss -Hltn")
 
-    eventually(listens, 10, f"{name} listens")
+    eventually(listens, 40, f"{name} listens")
 
 
 class Peers(unittest.TestCase):
@@ -87,7 +87,7 @@ class Peers(unittest.TestCase):
             serve(self, "iperf3", f"iperf3 -s -1 -B {WEB4}", 5201)
             out = json.loads(lab.client.run(["iperf3", "-6", "-J", "-t", "1", "-c", WEB6, *options]))
             received = out["end"].get("sum_received") or out["end"]["sum"]
-            self.assertGreater(received["bytes"], 500_000, options)
+            self.assertGreater(received["bytes"], 100_000, options)
 
     def test_ping_of_many_sizes(self):
         for size in (0, 1, 7, 56, 512, 1200, 1201, 1231, 1232, 1233, 1300, 1400, 1451, 1452):
