@@ -23,7 +23,7 @@ constexpr std::string_view kHttpProtocols{
 constexpr std::size_t kTicketKeys = 80;  // bytes: a name and two keys
 
 std::string reason() {
-  const auto code = ERR_peek_last_error();
+  const auto code = ERR_peek_error();  // the first says most: "no start line", "No such file"
   const char* const text = code == 0 ? nullptr : ERR_reason_error_string(code);
   ERR_clear_error();
   return text == nullptr ? "unknown error" : text;

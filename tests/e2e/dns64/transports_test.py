@@ -281,6 +281,8 @@ class Protection(unittest.TestCase):
         before = site.service.log().count("cookie secrets")
         site.write("secrets", SECRETS[1] + "\n" + SECRETS[0] + "\n")
         eventually(lambda: site.service.log().count("cookie secrets") > before, 5, "the new secrets are used")
+        self.addCleanup(time.sleep, 1.5)  # the last of these: until the file is taken up
+        self.addCleanup(site.write, "secrets", SECRETS[0] + "\n")
         site.write("secrets", "nonsense\n")
         eventually(lambda: counted("reload_failures_total", 'file="cookie_secrets"') > 0, 5, "a bad file is refused")
         self.assertIn("line 1", site.service.log())
@@ -318,8 +320,10 @@ class Certificates(unittest.TestCase):
         with tls_connect(certificate) as old:
             before = old.getpeercert()["serialNumber"]
             new_certificate, new_key = make_certificate(site.node, site.dir, "next")
-            self.addCleanup(self.put_back, certificate_text=open(certificate, encoding="ascii").read(),
-                            key_text=open(f"{site.dir}/dns.key", encoding="ascii").read())
+            self.addCleanup(time.sleep, 1.5)  # the last of these: until both are taken up
+            for name in ("dns.key", "dns.pem"):
+                with open(f"{site.dir}/{name}", encoding="ascii") as file:
+                    self.addCleanup(site.write, name, file.read())
             os.rename(new_key, f"{site.dir}/dns.key")
             os.rename(new_certificate, certificate)
 
@@ -337,12 +341,6 @@ class Certificates(unittest.TestCase):
         site.write("dns.pem", "not a certificate\n")
         eventually(lambda: counted("reload_failures_total", 'file="certificate"') > 0, 5, "a bad file is refused")
         self.assertIn("the certificate before goes on", site.service.log())
-
-    @staticmethod
-    def put_back(certificate_text, key_text):
-        site.write("dns.key", key_text)
-        site.write("dns.pem", certificate_text)
-        time.sleep(1.5)  # until it is taken up
 
 
 class BadClients(unittest.TestCase):

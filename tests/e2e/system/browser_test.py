@@ -51,11 +51,11 @@ def browse(url, *options):
     with open(f"{profile}/Local State", "w", encoding="utf-8") as file:
         json.dump({"dns_over_https": {"mode": "secure", "templates": f"https://[{NODE6}]/dns-query"}}, file)
     return lab.client.run(
-        [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking",
+        [BROWSER, "--headless", "--no-sandbox", "--no-zygote", "--single-process", "--disable-gpu", "--disable-quic", "--disable-background-networking",
          "--disable-component-update", "--disable-sync", "--no-first-run", "--disable-dev-shm-usage",
          f"--user-data-dir={profile}", f"--ignore-certificate-errors-spki-list={key_hash(lab.dir + '/dns.pem')}",
-         "--virtual-time-budget=10000", *options, url],
-        timeout=90, env={**os.environ, "HOME": profile})
+         *options, url],
+        timeout=120, env={**os.environ, "HOME": profile})
 
 
 class Browser(unittest.TestCase):
