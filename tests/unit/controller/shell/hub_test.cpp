@@ -64,8 +64,12 @@ class HubTest : public testing::Test {
     auto wire = parse_policy_yaml(test::kSmallPolicy);
     hub = std::make_unique<Hub>(Settings{.adopt_grace = Duration{0}},
                                 Ledger::open(store, {boot_now(), wall_now()}).value());
-    hub->set_policy(std::make_shared<const Policy>(*from_proto(*wire)),
-                    std::make_shared<const v1::Policy>(*wire), "test");
+    hub->propose({.from = PolicyOrigin::kFile,
+                  .text = {std::make_shared<const Policy>(*from_proto(*wire)),
+                           std::make_shared<const v1::Policy>(*wire)},
+                  .author = "test",
+                  .comment = "",
+                  .if_version = std::nullopt});
     hub->start([this] { lost.set_value(); });
   }
   void connect() {
