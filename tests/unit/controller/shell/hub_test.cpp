@@ -130,6 +130,20 @@ TEST_F(HubTest, WhoMayNoLongerBeTheWriterTellsNothingThoughNothingIsToBeWritten)
   EXPECT_FALSE(stream->got_allocation_within(std::chrono::milliseconds{100}));
 }
 
+TEST_F(HubTest, WhoWaitsForAHubThatEndsIsLetGo) {
+  start();
+  store->failing = StoreFailure::kUnavailable;
+  connect();
+  EXPECT_FALSE(stream->got_allocation_within(std::chrono::milliseconds{300}));  // it is stuck in a commit
+  auto waits = std::make_shared<int>();
+  hub->post([](ControlPlane&, TimePoint) {}, [waits] { ADD_FAILURE() << "it is not durable"; });
+  EXPECT_EQ(2, waits.use_count());
+  hub->stop();
+  EXPECT_EQ(1, waits.use_count());
+  hub->post([](ControlPlane&, TimePoint) {}, [waits] {});
+  EXPECT_EQ(1, waits.use_count());
+}
+
 TEST_F(HubTest, WhoPostsIsToldWhenItIsDurable) {
   start();
   std::promise<std::size_t> stored;
