@@ -245,6 +245,7 @@ int main(int argc, char** argv) {
   app.add_option("--log-format", options.log.format, "text or json")->capture_default_str();
   std::string file;
   bool replace = false;
+  app.fallthrough();  // --store may follow the command
   auto* backup =
       app.add_subcommand("backup", "write all that the store holds to a file; the controller may run");
   backup->add_option("--to", file, "file to write; must not exist")->required();
@@ -252,7 +253,6 @@ int main(int argc, char** argv) {
       app.add_subcommand("restore", "put a backup into the store; the controller must be stopped");
   restore->add_option("--from", file, "file that `backup` wrote")->required();
   restore->add_flag("--replace", replace, "also when the store holds leases already");
-  app.fallthrough();
   app.set_version_flag("--version", ISTHMUS_VERSION);
   try {
     app.parse(argc, argv);

@@ -98,11 +98,21 @@ void Hub::stop() {
   }
   wake_.notify_one();
   if (thread_.joinable()) thread_.join();
+  let_go();
+}
+
+// Nothing is decided any more: who waits for a decision learns it by the end of what it posted.
+void Hub::let_go() {
+  std::vector<Item> dropped;  // destroyed without the lock: their ends may post
+  const std::scoped_lock lock{queue_lock_};
+  stopping_ = true;
+  dropped.swap(queue_);
 }
 
 void Hub::post(Work work, std::function<void()> durable) {
   {
     const std::scoped_lock lock{queue_lock_};
+    if (stopping_) return;
     queue_.push_back({std::move(work), std::move(durable)});
   }
   wake_.notify_one();
@@ -222,7 +232,7 @@ void Hub::run() {
     auto batch = wait_for_work();
     if (pause({})) return;
     auto messages = decide(batch);
-    if (!make_durable() || !still_writer()) return;
+    if (!make_durable() || !still_writer()) return let_go();
     for (const auto& item : batch) {
       if (item.durable) item.durable();
     }

@@ -57,7 +57,8 @@ class Hub {
   void stop();
 
   using Work = std::function<void(ControlPlane&, TimePoint)>;
-  // `durable` is called after what `work` decided was made durable; not when the hub ends before.
+  // `durable` is called after what `work` decided was made durable. When the hub ends before, both are
+  // destroyed uncalled, at once if it has ended already.
   void post(Work work, std::function<void()> durable = {});
   // None when nothing is kept. Thread-safe.
   [[nodiscard]] Store* store() const { return ledger_ == nullptr ? nullptr : &ledger_->store(); }
@@ -93,6 +94,7 @@ class Hub {
   using Message = std::pair<SessionId, v1::ControllerMessage>;
 
   void run();
+  void let_go();
   [[nodiscard]] std::vector<Item> wait_for_work();
   [[nodiscard]] std::vector<Message> decide(std::vector<Item>& batch);
   [[nodiscard]] bool make_durable();

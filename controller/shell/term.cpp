@@ -50,11 +50,11 @@ void Term::serve(std::unique_ptr<grpc::Server> server, std::function<void()> los
 
 Term::~Term() {
   if (source_) source_->stop();
+  hub_.stop();  // first: the server waits for calls that wait for a decision, which a store that fails delays
   if (server_ != nullptr) {
     server_->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds{500});
     server_->Wait();
   }
-  hub_.stop();
 }
 
 }  // namespace isthmus::controller

@@ -204,7 +204,8 @@ void Ledger::record(const ControlPlane& core, const Outcome& outcome, Clocks now
 }
 
 // Every record stands for itself, so it does no harm when a power cut comes between two commits: the store
-// then knows of some grants that nobody was told. Restored, they are told.
+// then knows of some grants that nobody was told; they are told when the node comes back. The order is that
+// of the keys: leases before meta, so that a store that says it has settled knows every lease.
 Result<void, StoreError> Ledger::commit() {
   while (pending()) {
     Write write;

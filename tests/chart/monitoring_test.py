@@ -161,6 +161,8 @@ CASES = {
                              [("isthmus_controller_lease_conflicts_total", "5x60")]),
     "IsthmusAddressesInQuarantine": (17, [('isthmus_controller_addresses{pool="p",state="quarantined"}', "1x60")],
                                      [('isthmus_controller_addresses{pool="p",state="quarantined"}', "1x4 0x60")]),
+    "IsthmusStoreStuck": (2, [("isthmus_controller_store_stuck", "1x60")], [("isthmus_controller_store_stuck", "0x60")]),
+    "IsthmusSettling": (12, [("isthmus_controller_settling", "1x60")], [("isthmus_controller_settling", "1x4 0x60")]),
     "IsthmusHealthHeld": (2, [("isthmus_controller_health_held", "1x60")], [("isthmus_controller_health_held", "0x60")]),
     "IsthmusNoHealthyGateway": (3, [("isthmus_controller_healthy_nodes", "0x60"), ('isthmus_service_connected{kind="nat64"}', "1x60")],
                                 [("isthmus_controller_healthy_nodes", "0x60"), ('isthmus_service_connected{kind="dns64"}', "1x60")]),

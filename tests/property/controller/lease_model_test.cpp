@@ -220,18 +220,24 @@ class World {
     start_controller();
   }
 
-  // `torn`: of what is large only some commits got through.
+  // `torn`: what is large takes several commits, in the order of the keys, and only the first got through.
   void store(const Outcome& outcome, bool torn) {
+    std::size_t room = outcome.changed_leases.size() + 1 + outcome.changed_nodes.size();
+    if (torn) room = random_.below(room);
+    const auto fits = [&room] { return room > 0 && room-- > 0; };
     for (const auto address : outcome.changed_leases) {
-      if (torn && random_.chance(2)) continue;
+      if (!fits()) return;
       if (const Lease* lease = plane_->leases().find(address)) {
         stored_.leases[address] = *lease;
       } else {
         stored_.leases.erase(address);
       }
     }
+    if (!fits()) return;
+    stored_.epoch = plane_->epoch();
+    stored_.settling = plane_->settling();
     for (const auto& holder : outcome.changed_nodes) {
-      if (torn && random_.chance(2)) continue;
+      if (!fits()) return;
       const auto known = plane_->known_nodes().find(holder);
       if (known == plane_->known_nodes().end()) {
         stored_.nodes.erase(holder);
@@ -239,9 +245,6 @@ class World {
         stored_.nodes[holder] = known->second;
       }
     }
-    if (torn && random_.chance(2)) return;
-    stored_.epoch = plane_->epoch();
-    stored_.settling = plane_->settling();
   }
 
   // As docs/operations.md says: a gateway that the backup does not know and that is cut off is turned off

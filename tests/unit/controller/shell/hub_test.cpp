@@ -64,8 +64,12 @@ class HubTest : public testing::Test {
     auto wire = parse_policy_yaml(test::kSmallPolicy);
     hub = std::make_unique<Hub>(Settings{.adopt_grace = Duration{0}},
                                 Ledger::open(store, {boot_now(), wall_now()}).value());
-    hub->set_policy(std::make_shared<const Policy>(*from_proto(*wire)),
-                    std::make_shared<const v1::Policy>(*wire), "test");
+    hub->propose({.from = PolicyOrigin::kFile,
+                  .text = {std::make_shared<const Policy>(*from_proto(*wire)),
+                           std::make_shared<const v1::Policy>(*wire)},
+                  .author = "test",
+                  .comment = "",
+                  .if_version = std::nullopt});
     hub->start([this] { lost.set_value(); });
   }
   void connect() {
@@ -124,6 +128,20 @@ TEST_F(HubTest, WhoMayNoLongerBeTheWriterTellsNothingThoughNothingIsToBeWritten)
   connect();
   EXPECT_EQ(std::future_status::ready, lost.get_future().wait_for(seconds{20}));
   EXPECT_FALSE(stream->got_allocation_within(std::chrono::milliseconds{100}));
+}
+
+TEST_F(HubTest, WhoWaitsForAHubThatEndsIsLetGo) {
+  start();
+  store->failing = StoreFailure::kUnavailable;
+  connect();
+  EXPECT_FALSE(stream->got_allocation_within(std::chrono::milliseconds{300}));  // it is stuck in a commit
+  auto waits = std::make_shared<int>();
+  hub->post([](ControlPlane&, TimePoint) {}, [waits] { ADD_FAILURE() << "it is not durable"; });
+  EXPECT_EQ(2, waits.use_count());
+  hub->stop();
+  EXPECT_EQ(1, waits.use_count());
+  hub->post([](ControlPlane&, TimePoint) {}, [waits] {});
+  EXPECT_EQ(1, waits.use_count());
 }
 
 TEST_F(HubTest, WhoPostsIsToldWhenItIsDurable) {
