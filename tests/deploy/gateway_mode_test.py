@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The chart in gateway mode on a real cluster, watched by a real Prometheus: node n2 is the gateway, the client is a pod on n1.
+"""The chart in gateway mode on a real cluster, installed by Helm 3 and watched by a real Prometheus: node n2 is the gateway, the client is a pod on n1.
 
 The tests go from top to bottom through the life of one installation.
 """
@@ -36,7 +36,7 @@ OPERATOR = [{"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDef
 class GatewayMode(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.site = site = Site()
+        cls.site = site = Site(helm=3)
         cls.addClassCleanup(site.down)
         site.up()
         site.apply(*OPERATOR)

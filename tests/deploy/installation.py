@@ -78,8 +78,8 @@ def merged(one, other):
 
 
 class Site:
-    def __init__(self):
-        self.cluster = Cluster()
+    def __init__(self, helm=4):
+        self.cluster = Cluster(helm=helm)
         self.kubectl, self.helm, self.dir = self.cluster.kubectl, self.cluster.helm, self.cluster.dir
         self.body_sha256 = None
 

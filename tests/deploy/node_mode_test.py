@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The chart in node mode on a real cluster: what pods can do, and what a death, a drain and an upgrade cost them.
+"""The chart in node mode on a real cluster, by Helm 4: what pods can do, and what a death, a drain and an upgrade cost them.
 
 The tests go from top to bottom through the life of one installation.
 """
