@@ -214,7 +214,6 @@ CASES = {
                                 ('kube_daemonset_status_number_unavailable{daemonset="other"}', "1x60")]),
     "IsthmusNoIpv4Uplink": (3, [("isthmus_nat64_node_ipv4_uplink", "0x60")], [("isthmus_nat64_node_ipv4_uplink", "1x60")]),
     "IsthmusClientsMasqueraded": (7, [("isthmus_nat64_node_sources_masqueraded", "1x60")], [("isthmus_nat64_node_sources_masqueraded", "0x60")]),
-    "IsthmusStoreFailing": (2, [("isthmus_controller_store_stuck", "1x60")], [("isthmus_controller_store_stuck", "0x60")]),
     "IsthmusNoLeader": (2, [("isthmus_controller_leads", "0x60")], [('isthmus_controller_leads{instance="a"}', "1x60"), ('isthmus_controller_leads{instance="b"}', "0x60")]),
     "IsthmusLeaseEnds": (1, [("isthmus_feed_seconds_to_lease_expiry", "20x60"), ("isthmus_feed_connected", "0x60")],
                          [("isthmus_feed_seconds_to_lease_expiry", "20x60"), ("isthmus_feed_connected", "1x60")]),
