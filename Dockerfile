@@ -28,7 +28,8 @@ RUN mkdir -p /out/symbols && for program in build/${PRESET}/bin/*; do \
       strip --strip-unneeded -o "/out/$name" "$program"; \
       (cd /out/symbols && objcopy --add-gnu-debuglink="$name.debug" "/out/$name"); \
       ldd "$program" | awk '$3 ~ /^\// { print $3 }' | while read -r library; do \
-        dpkg -S "*/$(basename "$(readlink -f "$library")")"; done | cut -d: -f1 | sort -u > "/out/$name.packages"; \
+        file=$(readlink -f "$library"); \
+        dpkg -S "*/$(basename "$(dirname "$file")")/$(basename "$file")"; done | cut -d: -f1 | sort -u > "/out/$name.packages"; \
     done
 
 FROM scratch AS symbols

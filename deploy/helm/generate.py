@@ -64,7 +64,7 @@ TYPES = {
     "validityDays": {"type": "integer", "minimum": 1, "maximum": 36500}, "duration": HOURS, "renewBefore": HOURS,
     "issuerRef": {"type": "object", "additionalProperties": False,
                   "properties": {name: {"type": "string"} for name in ("name", "kind", "group")}},
-    "podCidrs": STRINGS, "serviceCidrs": STRINGS, "extraClients": STRINGS, "pool": STRINGS, "resolvers": STRINGS,
+    "podCidrs": STRINGS, "proxyFrom": STRINGS, "ecsFrom": STRINGS, "serviceCidrs": STRINGS, "extraClients": STRINGS, "pool": STRINGS, "resolvers": STRINGS,
     "target": {"type": "string", "pattern": r"^([0-9.]+:[0-9]+)?$"},
     "interface6": INTERFACE, "interface4": INTERFACE, "xdpMode": {"enum": ["auto", "native", "generic"]},
     "busyPoll": {"type": "integer", "minimum": 0, "maximum": 4096},

@@ -20,6 +20,7 @@ OVERVIEW = [
         ("Alerts firing", "stat", "short", [('count(ALERTS{alertname=~"Isthmus.*", alertstate="firing"}) or vector(0)', "")]),
         ("Healthy gateways", "stat", "short", [("isthmus_controller_healthy_nodes", "")]),
         ("Gateways translating", "stat", "short", [("sum(isthmus_nat64_ready)", "")]),
+        ("Nodes without IPv4 uplink", "stat", "short", [("count(isthmus_nat64_node_ipv4_uplink == 0) or vector(0)", "")]),
         ("DNS64 ready", "stat", "short", [("sum(isthmus_dns64_ready)", "")]),
         ("Policy refused at the source", "stat", "short", [("isthmus_controller_policy_refused", "")]),
         ("Health held", "stat", "short", [("isthmus_controller_health_held", "")]),

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nat64-svc/shell/metrics.hpp"
 
+#include <chrono>
 #include <string>
+
+#include "common/base/clock.hpp"
 
 namespace isthmus::nat64 {
 namespace {
@@ -152,6 +155,11 @@ HttpReply metrics_reply(const Gateway& gateway, const FeedStatus& feed) {
              static_cast<double>(feed.policy_version.counter));
   page.gauge("isthmus_feed_allocation_version", "Counter of the allocation version that runs", {},
              static_cast<double>(feed.allocation_version.counter));
+  if (feed.earliest_lease_stop) {
+    page.gauge("isthmus_feed_seconds_to_lease_expiry",
+               "Until the first STOP lease ends, unless it is renewed", {},
+               std::chrono::duration<double>(*feed.earliest_lease_stop - boot_now()).count());
+  }
   page.counter("isthmus_feed_rejected_total", "Policies and allocations that this node refused", {},
                static_cast<double>(feed.rejected_total));
   return page.reply();

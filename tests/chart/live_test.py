@@ -52,7 +52,7 @@ class Live(unittest.TestCase):
         here = "127.0.0.1:{}".format
         changes = {
             "policy-file": str(policy), "grpc-listen": here(cls.ports["grpc"]), "controller": here(cls.ports["grpc"]),
-            "listen": here(cls.ports["dns"]), "node-id": "test", "state-dir": f"{directory.name}/state",
+            "listen": here(cls.ports["dns"]), "node-id": "test", "store": f"sqlite:{directory.name}/controller.db", "state-dir": f"{directory.name}/state",
         }
         for name, program in (("controller", "isthmus-controller"), ("dns64", "dns64-svc")):
             command = [str(BIN / program)]
@@ -60,7 +60,8 @@ class Live(unittest.TestCase):
                 path = pathlib.Path(directory.name) / f"{name}-{file}"
                 path.write_bytes(base64.b64decode(content))
                 changes[{"ca.crt": "tls-ca", "tls.crt": "tls-certificate", "tls.key": "tls-key"}[file]] = str(path)
-            for argument in rendered.pod("Deployment", name)["containers"][0]["args"]:
+            kind = "StatefulSet" if name == "controller" else "Deployment"
+            for argument in rendered.pod(kind, name)["containers"][0]["args"]:
                 flag = argument.split("=")[0].removeprefix("--")
                 value = here(cls.ports[name]) if flag == "http-listen" else changes.get(flag)
                 argument = f"--{flag}={value}" if value else argument

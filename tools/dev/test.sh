@@ -59,6 +59,17 @@ run_sanitized() {
   note "no sanitizer had anything to report"
 }
 
+# Images from the Dockerfile and the programs of a real Kubernetes: minutes of work, once.
+prepare_deploy() {
+  need_packages deploy
+  say "building Kubernetes from Debian's source package (once, 5 to 10 minutes)"
+  tests/deploy/kubernetes/build-kubernetes.sh > /dev/null 2> "$LOGS/kubernetes.log" \
+    || die "Kubernetes could not be built: $(tail -n 1 "$LOGS/kubernetes.log")" "read $LOGS/kubernetes.log"
+  say "building the images"
+  tests/deploy/image/build-images.sh build/images/all.tar dev > "$LOGS/images.log" 2>&1 \
+    || die "the images could not be built: $(tail -n 1 "$LOGS/images.log")" "read $LOGS/images.log"
+}
+
 dev_test() {
   local what=${1:-all}
   [ $# -eq 0 ] || shift
@@ -74,7 +85,19 @@ dev_test() {
       prepare asan-ubsan unit_tests
       prepare fuzz
       combine dev asan-ubsan fuzz
-      run_ctest -E '_NOT_BUILT$' "$@"
+      run_ctest -E '_NOT_BUILT$' -LE deploy "$@"
+      ;;
+    deploy)
+      need_root test
+      need_helm
+      prepare dev e2e_programs
+      prepare_deploy
+      combine dev
+      run_ctest -L 'chart|deploy' "$@"
+      ;;
+    everything)
+      dev_test all
+      dev_test deploy
       ;;
     unit) prepare dev && combine dev && run_ctest -L 'unit|property' "$@" ;;
     browser) need_root test && need_packages browser && prepare dev && combine dev && run_ctest -R browser "$@" ;;

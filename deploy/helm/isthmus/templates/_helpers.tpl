@@ -171,10 +171,13 @@ seccompProfile: {type: RuntimeDefault}
 {{/* Names that a component's certificate carries; the controller's are what its clients call it. */}}
 {{- define "isthmus.tlsNames" -}}
 {{- $name := printf "%s-%s" (include "isthmus.fullname" .root) .component }}
+{{- /* The last names say what the owner may do: docs/operations.md. */}}
 {{- $names := list $name }}
+{{- if eq .component "operator" }}{{ $names = list $name "chart.operator.isthmus.internal" }}{{ end }}
+{{- if has .component (list "dns64" "nat64") }}{{ $names = list $name (printf "*.%s.isthmus.internal" .component) }}{{ end }}
 {{- if eq .component "controller" }}
 {{- $service := printf "%s.%s" $name .root.Release.Namespace }}
-{{- $names = list $name $service (printf "%s.svc" $service) (printf "%s.svc.%s" $service .root.Values.cluster.domain) "localhost" }}
+{{- $names = list $name $service (printf "%s.svc" $service) (printf "%s.svc.%s" $service .root.Values.cluster.domain) (printf "*.%s-peers.%s.svc" $name .root.Release.Namespace) "localhost" "controller.operator.isthmus.internal" }}
 {{- end }}
 {{- toJson $names }}
 {{- end }}

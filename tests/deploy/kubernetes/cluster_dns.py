@@ -1,0 +1,77 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Stands in for CoreDNS, of which Debian has no package: answers NAME.NAMESPACE.svc.cluster.local from the Services that the
+API server lists, once a second.   cluster_dns.py ADDRESS KUBECTL KUBECONFIG"""
+
+import json
+import socketserver
+import struct
+import subprocess
+import sys
+import threading
+import time
+
+import dns.flags
+import dns.message
+import dns.rcode
+import dns.rdatatype
+import dns.rrset
+
+DOMAIN = "cluster.local."
+services = {}
+
+
+def follow(kubectl, config):
+    while True:
+        done = subprocess.run([kubectl, f"--kubeconfig={config}", "get", "services", "-A", "-o", "json"], capture_output=True, check=False)
+        if done.returncode == 0:
+            found = {}
+            for each in json.loads(done.stdout)["items"]:
+                name = f"{each['metadata']['name']}.{each['metadata']['namespace']}.svc.{DOMAIN}"
+                found[name] = each["spec"].get("clusterIPs") or [each["spec"]["clusterIP"]]
+            services.clear()
+            services.update(found)
+        time.sleep(1)
+
+
+def answer(wire):
+    query = dns.message.from_wire(wire)
+    reply = dns.message.make_response(query)
+    question = query.question[0]
+    name = question.name.to_text().lower()
+    reply.flags |= dns.flags.AA
+    if not name.endswith(DOMAIN):
+        reply.set_rcode(dns.rcode.REFUSED)
+    elif name not in services:
+        reply.set_rcode(dns.rcode.NXDOMAIN)
+    else:
+        kind = dns.rdatatype.to_text(question.rdtype)
+        wanted = [each for each in services[name] if (":" in each) == (kind == "AAAA") and kind in {"A", "AAAA"}]
+        if wanted:
+            reply.answer.append(dns.rrset.from_text(question.name, 2, "IN", kind, *wanted))
+    return reply.to_wire()
+
+
+class Datagram(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.request[1].sendto(answer(self.request[0]), self.client_address)
+
+
+class Stream(socketserver.StreamRequestHandler):
+    def handle(self):
+        length = self.rfile.read(2)
+        reply = answer(self.rfile.read(struct.unpack("!H", length)[0]))
+        self.wfile.write(struct.pack("!H", len(reply)) + reply)
+
+
+def main():
+    address, kubectl, config = sys.argv[1:]
+    threading.Thread(target=follow, args=(kubectl, config), daemon=True).start()
+    for kind, handler in ((socketserver.ThreadingUDPServer, Datagram), (socketserver.ThreadingTCPServer, Stream)):
+        kind.address_family = 10  # IPv6
+        kind.allow_reuse_address = True
+        threading.Thread(target=kind((address, 53), handler).serve_forever).start()
+
+
+if __name__ == "__main__":
+    main()
