@@ -16,9 +16,11 @@
 #include "common/net/ipv6_address.hpp"
 #include "common/telemetry/http_endpoint.hpp"
 #include "controller/shell/admin_service.hpp"
+#include "controller/shell/caller.hpp"
 #include "controller/shell/control_service.hpp"
 #include "controller/shell/metrics.hpp"
 #include "controller/shell/policy_source.hpp"
+#include "controller/shell/rest.hpp"
 
 namespace {
 
@@ -31,6 +33,7 @@ struct Options {
   std::string policy_file;
   std::string grpc_listen = "127.0.0.1:7400";
   std::string http_listen = "127.0.0.1:9400";
+  std::string rest_listen;
   TlsFiles tls;
   bool allow_plaintext = false;
   double adopt_grace = 15;
@@ -77,19 +80,37 @@ std::unique_ptr<grpc::Server> start_grpc(const Options& options,
   return port == 0 ? nullptr : std::move(server);
 }
 
+// The Admin API as REST; nothing without --rest-listen.
+Result<std::unique_ptr<HttpEndpoint>, std::string> start_rest(const Options& options, grpc::Server& server) {
+  if (options.rest_listen.empty()) return nullptr;
+  return HttpEndpoint::start(options.rest_listen,
+                             controller::rest_handler(server.InProcessChannel({}), ISTHMUS_VERSION),
+                             kMaxMessageBytes, {options.tls.ca, options.tls.certificate, options.tls.key});
+}
+
+// The error of an address that plain text would leave open to everyone.
+std::optional<std::string> open_to_everyone(const char* flag, const std::string& address,
+                                            const Options& options) {
+  const auto listen = parse_host_port(address);
+  if (!listen) return std::string{flag} + " " + address + " is not host:port";
+  const bool tls = !options.tls.ca.empty() || !options.tls.certificate.empty() || !options.tls.key.empty();
+  if (tls || is_loopback(listen->host) || options.allow_plaintext) return std::nullopt;
+  return std::string{flag} + " " + address +
+         " is reachable from outside without TLS: give --tls-ca, --tls-certificate and --tls-key, listen on "
+         "127.0.0.1, or "
+         "accept it with --allow-plaintext on a network you trust";
+}
+
 int run(const Options& options) {
   if (options.policy_file.empty())
     return startup_error(kProgram, "--policy-file is required: give it a policy in YAML");
-  const auto listen = parse_host_port(options.grpc_listen);
-  if (!listen) return startup_error(kProgram, "--grpc-listen " + options.grpc_listen + " is not host:port");
-  const bool tls = !options.tls.ca.empty() || !options.tls.certificate.empty() || !options.tls.key.empty();
-  if (!tls && !is_loopback(listen->host) && !options.allow_plaintext) {
-    return startup_error(
-        kProgram, "--grpc-listen " + options.grpc_listen +
-                      " is reachable from outside without TLS: give --tls-ca, --tls-certificate and "
-                      "--tls-key, listen on 127.0.0.1, or accept it with --allow-plaintext on a network "
-                      "you trust");
+  if (const auto open = open_to_everyone("--grpc-listen", options.grpc_listen, options))
+    return startup_error(kProgram, *open);
+  if (!options.rest_listen.empty()) {
+    if (const auto open = open_to_everyone("--rest-listen", options.rest_listen, options))
+      return startup_error(kProgram, *open);
   }
+  const bool tls = !options.tls.ca.empty() || !options.tls.certificate.empty() || !options.tls.key.empty();
   StopSignals signals;
   if (const auto log = set_up_log(kProgram, options.log); !log) return startup_error(kProgram, log.error());
 
@@ -99,6 +120,7 @@ int run(const Options& options) {
     auto mutual = server_credentials(options.tls);
     if (!mutual) return startup_error(kProgram, mutual.error());
     credentials = std::move(*mutual);
+    credentials->SetAuthMetadataProcessor(controller::access_check());
   }
   const auto grace = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(options.adopt_grace));
   controller::Hub hub({.adopt_grace = grace},
@@ -107,7 +129,8 @@ int run(const Options& options) {
   if (const auto loaded = source.start(); !loaded) {
     return startup_error(kProgram, refusal_of(loaded.error(), options.policy_file));
   }
-  auto http = HttpEndpoint::start(options.http_listen, controller::management_routes(hub));
+  auto http =
+      HttpEndpoint::start(options.http_listen, controller::management_routes(hub, options.tls.certificate));
   if (!http) return startup_error(kProgram, http.error());
   controller::ControlService control(hub);
   controller::AdminService admin(hub);
@@ -117,6 +140,8 @@ int run(const Options& options) {
                          "cannot listen on " + options.grpc_listen +
                              ": the address is in use or not ours: choose another with --grpc-listen");
   }
+  const auto rest = start_rest(options, *server);
+  if (!rest) return startup_error(kProgram, rest.error());
   hub.start();
   spdlog::info("serving the control protocol on {} ({}), metrics on {}", options.grpc_listen,
                tls ? "mutual TLS" : "plain text", options.http_listen);
@@ -142,6 +167,8 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--http-listen", options.http_listen, "Where /metrics, /healthz and /readyz are")
       ->capture_default_str();
+  app.add_option("--rest-listen", options.rest_listen,
+                 "Where the Admin API is offered as REST and JSON, with the same TLS files; empty: not");
   app.add_option("--tls-ca", options.tls.ca,
                  "PEM file: who may sign the certificates of services and operators");
   app.add_option("--tls-certificate", options.tls.certificate, "PEM file: the controller's certificate");

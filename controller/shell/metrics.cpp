@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "common/control/tls_credentials.hpp"
 #include "common/telemetry/metrics_page.hpp"
 
 namespace isthmus::controller {
@@ -79,8 +80,13 @@ void add_service(MetricsPage& page, const ServiceRecord& service, const v1::Repo
   }
 }
 
-HttpReply metrics(const Hub& hub) {
+HttpReply metrics(const Hub& hub, const std::string& certificate) {
   MetricsPage page;
+  if (const auto expiry = certificate_expiry(certificate)) {
+    page.gauge("isthmus_tls_certificate_expiry_timestamp_seconds",
+               "When the certificate that this program shows on the control protocol ends, Unix time", {},
+               static_cast<double>(*expiry));
+  }
   hub.read([&](const Hub::View& view) {
     add_policy(page, view);
     add_leases(page, view);
@@ -113,8 +119,8 @@ HttpReply readyz(const Hub& hub) {
 
 }  // namespace
 
-HttpRoutes management_routes(const Hub& hub) {
-  return {{"/metrics", [&hub] { return metrics(hub); }},
+HttpRoutes management_routes(const Hub& hub, std::string certificate) {
+  return {{"/metrics", [&hub, certificate = std::move(certificate)] { return metrics(hub, certificate); }},
           {"/healthz", [] { return HttpReply{.status = 200, .body = "alive\n"}; }},
           {"/readyz", [&hub] { return readyz(hub); }}};
 }
