@@ -15,6 +15,8 @@ import tempfile
 import threading
 import time
 
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+BIN = os.environ.get("ISTHMUS_BIN", f"{ROOT}/build/release/bin")
 POLICY = """
 translation_prefixes:
   - {name: well-known, prefix: "64:ff9b::/96", clients: ["2001:db8::/32"]}
@@ -38,9 +40,9 @@ def resident_kb(pid):
 
 
 class Fleet:
-    def __init__(self, program, grpc, services, tls):
+    def __init__(self, grpc, services, tls):
         self.lines, self.more = [], threading.Condition()
-        self.process = subprocess.Popen([program, "--controller", grpc, "--services", str(services), *tls],
+        self.process = subprocess.Popen([f"{BIN}/isthmus-bench-fleet", "--controller", grpc, "--services", str(services), *tls],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         threading.Thread(target=self.read, daemon=True).start()
 
@@ -70,8 +72,8 @@ class Fleet:
 
 
 class Bench:
-    def __init__(self, binaries, scratch, grpc, http):
-        self.binaries, self.scratch, self.grpc, self.http = binaries, scratch, grpc, http
+    def __init__(self, scratch, grpc, http):
+        self.scratch, self.grpc, self.http = scratch, grpc, http
         self.policy = f"{scratch}/policy.yaml"
         self.controller, self.flags = None, []
 
@@ -84,7 +86,7 @@ class Bench:
         self.flags = flags
         with open(f"{self.scratch}/log", "ab") as log:
             self.controller = subprocess.Popen(
-                [f"{self.binaries}/isthmus-controller", "--policy-file", self.policy, "--grpc-listen", self.grpc, "--http-listen",
+                [f"{BIN}/isthmus-controller", "--policy-file", self.policy, "--grpc-listen", self.grpc, "--http-listen",
                  self.http, *flags], stdout=log, stderr=log)
         while subprocess.run(["curl", "-sf", "-o", "/dev/null", f"http://{self.http}/readyz"], check=False).returncode:
             if self.controller.poll() is not None:
@@ -96,18 +98,18 @@ class Bench:
         self.controller.wait(20)
 
     def loaded_at(self, ctl):
-        answer = json.loads(subprocess.run([f"{self.binaries}/isthmusctl", "get", "policy", "-o", "json", "--controller", self.grpc,
+        answer = json.loads(subprocess.run([f"{BIN}/isthmusctl", "get", "policy", "-o", "json", "--controller", self.grpc,
                                             *ctl], check=True, capture_output=True, text=True).stdout)
         whole, _, fraction = answer["loaded_at"].rstrip("Z").partition(".")
         epoch = time.mktime(time.strptime(whole + " UTC", "%Y-%m-%dT%H:%M:%S %Z")) - time.timezone
         return int(epoch * 1000) + int((fraction + "000")[:3])
 
-    def run(self, fleet_program, services, rounds, what, server_tls=(), client_tls=(), ctl_tls=()):
+    def run(self, services, rounds, what, server_tls=(), client_tls=(), ctl_tls=()):
         self.write("192.0.2.0/24")
         self.start(*server_tls)
         empty = resident_kb(self.controller.pid)
         began = unix_ms()
-        fleet = Fleet(fleet_program, self.grpc, services, client_tls)
+        fleet = Fleet(self.grpc, services, client_tls)
         all_there = int(fleet.wait(lambda words: words[0] == "all-connected", 120)[2])
         row = {"what": what, "services": services, "connect_all_s": (all_there - began) / 1000,
                "controller_kb_per_service": round((resident_kb(self.controller.pid) - empty) / services, 1)}
@@ -135,26 +137,24 @@ class Bench:
 
 def main():
     options = argparse.ArgumentParser()
-    options.add_argument("--binaries", required=True)
-    options.add_argument("--fleet", required=True)
-    options.add_argument("--out")
+    options.add_argument("--out", default=f"{ROOT}/build/bench/controller.json")
     options.add_argument("--quick", action="store_true", help="fewer services and rounds")
     chosen = options.parse_args()
     scale = 10 if chosen.quick else 1
     with tempfile.TemporaryDirectory(prefix="isthmus-bench-") as scratch:
-        subprocess.run([f"{chosen.binaries}/isthmusctl", "certs", f"{scratch}/keys"], check=True, capture_output=True)
+        subprocess.run([f"{BIN}/isthmusctl", "certs", f"{scratch}/keys"], check=True, capture_output=True)
 
         def tls(who):
             folder = f"{scratch}/keys/{who}"
             return ["--tls-ca", f"{folder}/ca.crt", "--tls-certificate", f"{folder}/tls.crt", "--tls-key", f"{folder}/tls.key"]
 
-        bench = Bench(chosen.binaries, scratch, "127.0.0.1:27400", "127.0.0.1:29400")
-        rows = [bench.run(chosen.fleet, 1000 // scale, 5, "plain text"),
-                bench.run(chosen.fleet, 5000 // scale, 0, "plain text"),
-                bench.run(chosen.fleet, 1000 // scale, 5, "mutual TLS", tls("controller"), tls("dns64"), tls("operator-admin"))]
-    if chosen.out:
-        with open(chosen.out, "w", encoding="utf-8") as file:
-            json.dump(rows, file, indent=1)
+        bench = Bench(scratch, "127.0.0.1:27400", "127.0.0.1:29400")
+        rows = [bench.run(1000 // scale, 5, "plain text"),
+                bench.run(5000 // scale, 0, "plain text"),
+                bench.run(1000 // scale, 5, "mutual TLS", tls("controller"), tls("dns64"), tls("operator-admin"))]
+    os.makedirs(os.path.dirname(chosen.out), exist_ok=True)
+    with open(chosen.out, "w", encoding="utf-8") as file:
+        json.dump(rows, file, indent=1)
     columns = ["what", "services", "connect_all_s", "reconnect_all_s", "exclusion_acked_p99_ms", "exclusion_acked_last_ms",
                "controller_kb_per_service"]
     print("\n" + "  ".join(columns))
