@@ -2,17 +2,18 @@
 find_package(Threads REQUIRED)
 find_package(tl-expected CONFIG REQUIRED)       # tl::expected, behind common/base/result.hpp
 find_package(PkgConfig REQUIRED)
+find_package(Boost 1.81 REQUIRED)               # header-only Beast and Asio
+pkg_check_modules(libnghttp2 REQUIRED IMPORTED_TARGET libnghttp2)
 
-if(NOT ISTHMUS_FUZZ)                            # the fuzzers link pure cores only
+if(NOT ISTHMUS_FUZZ)                            # the fuzzers link what does no I/O
   find_package(OpenSSL 3 REQUIRED)
-  find_package(Boost 1.81 REQUIRED)             # header-only Beast and Asio
   find_package(prometheus-cpp CONFIG REQUIRED COMPONENTS core)
   find_package(spdlog CONFIG REQUIRED)
   find_package(fmt CONFIG REQUIRED)
   find_package(CLI11 CONFIG REQUIRED)
   find_package(nlohmann_json CONFIG REQUIRED)
   find_package(SQLite3 REQUIRED)
-  foreach(module libbpf libxdp libnghttp2 libnl-3.0 libnl-route-3.0 libfstrm)
+  foreach(module libbpf libxdp libnl-3.0 libnl-route-3.0 libnftables libfstrm)
     string(MAKE_C_IDENTIFIER ${module} id)      # PkgConfig::libnl_route_3_0
     pkg_check_modules(${id} REQUIRED IMPORTED_TARGET ${module})
   endforeach()

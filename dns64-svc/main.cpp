@@ -2,8 +2,10 @@
 // dns64-svc: flags -> sockets -> policy feed -> run until a signal.
 #include <spdlog/spdlog.h>
 
+#include <chrono>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <variant>
 
 #include "common/base/log.hpp"
@@ -11,10 +13,14 @@
 #include "common/base/startup_error.hpp"
 #include "common/control/control_client.hpp"
 #include "common/control/policy_file_feed.hpp"
+#include "common/telemetry/health_command.hpp"
 #include "common/telemetry/http_endpoint.hpp"
+#include "dns64-svc/shell/dnstap.hpp"
 #include "dns64-svc/shell/metrics.hpp"
+#include "dns64-svc/shell/query_log.hpp"
 #include "dns64-svc/shell/server.hpp"
 #include "dns64-svc/shell/startup_config.hpp"
+#include "dns64-svc/shell/status_service.hpp"
 #include "isthmus/v1/control.pb.h"
 
 namespace {
@@ -23,6 +29,7 @@ using namespace isthmus;
 using namespace isthmus::dns64;
 
 constexpr std::string_view kProgram = "dns64-svc";
+constexpr std::chrono::milliseconds kLookAtFiles{1000};  // certificates and secrets
 
 ServiceHandlers handlers_of(Server& server, const std::string& http_listen) {
   ServiceHandlers handlers;
@@ -70,7 +77,7 @@ class Feed {
     options.node_id = config.node_id;
     options.kind = ControlClientOptions::Kind::kDns64;
     options.build = ISTHMUS_VERSION;
-    options.addresses = config.listen;
+    options.addresses = config.server.listen;
     options.state_dir = config.state_dir;
     options.tls = config.tls;
     client_ = std::make_unique<ControlClient>(std::move(options), std::move(handlers));
@@ -108,19 +115,62 @@ HttpRoutes routes_of(const Server& server, const Feed& feed) {
   return routes;
 }
 
+void log_listeners(const ServerOptions& options) {
+  for (const auto& address : options.listen) spdlog::info("serving DNS on {} (UDP, TCP)", address);
+  for (const auto& address : options.dot_listen) spdlog::info("serving DNS over TLS on {}", address);
+  for (const auto& address : options.doh_listen) spdlog::info("serving DNS over HTTPS on {}", address);
+  for (const auto& address : options.doh_http_listen)
+    spdlog::info("serving DNS over HTTP without TLS on {}", address);
+}
+
+// Who looks on: the query log and dnstap, where they are wanted.
+Result<std::vector<std::shared_ptr<QueryTaps>>, std::string> taps_of(const StartupConfig& config) {
+  std::vector<std::shared_ptr<QueryTaps>> taps;
+  if (!config.query_log.empty()) {
+    auto log = QueryLog::open(config.query_log, config.query_log_sample);
+    if (!log) return failure(log.error());
+    taps.push_back(std::move(*log));
+  }
+  if (!config.dnstap.empty()) {
+    auto dnstap = Dnstap::open(config.dnstap, config.node_id, config.workers);
+    if (!dnstap) return failure(dnstap.error());
+    taps.push_back(std::move(*dnstap));
+  }
+  return taps;
+}
+
 int run(const StartupConfig& config) {
   StopSignals signals;
-  auto server = Server::create({.listen = config.listen, .workers = config.workers});
+  auto taps = taps_of(config);
+  if (!taps) return startup_error(kProgram, taps.error());
+  auto options = config.server;
+  options.taps = std::move(*taps);
+  options.state_dir = config.state_dir;
+  auto server = Server::create(options);
   if (!server) return startup_error(kProgram, server.error());
   Feed feed{config, handlers_of(**server, config.http_listen)};
   const auto http = HttpEndpoint::start(config.http_listen, routes_of(**server, feed));
   if (!http) return startup_error(kProgram, http.error());
+  std::unique_ptr<StatusPort> status;
+  if (!config.grpc_listen.empty()) {
+    auto opened = StatusPort::open(config.grpc_listen, config.tls, **server);
+    if (!opened) return startup_error(kProgram, opened.error());
+    status = std::move(*opened);
+  }
   if (const auto started = feed.start(); !started) return startup_error(kProgram, started.error());
-  for (const auto& address : config.listen) spdlog::info("serving DNS on {} (UDP, TCP)", address);
+  log_listeners(config.server);
 
-  const auto signal = signals.wait();
-  spdlog::info("signal {}: draining for at most {} ms", signal.value_or(0), config.drain_timeout.count());
+  std::optional<int> signal;
+  while (!(signal = signals.wait(kLookAtFiles))) (*server)->reload_changed_files();
+  (*server)->announce_stop();
+  if (config.shutdown_delay.count() > 0) {
+    spdlog::info("signal {}: not ready any more, serving on for {} ms", *signal,
+                 config.shutdown_delay.count());
+    (void)signals.wait(config.shutdown_delay);  // a second signal ends the wait
+  }
+  spdlog::info("signal {}: draining for at most {} ms", *signal, config.drain_timeout.count());
   feed.stop();  // first: what it applies needs the workers
+  status.reset();
   (*server)->stop(config.drain_timeout);
   return 0;
 }
@@ -129,6 +179,7 @@ int run(const StartupConfig& config) {
 
 int main(int argc, char** argv) {
   try {
+    if (const auto code = health_command(kProgram, "127.0.0.1:9465", argc, argv)) return *code;
     const auto line = parse_command_line(argc, argv);
     if (!line) return startup_error(kProgram, line.error());
     if (line->exit_now) {

@@ -1,80 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "isthmusctl/commands.hpp"
 
-#include <grpcpp/grpcpp.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <ctime>
-#include <fstream>
 #include <iostream>
-#include <iterator>
-#include <optional>
 #include <thread>
 
 #include "common/config/yaml.hpp"
-#include "common/control/tls_credentials.hpp"
-#include "isthmus/v1/admin.grpc.pb.h"
+#include "isthmusctl/ask.hpp"
 #include "isthmusctl/top.hpp"
 
 namespace isthmus {
 namespace {
-
-constexpr int kRefused = 1;
-constexpr int kCannotAsk = 2;
-
-std::optional<std::string> read_file(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return std::nullopt;
-  std::string text{std::istreambuf_iterator<char>{in}, {}};
-  if (in.bad()) return std::nullopt;
-  return text;
-}
-
-int complain(const std::string& problem) {
-  std::cerr << "isthmusctl: " << problem << "\n";
-  return kCannotAsk;
-}
-
-// The stub, or a complaint about a certificate file that cannot be read.
-Result<std::unique_ptr<v1::Admin::Stub>, std::string> connect(const ControllerAddress& controller) {
-  const auto credentials = channel_credentials(controller.tls);
-  if (!credentials) return failure(credentials.error());
-  grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(64 << 20);
-  return v1::Admin::NewStub(grpc::CreateCustomChannel(controller.target, *credentials, arguments));
-}
-
-int explain(const ControllerAddress& controller, const grpc::Status& status) {
-  if (status.error_code() == grpc::StatusCode::UNAVAILABLE ||
-      status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
-    return complain("no answer from the controller at " + controller.target + " (" + status.error_message() +
-                    "): is it running there? Say where with --controller HOST:PORT or ISTHMUS_CONTROLLER");
-  }
-  return complain("the controller refused: " + status.error_message());
-}
-
-// Asks once and gives the answer to `then`, whose result is the exit code.
-template <class Response, class Call, class Request, class Then>
-int ask(const ControllerAddress& controller, Call call, const Request& request, Then then) {
-  const auto stub = connect(controller);
-  if (!stub) return complain(stub.error());
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds{5});
-  Response response;
-  const auto status = ((**stub).*call)(&context, request, &response);
-  return status.ok() ? then(response) : explain(controller, status);
-}
-
-int print(const std::string& text) {
-  std::cout << text << std::flush;
-  return 0;
-}
-
-std::optional<std::string> read_input(const std::string& file) {
-  return file == "-" ? std::optional{std::string{std::istreambuf_iterator<char>{std::cin}, {}}}
-                     : read_file(file);
-}
 
 int verdict(const std::string& file, const std::vector<Violation>& violations) {
   if (violations.empty()) return print(file + ": valid\n");
@@ -109,7 +48,7 @@ int get_command(const ControllerAddress& controller, What what, Format format) {
   switch (what) {
     case What::kPolicy:
       return ask<v1::GetPolicyResponse>(controller, &v1::Admin::Stub::GetPolicy, v1::GetPolicyRequest{},
-                                        [&](const auto& r) { return print(show(r, format)); });
+                                        [&](const auto& r) { return print(show(r, format, now)); });
     case What::kNodes:
       return ask<v1::ListNodesResponse>(controller, &v1::Admin::Stub::ListNodes, v1::ListNodesRequest{},
                                         [&](const auto& r) { return print(show(r, format, now)); });
@@ -143,6 +82,13 @@ int top_command(const ControllerAddress& controller, double interval, int count)
     before_at = now_at;
   }
   return 0;
+}
+
+int lease_history_command(const ControllerAddress& controller, const std::string& address, Format format) {
+  v1::LeaseHistoryRequest request;
+  request.set_address(address);
+  return ask<v1::LeaseHistoryResponse>(controller, &v1::Admin::Stub::LeaseHistory, request,
+                                       [&](const auto& r) { return print(show(r, format)); });
 }
 
 }  // namespace isthmus

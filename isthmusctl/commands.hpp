@@ -25,4 +25,8 @@ enum class What { kPolicy, kNodes, kLeases };
 // A table every `interval` seconds, `count` times (0: until interrupted).
 [[nodiscard]] int top_command(const ControllerAddress& controller, double interval, int count);
 
+// Who held `address`, from when to when.
+[[nodiscard]] int lease_history_command(const ControllerAddress& controller, const std::string& address,
+                                        Format format);
+
 }  // namespace isthmus

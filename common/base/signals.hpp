@@ -12,8 +12,9 @@ namespace isthmus {
 
 class StopSignals {
  public:
-  // Make it first thing in main, before any thread: threads inherit the mask. Throws std::system_error.
-  StopSignals();
+  // Make it first thing in main, before any thread: threads inherit the mask. With `hang_up` SIGHUP is read
+  // too (a program that reopens its files on it) instead of ending the program. Throws std::system_error.
+  explicit StopSignals(bool hang_up = false);
 
   // The number of the signal that came, or nothing after `patience` (negative: wait for ever).
   [[nodiscard]] std::optional<int> wait(std::chrono::milliseconds patience = std::chrono::milliseconds{-1});

@@ -45,6 +45,7 @@ ServiceIdentity make_identity(const ControlClientOptions& options) {
   identity.kind = options.kind == ControlClientOptions::Kind::kDns64 ? v1::DNS64 : v1::NAT64;
   identity.build = options.build;
   identity.addresses = options.addresses;
+  identity.capabilities = options.capabilities;
   return identity;
 }
 

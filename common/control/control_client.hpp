@@ -24,6 +24,7 @@ struct ControlClientOptions {
   enum class Kind { kDns64, kNat64 } kind = Kind::kNat64;
   std::string build;
   std::vector<std::string> addresses;
+  std::vector<std::string> capabilities;
   std::string state_dir;  // empty: nothing is kept
   TlsFiles tls;
   std::chrono::milliseconds report_every{2000};

@@ -145,6 +145,7 @@ Subscription::Step Subscription::on_stream_opened(TimePoint now) {
   hello.set_kind(identity_.kind);
   hello.set_build(identity_.build);
   for (const auto& address : identity_.addresses) hello.add_addresses(address);
+  for (const auto& capability : identity_.capabilities) hello.add_capabilities(capability);
   const auto add_running = [&](const auto& update) {
     if (!update) return;
     auto& running = *hello.add_running();

@@ -31,6 +31,7 @@ struct ServiceIdentity {
   v1::ServiceKind kind = v1::SERVICE_KIND_UNSPECIFIED;
   std::string build;
   std::vector<std::string> addresses;
+  std::vector<std::string> capabilities;
 };
 
 // The last good state, as it came; what a restart begins with.

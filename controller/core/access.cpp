@@ -27,7 +27,8 @@ Right right_needed(std::string_view path) {
   constexpr std::string_view kAdmin = "/isthmus.v1.Admin/";
   if (!path.starts_with(kAdmin)) return Right::kChange;
   const auto method = path.substr(kAdmin.size());
-  const bool reads = std::ranges::any_of(kReadingVerbs, [&](auto verb) { return method.starts_with(verb); });
+  const bool reads = method.ends_with("History") ||
+                     std::ranges::any_of(kReadingVerbs, [&](auto verb) { return method.starts_with(verb); });
   return reads ? Right::kRead : Right::kChange;
 }
 
@@ -35,12 +36,6 @@ Caller Caller::plain_text(std::string peer) {
   Caller caller;
   caller.plain_text_ = true;
   caller.peer_ = std::move(peer);
-  return caller;
-}
-
-Caller Caller::vouched(std::string name) {
-  Caller caller = plain_text({});
-  caller.vouched_ = std::move(name);
   return caller;
 }
 
@@ -73,7 +68,7 @@ Result<void, std::string> Caller::may(Right right) const {
                     "operator, reader ('isthmusctl certs' makes such)"});
   }
   const bool service = has(Role::kDns64) || has(Role::kNat64);
-  const bool allowed = right == Right::kGreet || (right == Right::kRegister && service) ||
+  const bool allowed = right == Right::kGreet || is_controller() || (right == Right::kRegister && service) ||
                        (right == Right::kRead && (has(Role::kReader) || has(Role::kOperator))) ||
                        (right == Right::kChange && has(Role::kOperator));
   if (allowed) return {};
@@ -97,7 +92,6 @@ Result<void, std::string> Caller::may_register(ServiceKind kind, std::string_vie
 }
 
 std::string Caller::name() const {
-  if (!vouched_.empty()) return vouched_;
   std::string names;
   for (const auto& grant : grants_) {
     names += (names.empty() ? "" : ",") + grant.name + "." + std::string{kRoleNames[grant.role]};

@@ -3,10 +3,11 @@
 //
 //   NAME.ROLE.isthmus.internal      gw1.nat64.isthmus.internal, alice.operator.isthmus.internal
 //
-// ROLE is dns64, nat64, operator or reader. For the two kinds of service NAME is the node_id that it may
-// register under; `*` is any, for replicas that share one certificate. A certificate may carry several names;
-// without one it may do nothing. On a plain-text port, which is loopback unless the operator insists, there
-// is nobody to tell apart.
+// ROLE is dns64, nat64, operator, reader or controller. For the two kinds of service NAME is the node_id that
+// it may register under; `*` is any, for replicas that share one certificate. A controller passes on the
+// calls of others, whose names it looked at (shell/relay.hpp). A certificate may carry several names; without
+// one it may do nothing. On a plain-text port, which is loopback unless the operator insists, there is nobody
+// to tell apart.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +22,8 @@
 
 namespace isthmus::controller {
 
-enum class Role : std::uint8_t { kDns64, kNat64, kOperator, kReader, kCount };
-inline constexpr EnumNames<Role> kRoleNames{{"dns64", "nat64", "operator", "reader"}};
+enum class Role : std::uint8_t { kDns64, kNat64, kOperator, kReader, kController, kCount };
+inline constexpr EnumNames<Role> kRoleNames{{"dns64", "nat64", "operator", "reader", "controller"}};
 
 enum class Right : std::uint8_t {
   kGreet,     // health and reflection: every known caller
@@ -33,20 +34,21 @@ enum class Right : std::uint8_t {
 };
 
 // What a call asks for, by its path "/isthmus.v1.Admin/GetPolicy". Methods whose name begins with Get, List,
-// Watch, Find, Diff or Validate read; every other one changes something, so that a method nobody thought of
-// is for operators.
+// Watch, Find, Diff or Validate or ends in History read; every other one changes something, so that a method
+// nobody thought of is for operators.
 [[nodiscard]] Right right_needed(std::string_view path);
 
 class Caller {
  public:
   static Caller plain_text(std::string peer);
-  // Somebody whose rights were looked at before, by the name that they had then.
-  static Caller vouched(std::string name);
   static Caller certificate(std::span<const std::string> dns_names, std::string peer);
 
   // The error is a sentence with the remedy.
   [[nodiscard]] Result<void, std::string> may(Right right) const;
   [[nodiscard]] Result<void, std::string> may_register(ServiceKind kind, std::string_view node_id) const;
+  [[nodiscard]] bool is_controller() const { return has(Role::kController); }
+  [[nodiscard]] const std::string& peer() const { return peer_; }
+  [[nodiscard]] bool is_known() const { return !grants_.empty(); }  // by a certificate with a role
   // For audit lines: "alice (ipv4:192.0.2.1:4711)".
   [[nodiscard]] std::string name() const;
 
@@ -59,7 +61,6 @@ class Caller {
 
   std::vector<Grant> grants_;
   std::string peer_;
-  std::string vouched_;
   bool plain_text_ = false;
 };
 

@@ -25,8 +25,19 @@ bool has_capability(const Hello& hello, std::string_view capability) {
 
 }  // namespace
 
-ControlPlane::ControlPlane(Settings settings, std::uint64_t epoch, TimePoint start)
-    : settings_(settings), epoch_(epoch), grant_from_(start + settings.adopt_grace) {}
+ControlPlane::ControlPlane(Settings settings, Memory memory, TimePoint start)
+    : settings_(settings),
+      epoch_(memory.epoch),
+      start_(start),
+      settling_(memory.settling),
+      policy_(settings.waves, memory.epoch) {
+  for (const auto& drain : memory.drains) drains_.emplace(drain.node_id, drain);
+  for (const auto& lease : memory.leases) leases_.restore(lease, start, settling_);
+  for (auto& [holder, node] : memory.nodes) {
+    awaited_.insert(holder);
+    known_nodes_.emplace(std::move(holder), std::move(node));
+  }
+}
 
 void ControlPlane::note(EventKind kind, const std::string& node_id, std::string text) {
   out_.events.push_back({kind, node_id, std::move(text)});
@@ -34,23 +45,33 @@ void ControlPlane::note(EventKind kind, const std::string& node_id, std::string 
 
 Outcome ControlPlane::take() {
   out_.changed_leases = leases_.take_changes();
+  out_.changed_nodes = std::exchange(changed_nodes_, {});
   return std::exchange(out_, {});
 }
 
 void ControlPlane::set_policy(std::shared_ptr<const Policy> policy, TimePoint now) {
-  policy_ = std::move(policy);
-  policy_version_ = {epoch_, policy_version_.counter + 1};
-  leases_.set_pools(policy_->pools, now);
-  prefixes_.set_policy(*policy_);
-  for (const auto& [key, service] : services_) {
-    if (key.first == ServiceKind::kNat64) leases_.touch(service.holder());  // prefixes may have changed
-  }
-  replan_ = true;
-  note(EventKind::kPolicy, "", "policy " + policy_version_.to_string() + " goes out");
+  set_policy(PolicySteps{.target = {std::move(policy), nullptr}, .bridge = {}, .interim = {}, .retired = {}},
+             now);
+}
+
+void ControlPlane::set_policy(PolicySteps steps, TimePoint now) {
+  policy_.begin(std::move(steps), now);
+  stopped_noted_ = false;
+  // A controller that has just begun knows nodes that are not back yet: it must not go on without them.
+  if (services_.empty() && !known_nodes_.empty()) rollout_from_ = start_ + settings_.adopt_grace;
+  use_pools_and_prefixes(now);
+  note(EventKind::kPolicy, "",
+       "policy " + policy_.target_version().to_string() + " goes out" +
+           (policy_.phase() == RolloutPhase::kDone ? "" : " in waves"));
 }
 
 void ControlPlane::fence(const std::string& node_id, TimePoint now) {
   const auto freed = leases_.fence(node_id, now);
+  std::vector<Holder> gone;
+  for (auto it = known_nodes_.lower_bound({node_id, ""});
+       it != known_nodes_.end() && it->first.node_id == node_id; ++it)
+    gone.push_back(it->first);
+  for (const auto& holder : gone) forget_node(holder);
   note(EventKind::kFenced, node_id, freed.empty() ? "held nothing" : "rest now: " + list(freed));
   const auto it = services_.find({ServiceKind::kNat64, node_id});
   if (it == services_.end()) return;
@@ -68,6 +89,9 @@ ServiceRecord* ControlPlane::heard(SessionId session, TimePoint now) {
   if (it == sessions_.end()) return nullptr;  // superseded or refused: nothing it says counts
   ServiceRecord& service = services_.at(it->second);
   service.last_heard = now;
+  if (const auto known = known_nodes_.find(service.holder());
+      known != known_nodes_.end() && service.hello.kind == ServiceKind::kNat64)
+    known->second.last_heard = now;
   return &service;
 }
 
@@ -88,8 +112,26 @@ void ControlPlane::raise_epoch(const Hello& hello) {
   for (const auto& version : hello.running) seen = std::max(seen, version.epoch);
   if (seen <= epoch_ || seen >= kSaneEpoch) return;
   epoch_ = seen + 1;
-  if (policy_version_.counter > 0) policy_version_.epoch = epoch_;
+  policy_.raise_epoch(epoch_);
   if (health_version_.counter > 0) health_version_.epoch = epoch_;
+}
+
+void ControlPlane::remember(const ServiceRecord& service, TimePoint now) {
+  if (has_capability(service.hello, kNodeModeCapability)) return;  // holds no leases
+  const auto holder = service.holder();
+  awaited_.erase(holder);
+  auto& known = known_nodes_[holder];
+  known.last_heard = now;
+  if (known.incarnation == service.hello.incarnation) return;
+  known.boot_id = service.hello.boot_id;
+  known.incarnation = service.hello.incarnation;
+  changed_nodes_.insert(holder);
+}
+
+void ControlPlane::forget_node(const Holder& holder) {
+  known_nodes_.erase(holder);
+  awaited_.erase(holder);
+  changed_nodes_.insert(holder);
 }
 
 void ControlPlane::on_hello(SessionId session, const Hello& hello, TimePoint now) {
@@ -117,7 +159,10 @@ void ControlPlane::on_hello(SessionId session, const Hello& hello, TimePoint now
   service.acked_allocation = 0;
   sessions_[session] = key;
   for (std::size_t i = 0; i < service.rollout.size(); ++i) service.rollout[i].connected(hello.running[i]);
-  if (hello.kind == ServiceKind::kNat64) reconcile_leases(service, now);
+  if (hello.kind == ServiceKind::kNat64) {
+    remember(service, now);
+    reconcile_leases(service, now);
+  }
   replan_ = true;
   note(EventKind::kConnected, hello.node_id,
        std::string(kServiceKindNames[hello.kind]) + " " + hello.build + " from " + hello.peer);
@@ -214,11 +259,27 @@ void ControlPlane::disconnect(ServiceRecord& service) {
 
 void ControlPlane::settle(TimePoint now) {
   expire(now);
-  if (now >= grant_from_) plan(now);
-  publish_health();
+  advance_policy(now);
+  advance_drains(now);
+  if (settling_) settle_down(now);
+  if (!settling_) plan(now);
+  // A controller that has just begun does not take the nodes that did not come back yet for dead: they try
+  // again every five seconds at the latest.
+  if (awaited_.empty() || now >= start_ + settings_.liveness + seconds{2}) publish_health();
   for (auto& [key, service] : services_) {
     if (service.connected()) update(service);
   }
+}
+
+// When is it safe to grant although the store may not know who holds what? Nodes that live have told within
+// the grace. One that is cut off may hold an address, for ever if it got it under HOLD: it is waited for
+// until it tells or is fenced.
+void ControlPlane::settle_down(TimePoint now) {
+  if (now < start_ + settings_.adopt_grace || !awaited_.empty()) return;
+  settling_ = false;
+  leases_.trust();
+  replan_ = true;
+  note(EventKind::kSettled, "", "who holds what is known: addresses are granted");
 }
 
 void ControlPlane::expire(TimePoint now) {
@@ -238,22 +299,154 @@ void ControlPlane::expire(TimePoint now) {
     if (forget) prefixes_.forget(service.hello.node_id);
     it = forget ? services_.erase(it) : std::next(it);
   }
+  if (settling_) return;  // it may hold what a restored store does not know
+  std::vector<Holder> gone;
+  for (const auto& [holder, node] : known_nodes_) {
+    if (now - node.last_heard > settings_.forget_after && leases_.held_by(holder).empty())
+      gone.push_back(holder);
+  }
+  for (const auto& holder : gone) forget_node(holder);
+}
+
+// What is leased and which parents are cut up follow the policy once every node runs it, and the parents from
+// the moment that the first may.
+void ControlPlane::use_pools_and_prefixes(TimePoint now) {
+  std::vector<const Policy*> policies;
+  for (const auto kind : {ServiceKind::kNat64, ServiceKind::kDns64}) {
+    for (const auto* text : {&policy_.base(kind), &policy_.next(kind)}) {
+      if (!text->empty()) policies.push_back(text->policy.get());
+    }
+  }
+  prefixes_.set_policies(policies);
+  if (policy_.nat64_reached() && pools_of_ != policy_.target().policy) {
+    pools_of_ = policy_.target().policy;
+    leases_.set_pools(pools_of_->pools, now);
+  }
+  for (const auto& [key, service] : services_) {
+    if (key.first == ServiceKind::kNat64) leases_.touch(service.holder());  // prefixes may have changed
+  }
+  replan_ = true;
+}
+
+void ControlPlane::advance_policy(TimePoint now) {
+  while (policy_.phase() != RolloutPhase::kDone && now >= rollout_from_) {
+    std::vector<Waves::Member> members;
+    for (const auto& [key, service] : services_) {
+      if (service.left) continue;
+      const Rollout& rollout = service.rollout[index_of(Resource::kPolicy)];
+      const Version next = policy_.next_version(key.first);
+      const bool refused = rollout.state() == RolloutState::kRejected && rollout.wanted() == next;
+      members.push_back({key, !service.connected()        ? Waves::State::kLost
+                              : rollout.running() == next ? Waves::State::kApplied
+                              : refused                   ? Waves::State::kRejected
+                                                          : Waves::State::kWaits});
+    }
+    const bool moved = policy_.step(members, now);
+    const auto* waves = policy_.waves();
+    const bool stopped = waves != nullptr && !waves->stopped_by().empty();
+    if (stopped && !std::exchange(stopped_noted_, true)) {
+      const auto& [key, state] = *waves->stopped_by().begin();
+      note(EventKind::kRolloutStopped, key.second,
+           "policy " + policy_.target_version().to_string() + " goes no further: this service " +
+               (state == Waves::State::kRejected ? "refused it" : "was lost after it was sent"));
+    }
+    if (!stopped) stopped_noted_ = false;
+    if (!moved) return;
+    note(EventKind::kRollout, "",
+         "policy " + policy_.target_version().to_string() + ": " +
+             std::string(kRolloutPhaseNames[policy_.phase()]));
+    use_pools_and_prefixes(now);
+  }
+}
+
+const Drain* ControlPlane::drain_of(const std::string& node_id) const {
+  const auto it = drains_.find(node_id);
+  return it == drains_.end() ? nullptr : &it->second;
+}
+
+void ControlPlane::drain(Drain drain, TimePoint now) {
+  drain.stage = DrainStage::kLeavingAnswers;
+  drain.since = now;
+  const auto node_id = drain.node_id;
+  if (!drains_.emplace(node_id, std::move(drain)).second) return;
+  out_.changed_drains.insert(node_id);
+  replan_ = true;
+  note(EventKind::kDrain, node_id, "begins: no new DNS answers name it");
+}
+
+void ControlPlane::undrain(const std::string& node_id, TimePoint now) {
+  if (drains_.erase(node_id) == 0) return;
+  out_.changed_drains.insert(node_id);
+  const auto service = services_.find({ServiceKind::kNat64, node_id});
+  if (service != services_.end()) {
+    const auto holder = service->second.holder();
+    const auto held = leases_.held_by(holder);
+    for (const auto address : held) (void)leases_.resume(address, now);
+    leases_.touch(holder);
+  }
+  replan_ = true;
+  note(EventKind::kDrain, node_id, "ended: it is in service again");
+}
+
+Duration ControlPlane::answers_live() const {
+  Duration longest{};
+  const auto& text = policy_.base(ServiceKind::kDns64);
+  if (text.empty()) return longest;
+  const bool steered = std::ranges::any_of(text.policy->translation_prefixes, [](const auto& prefix) {
+    return prefix.assignment == Assignment::kPerNode;
+  });
+  if (!steered) return longest;  // answers in a SHARED prefix name no node
+  for (const auto& view : text.policy->dns64.views) longest = std::max(longest, view.steering_ttl);
+  return longest;
+}
+
+// A service that is not connected may go on naming the node as long as it is cut off; nobody can wait for
+// that.
+bool ControlPlane::in_answers(const std::string& node_id) const {
+  if (health_.published().contains(node_id)) return true;
+  return std::ranges::any_of(services_, [&](const auto& entry) {
+    const auto& [key, service] = entry;
+    const Rollout& health = service.rollout[index_of(Resource::kHealth)];
+    return key.first == ServiceKind::kDns64 && service.connected() &&
+           (health.state() != RolloutState::kApplied || health.wanted() != health_version_);
+  });
+}
+
+void ControlPlane::advance_drains(TimePoint now) {
+  for (auto& [node_id, drain] : drains_) {
+    const auto service = services_.find({ServiceKind::kNat64, node_id});
+    const auto held =
+        service == services_.end() ? std::set<Ipv4Address>{} : leases_.held_by(service->second.holder());
+    const DrainFacts facts{in_answers(node_id), answers_live(), held.size()};
+    const auto stage = next_stage(drain, facts, now);
+    if (stage != drain.stage) {
+      drain.stage = stage;
+      drain.since = now;
+      out_.changed_drains.insert(node_id);
+      if (service != services_.end()) leases_.touch(service->second.holder());
+      note(EventKind::kDrain, node_id, std::string(kDrainStageNames[stage]));
+    }
+    if (drain.stage != DrainStage::kReleasing) continue;
+    for (const auto address : held) {
+      if (leases_.withdraw(address, now)) note(EventKind::kWithdrawn, node_id, address.to_string());
+    }
+  }
 }
 
 void ControlPlane::plan(TimePoint now) {
-  if (policy_ == nullptr) return;
+  if (pools_of_ == nullptr) return;
   std::vector<LeaseCandidate> candidates;
   bool pressure = false;
   for (auto& [key, service] : services_) {
     if (key.first != ServiceKind::kNat64 || !service.connected() ||
-        has_capability(service.hello, kNodeModeCapability))
+        has_capability(service.hello, kNodeModeCapability) || drains_.contains(key.second))
       continue;
     pressure = pressure || service.use > 0;
     // A report counts for one plan: what was granted must show in the next before more is given.
     candidates.push_back({service.holder(), std::exchange(service.use, 0.0)});
   }
   if (!replan_ && !pressure && leases_.generation() == planned_generation_) return;
-  const auto wishes = plan_leases(leases_, *policy_, candidates);
+  const auto wishes = plan_leases(leases_, *pools_of_, candidates);
   for (const auto& [address, holder] : wishes.grants) {
     if (leases_.grant(address, holder, now)) note(EventKind::kGranted, holder.node_id, address.to_string());
   }
@@ -268,7 +461,7 @@ void ControlPlane::plan(TimePoint now) {
 }
 
 bool ControlPlane::able(const ServiceRecord& service) const {
-  return service.connected() && service.report.serving &&
+  return service.connected() && service.report.serving && service.report.fit &&
          service.rollout[index_of(Resource::kPolicy)].running() != Version{};
 }
 
@@ -277,12 +470,14 @@ void ControlPlane::publish_health() {
   std::set<std::string> left;
   for (const auto& [key, service] : services_) {
     if (key.first != ServiceKind::kNat64) continue;
-    if (able(service)) good.insert(key.second);
-    if (service.left) left.insert(key.second);
+    const bool leaves = service.left || drains_.contains(key.second);
+    if (able(service) && !leaves) good.insert(key.second);
+    if (leaves) left.insert(key.second);
   }
   const bool was_held = health_.held();
   HealthySet next;
-  for (const auto& node : health_.judge(good, left)) next.nodes.push_back({node, prefixes_.of(node)});
+  for (const auto& node : health_.judge(good, left)) next.nodes.push_back({node, prefixes_in_answers(node)});
+  if (policy_.nat64_reached()) next.retired_prefixes = policy_.retired();
   if (health_.held() != was_held) {
     note(health_.held() ? EventKind::kHealthHeld : EventKind::kHealthNormal, "",
          health_.held() ? "more than half of the NAT64 nodes failed at once: DNS answers go on as before"
@@ -293,8 +488,22 @@ void ControlPlane::publish_health() {
   health_version_ = {epoch_, health_version_.counter + 1};
 }
 
+// By the names of every policy that a DNS64 service may run now.
+std::vector<NodePrefix> ControlPlane::prefixes_in_answers(const std::string& node_id) {
+  std::vector<NodePrefix> prefixes;
+  for (const auto* text : {&policy_.base(ServiceKind::kDns64), &policy_.next(ServiceKind::kDns64)}) {
+    if (text->empty()) continue;
+    for (auto& prefix : prefixes_.of(node_id, *text->policy)) {
+      if (std::ranges::find(prefixes, prefix) == prefixes.end()) prefixes.push_back(std::move(prefix));
+    }
+  }
+  return prefixes;
+}
+
 Allocation ControlPlane::allocation_of(const ServiceRecord& service) {
   Allocation allocation;
+  const Drain* drain = drain_of(service.hello.node_id);
+  allocation.draining = drain != nullptr && drain->stage >= DrainStage::kReleasing;
   for (const auto address : leases_.held_by(service.holder())) {
     const Lease& lease = *leases_.find(address);
     LeasedAddress leased{.address = address,
@@ -306,17 +515,20 @@ Allocation ControlPlane::allocation_of(const ServiceRecord& service) {
     if (leased.withdrawn) leased.withdraw_within = settings_.withdraw_within;
     allocation.addresses.push_back(std::move(leased));
   }
-  allocation.node_prefixes = prefixes_.of(service.hello.node_id);
+  const auto& text = policy_.next(ServiceKind::kNat64);
+  const bool gone = drain != nullptr && drain->stage == DrainStage::kDrained;
+  if (!gone && !text.empty()) allocation.node_prefixes = prefixes_.of(service.hello.node_id, *text.policy);
   return allocation;
 }
 
 void ControlPlane::update(ServiceRecord& service) {
-  if (policy_ == nullptr) return;
-  service.rollout[index_of(Resource::kPolicy)].want(policy_version_);
+  const auto* edition = policy_.wanted({service.hello.kind, service.hello.node_id});
+  if (edition == nullptr) return;
+  service.rollout[index_of(Resource::kPolicy)].want(edition->version);
   if (service.hello.kind == ServiceKind::kNat64) {
     service.rollout[index_of(Resource::kAllocation)].want({epoch_, leases_.revision_of(service.holder())});
   } else {
-    service.rollout[index_of(Resource::kHealth)].want(health_version_);
+    if (healthy_set_ != nullptr) service.rollout[index_of(Resource::kHealth)].want(health_version_);
   }
   for (const auto resource : {Resource::kPolicy, Resource::kAllocation, Resource::kHealth}) {
     if (service.rollout[index_of(resource)].due()) send(service, resource);
@@ -328,7 +540,9 @@ void ControlPlane::send(ServiceRecord& service, Resource resource) {
   const std::uint64_t nonce = ++service.nonce;
   switch (resource) {
     case Resource::kPolicy:
-      out_.actions.emplace_back(SendPolicy{service.session, nonce, rollout.wanted()});
+      out_.actions.emplace_back(
+          SendPolicy{service.session, nonce, rollout.wanted(),
+                     policy_.wanted({service.hello.kind, service.hello.node_id})->text.wire});
       break;
     case Resource::kAllocation:
       out_.actions.emplace_back(

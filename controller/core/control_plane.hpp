@@ -15,18 +15,21 @@
 #include <string>
 #include <vector>
 
+#include "controller/core/drain.hpp"
 #include "controller/core/health.hpp"
 #include "controller/core/lease_planner.hpp"
 #include "controller/core/lease_table.hpp"
 #include "controller/core/messages.hpp"
 #include "controller/core/node_prefixes.hpp"
+#include "controller/core/policy_rollout.hpp"
 #include "controller/core/rollout.hpp"
 
 namespace isthmus::controller {
 
 struct Settings {
-  // After a start without memory no address is granted for this long: nodes that live tell first what they
-  // hold. Longer than a service's longest wait between two tries to connect.
+  // After a start with a store that is new or was restored no address is granted for this long, at least:
+  // nodes that live tell first what they hold. Longer than a service's longest wait between two tries to
+  // connect.
   Duration adopt_grace = std::chrono::seconds{15};
   // Services report every two seconds; two missed reports and a margin.
   Duration liveness = std::chrono::seconds{5};
@@ -35,6 +38,7 @@ struct Settings {
   // A service that holds nothing is forgotten this long after it was last heard.
   Duration forget_after = std::chrono::minutes{10};
   std::size_t max_services = 20000;
+  WaveSettings waves{};
 };
 
 [[nodiscard]] inline Holder holder_of(const Hello& hello) {
@@ -60,22 +64,51 @@ struct ServiceRecord {
   [[nodiscard]] Holder holder() const { return holder_of(hello); }
 };
 
+// A NAT64 node that may hold addresses. Stored, so that a controller that was restored knows for whom to
+// wait.
+struct KnownNode {
+  std::string boot_id;
+  std::string incarnation;
+  TimePoint last_heard;
+};
+
+// What a controller knows at its start, from its store.
+struct Memory {
+  std::uint64_t epoch = 1;  // higher than any before
+  // The store is new or was restored: nodes may hold what it does not know.
+  bool settling = true;
+  std::vector<Lease> leases;
+  std::vector<std::pair<Holder, KnownNode>> nodes;
+  std::vector<Drain> drains{};
+};
+
 struct Outcome {
+  // To be durable before an action leaves; the values are in leases(), known_nodes(), epoch() and settling().
   std::set<Ipv4Address> changed_leases;
+  std::set<Holder> changed_nodes;
+  std::set<std::string> changed_drains;  // by node_id; one that is not in drains() any more was ended
   std::vector<Action> actions;
   std::vector<Event> events;
 };
 
 class ControlPlane {
  public:
-  ControlPlane(Settings settings, std::uint64_t epoch, TimePoint start);
+  ControlPlane(Settings settings, Memory memory, TimePoint start);
+  // One that remembers nothing.
+  ControlPlane(Settings settings, std::uint64_t epoch, TimePoint start)
+      : ControlPlane(settings, Memory{.epoch = epoch, .settling = true, .leases = {}, .nodes = {}}, start) {}
 
+  // To all at once: the first policy, or one whose way does not matter.
   void set_policy(std::shared_ptr<const Policy> policy, TimePoint now);
+  // In the order of policy_rollout.hpp.
+  void set_policy(PolicySteps steps, TimePoint now);
 
-  // What the store knows, before the first policy.
-  void restore_lease(const Lease& lease) { leases_.restore(lease); }
   // An operator vouches that every machine of this NAT64 node is gone, or returns wiped. Its stream ends.
   void fence(const std::string& node_id, TimePoint now);
+  // A NAT64 node leaves service, or comes back. What the shell checked: the node is known; undrain: it
+  // drains.
+  void drain(Drain drain, TimePoint now);
+  void undrain(const std::string& node_id, TimePoint now);
 
   void on_hello(SessionId session, const Hello& hello, TimePoint now);
   void on_ack(SessionId session, Resource resource, std::uint64_t nonce, Version running, TimePoint now);
@@ -95,31 +128,55 @@ class ControlPlane {
   [[nodiscard]] const std::map<Key, ServiceRecord>& services() const { return services_; }
   [[nodiscard]] const LeaseTable& leases() const { return leases_; }
   [[nodiscard]] const HealthJudge& health() const { return health_; }
-  [[nodiscard]] Version policy_version() const { return policy_version_; }
-  [[nodiscard]] const Policy* policy() const { return policy_.get(); }
+  [[nodiscard]] Version policy_version() const { return policy_.target_version(); }
+  [[nodiscard]] const Policy* policy() const { return policy_.target().policy.get(); }
+  [[nodiscard]] const PolicyRollout& rollout() const { return policy_; }
+  [[nodiscard]] const std::map<std::string, Drain>& drains() const { return drains_; }
+  [[nodiscard]] const Drain* drain_of(const std::string& node_id) const;
+  // How long an answer that names one node may be used.
+  [[nodiscard]] Duration answers_live() const;
   [[nodiscard]] std::uint64_t lease_conflicts() const { return lease_conflicts_; }
-  [[nodiscard]] bool waits_for_reports(TimePoint now) const { return now < grant_from_; }
+  [[nodiscard]] std::uint64_t epoch() const { return epoch_; }
+  [[nodiscard]] bool settling() const { return settling_; }
+  [[nodiscard]] const std::map<Holder, KnownNode>& known_nodes() const { return known_nodes_; }
+  // Known to the store and not heard since the start.
+  [[nodiscard]] const std::set<Holder>& awaited() const { return awaited_; }
 
  private:
   ServiceRecord* heard(SessionId session, TimePoint now);
   [[nodiscard]] bool refuse_rival(SessionId session, const Hello& hello, ServiceRecord& known, TimePoint now);
   void disconnect(ServiceRecord& service);
   void raise_epoch(const Hello& hello);
+  void remember(const ServiceRecord& service, TimePoint now);
+  void forget_node(const Holder& holder);
+  void settle_down(TimePoint now);
   void reconcile_leases(ServiceRecord& service, TimePoint now);
   void expire(TimePoint now);
+  void advance_policy(TimePoint now);
+  void use_pools_and_prefixes(TimePoint now);
+  void advance_drains(TimePoint now);
+  [[nodiscard]] bool in_answers(const std::string& node_id) const;
   void plan(TimePoint now);
   void publish_health();
   void update(ServiceRecord& service);
   void send(ServiceRecord& service, Resource resource);
+  [[nodiscard]] std::vector<NodePrefix> prefixes_in_answers(const std::string& node_id);
   [[nodiscard]] Allocation allocation_of(const ServiceRecord& service);
   [[nodiscard]] bool able(const ServiceRecord& service) const;
   void note(EventKind kind, const std::string& node_id, std::string text);
 
   Settings settings_;
   std::uint64_t epoch_;
-  TimePoint grant_from_;
-  std::shared_ptr<const Policy> policy_;
-  Version policy_version_;
+  const TimePoint start_;
+  bool settling_;
+  std::map<Holder, KnownNode> known_nodes_;
+  std::set<Holder> changed_nodes_;
+  std::set<Holder> awaited_;
+  PolicyRollout policy_;
+  std::shared_ptr<const Policy> pools_of_;  // whose pools are leased from
+  TimePoint rollout_from_;                  // not before
+  bool stopped_noted_ = false;
+  std::map<std::string, Drain> drains_;
   LeaseTable leases_;
   NodePrefixes prefixes_;
   HealthJudge health_;

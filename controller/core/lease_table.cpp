@@ -183,8 +183,11 @@ LeaseTable::Reconciled LeaseTable::on_hello(const Holder& holder, const std::vec
   const std::set<Ipv4Address> before = held_by(holder);
   for (const auto address : before) {
     Lease& lease = leases_.at(address);
-    if (lease.state == LeaseState::kWithdrawing && !claims.contains(address))
+    if (claims.contains(address)) {
+      lease.doubtful = false;
+    } else if (lease.state == LeaseState::kWithdrawing || lease.doubtful) {
       free_after_quarantine(lease, now, false);
+    }
   }
   for (const auto address : claims) {
     auto [it, unknown] = leases_.try_emplace(address);
@@ -194,13 +197,15 @@ LeaseTable::Reconciled LeaseTable::on_hello(const Holder& holder, const std::vec
       lease.in_policy = false;
     }
     if (lease.held() && lease.holder == holder) continue;
-    const bool available = lease.state == LeaseState::kFree ||
+    const bool available = lease.doubtful || lease.state == LeaseState::kFree ||
                            (lease.state == LeaseState::kQuarantined && lease.holder == holder);
     if (!available) {
       result.conflicts.push_back(address);
       continue;
     }
     clear_timer(lease);
+    lease.doubtful = false;
+    if (lease.held()) enter(lease, LeaseState::kFree, now);  // of the holder that a restored store knew
     lease.holder = holder;
     lease.in_force =
         LeaseTerms{OnExpiry::kHold, lease.offered.term};  // under which terms it runs is not known
@@ -291,16 +296,23 @@ std::vector<Lease> LeaseTable::tick(TimePoint now) {
   return expired;
 }
 
-void LeaseTable::restore(const Lease& stored) {
+void LeaseTable::restore(const Lease& stored, TimePoint now, bool doubtful) {
   Lease& lease = leases_[stored.address] = stored;
+  lease.doubtful = doubtful;
   if (lease.held()) {
     by_holder_[lease.holder].insert(lease.address);
     stamp(lease);
   }
-  if (lease.state == LeaseState::kQuarantined || (lease.held() && stops(lease.in_force))) {
-    timers_.insert({lease.until, lease.address});
+  if (lease.state == LeaseState::kQuarantined) {
+    set_timer(lease, std::clamp(lease.until, now, now + lease.quarantine));
+  } else if (lease.held() && stops(lease.in_force)) {
+    set_timer(lease, now + with_drift(std::max(lease.in_force.term, lease.offered.term)));
   }
   ++generation_;
+}
+
+void LeaseTable::trust() {
+  for (auto& [address, lease] : leases_) lease.doubtful = false;
 }
 
 }  // namespace isthmus::controller

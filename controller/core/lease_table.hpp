@@ -55,6 +55,7 @@ struct Lease {
   Holder holder;            // now, or the last one; empty: never held
   LeaseTerms offered;       // what the holder is told
   LeaseTerms in_force;      // the laxest the holder may be acting on
+  bool doubtful = false;    // from a restored store: whoever claims it, has it
   bool may_return = false;  // kQuarantined: its holder did not choose to lose it and may have it back at once
   std::uint64_t revision = 0;  // of the allocation in which it last changed
   TimePoint since;             // of this state
@@ -114,7 +115,11 @@ class LeaseTable {
   // --- persistence ---
   // Addresses changed since the last call; one that is no longer in leases() was erased.
   [[nodiscard]] std::set<Ipv4Address> take_changes() { return std::exchange(changed_, {}); }
-  void restore(const Lease& lease);
+  // `stored`: with times of this start's clock. What was promised in answers to renewals is not stored: a
+  // STOP lease may run for its term from now. `doubtful`: the store may be older than what nodes do.
+  void restore(const Lease& stored, TimePoint now, bool doubtful);
+  // From here on the table knows best.
+  void trust();
 
  private:
   Lease& change(Lease& lease);  // notes that it changes

@@ -16,6 +16,10 @@
 #include "common/config/allocation.hpp"
 #include "common/config/policy.hpp"
 
+namespace isthmus::v1 {
+class Policy;  // carried, never looked into
+}
+
 namespace isthmus::controller {
 
 using SessionId = std::uint64_t;  // one stream; never used twice by one process. 0: none
@@ -50,6 +54,8 @@ struct Hello {
 // The part of a service's report that decisions depend on.
 struct NodeReport {
   bool serving = false;
+  bool fit =
+      true;  // NAT64: both uplinks are up and the probe through the translation is answered, if there is one
   std::uint64_t blocks_used = 0;
   std::uint64_t blocks_total = 0;
   std::vector<Ipv4Address> released;
@@ -63,7 +69,8 @@ inline constexpr std::string_view kNodeModeCapability = "node-mode";
 struct SendPolicy {
   SessionId session;
   std::uint64_t nonce;
-  Version version;  // the shell keeps the text of each version in use
+  Version version;
+  std::shared_ptr<const v1::Policy> wire;
 };
 struct SendAllocation {
   SessionId session;
@@ -110,12 +117,15 @@ enum class EventKind : std::uint8_t {
   kHealthNormal,
   kPolicy,
   kDrain,
+  kSettled,
+  kRollout,
+  kRolloutStopped,
   kCount
 };
 inline constexpr EnumNames<EventKind> kEventKindNames{
-    {"connected", "silent", "closed", "goodbye", "duplicate_node", "applied", "rejected", "granted",
-     "withdrawn", "released", "expired", "fenced", "lease_conflict", "health_held", "health_normal", "policy",
-     "drain"}};
+    {"connected",     "silent",    "closed",   "goodbye", "duplicate_node", "applied",        "rejected",
+     "granted",       "withdrawn", "released", "expired", "fenced",         "lease_conflict", "health_held",
+     "health_normal", "policy",    "drain",    "settled", "rollout",        "rollout_stopped"}};
 
 struct Event {
   EventKind kind;

@@ -29,39 +29,42 @@ Ipv6Prefix slot_prefix(const Ipv6Prefix& parent, std::uint64_t slot) {
 
 }  // namespace
 
-void NodePrefixes::set_policy(const Policy& policy) {
-  std::map<std::string, Parent> next;
-  for (const auto& prefix : policy.translation_prefixes) {
-    if (prefix.assignment != Assignment::kPerNode) continue;
-    Parent parent{.prefix = prefix.prefix, .slot_of = {}, .taken = {}};
-    const auto old = parents_.find(prefix.name);
-    if (old != parents_.end() && old->second.prefix == prefix.prefix) parent = std::move(old->second);
-    next.emplace(prefix.name, std::move(parent));
+void NodePrefixes::set_policies(const std::vector<const Policy*>& policies) {
+  std::map<Ipv6Prefix, Parent> next;
+  for (const auto* policy : policies) {
+    for (const auto& prefix : policy->translation_prefixes) {
+      if (prefix.assignment != Assignment::kPerNode || next.contains(prefix.prefix)) continue;
+      const auto old = parents_.find(prefix.prefix);
+      next.emplace(prefix.prefix, old == parents_.end() ? Parent{} : std::move(old->second));
+    }
   }
   parents_ = std::move(next);
 }
 
-std::vector<NodePrefix> NodePrefixes::of(const std::string& node_id) {
+std::vector<NodePrefix> NodePrefixes::of(const std::string& node_id, const Policy& policy) {
   std::vector<NodePrefix> result;
-  for (auto& [name, parent] : parents_) {
-    const std::uint64_t count = slots(parent.prefix);
-    auto it = parent.slot_of.find(node_id);
-    if (it == parent.slot_of.end()) {
-      if (parent.taken.size() >= count) continue;
+  for (const auto& prefix : policy.translation_prefixes) {
+    const auto parent = parents_.find(prefix.prefix);
+    if (prefix.assignment != Assignment::kPerNode || parent == parents_.end()) continue;
+    auto& [slot_of, taken] = parent->second;
+    const std::uint64_t count = slots(prefix.prefix);
+    auto it = slot_of.find(node_id);
+    if (it == slot_of.end()) {
+      if (taken.size() >= count) continue;
       std::uint64_t slot = hash(node_id) % count;
-      while (parent.taken.contains(slot)) slot = (slot + 1) % count;
-      parent.taken.insert(slot);
-      it = parent.slot_of.emplace(node_id, slot).first;
+      while (taken.contains(slot)) slot = (slot + 1) % count;
+      taken.insert(slot);
+      it = slot_of.emplace(node_id, slot).first;
     }
-    if (const auto pref64 = Pref64::make(slot_prefix(parent.prefix, it->second))) {
-      result.push_back({.translation_prefix = name, .prefix = *pref64, .node_id = node_id});
+    if (const auto pref64 = Pref64::make(slot_prefix(prefix.prefix, it->second))) {
+      result.push_back({.translation_prefix = prefix.name, .prefix = *pref64, .node_id = node_id});
     }
   }
   return result;
 }
 
 void NodePrefixes::forget(const std::string& node_id) {
-  for (auto& [name, parent] : parents_) {
+  for (auto& [prefix, parent] : parents_) {
     const auto it = parent.slot_of.find(node_id);
     if (it == parent.slot_of.end()) continue;
     parent.taken.erase(it->second);

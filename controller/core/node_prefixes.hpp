@@ -17,18 +17,19 @@ namespace isthmus::controller {
 
 class NodePrefixes {
  public:
-  void set_policy(const Policy& policy);
-  // One prefix per PER_NODE parent; a parent whose slots are all taken gives none.
-  [[nodiscard]] std::vector<NodePrefix> of(const std::string& node_id);
+  // Keeps the parents of this policy and forgets others.
+  void set_policy(const Policy& policy) { set_policies({&policy}); }
+  void set_policies(const std::vector<const Policy*>& policies);
+  // One prefix per PER_NODE parent of `policy` that was set; a parent whose slots are all taken gives none.
+  [[nodiscard]] std::vector<NodePrefix> of(const std::string& node_id, const Policy& policy);
   void forget(const std::string& node_id);
 
  private:
   struct Parent {
-    Ipv6Prefix prefix;
     std::map<std::string, std::uint64_t> slot_of;
     std::set<std::uint64_t> taken;
   };
-  std::map<std::string, Parent> parents_;  // by name of the translation prefix
+  std::map<Ipv6Prefix, Parent> parents_;  // by prefix, not by name: a renamed one stays
 };
 
 }  // namespace isthmus::controller

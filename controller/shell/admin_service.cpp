@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/shell/admin_service.hpp"
 
+#include <algorithm>
+
 #include "common/config/from_proto.hpp"
 #include "common/config/wire.hpp"
 #include "common/config/yaml.hpp"
@@ -8,17 +10,6 @@
 
 namespace isthmus::controller {
 namespace {
-
-void set_time(google::protobuf::Timestamp& out, WallTime time) {
-  const auto ms = time.time_since_epoch().count();
-  out.set_seconds(ms / 1000);
-  out.set_nanos(static_cast<std::int32_t>(ms % 1000 * 1000000));
-}
-
-// A boot-clock time as the wall clock shows it now.
-WallTime on_the_wall(TimePoint time, TimePoint now) {
-  return wall_now() - std::chrono::duration_cast<std::chrono::milliseconds>(now - time);
-}
 
 v1::ResourceState::State to_proto(RolloutState state) {
   switch (state) {
@@ -53,6 +44,39 @@ v1::LeaseEntry::State to_proto(LeaseState state) {
   return v1::LeaseEntry::STATE_UNSPECIFIED;
 }
 
+// What keeps a drain in its stage.
+std::string waits_for(const Drain& drain, const ServiceRecord& service, const Hub::View& view) {
+  switch (drain.stage) {
+    case DrainStage::kLeavingAnswers:
+      return "DNS64 services to run a healthy set without it";
+    case DrainStage::kAccepting: {
+      const auto left = drain.since + view.core.answers_live() - view.now;
+      return "answers that name it to age: " +
+             std::to_string(std::max<std::int64_t>(0, left / std::chrono::seconds{1})) + " s more";
+    }
+    case DrainStage::kReleasing:
+      return "the sessions over " + std::to_string(view.core.leases().held_by(service.holder()).size()) +
+             " addresses to end";
+    case DrainStage::kDrained:
+    case DrainStage::kCount:
+      break;
+  }
+  return "nothing: it may be stopped, or taken back by undrain";
+}
+
+void fill_nat64(v1::Node& node, const ServiceRecord& service, const Hub::View& view) {
+  node.set_healthy(view.core.health().published().contains(service.hello.node_id));
+  const Drain* drain = view.core.drain_of(service.hello.node_id);
+  if (drain == nullptr) return;
+  auto& out = *node.mutable_drain();
+  out.set_stage(std::string(kDrainStageNames[drain->stage]));
+  set_time(*out.mutable_began(), drain->began);
+  set_time(*out.mutable_since(), on_the_wall(drain->since, view.now));
+  out.set_author(drain->author);
+  out.set_comment(drain->comment);
+  out.set_waits_for(waits_for(*drain, service, view));
+}
+
 void fill(v1::Node& node, const ServiceRecord& service, const Hub::View& view) {
   node.set_node_id(service.hello.node_id);
   node.set_kind(to_proto(service.hello.kind));
@@ -76,6 +100,26 @@ void fill(v1::Node& node, const ServiceRecord& service, const Hub::View& view) {
   }
   node.set_incarnations_alive(
       static_cast<std::uint32_t>((service.connected() ? 1 : 0) + service.rivals.size()));
+  node.set_machine(service.holder().machine);
+  if (service.hello.kind == ServiceKind::kNat64) fill_nat64(node, service, view);
+}
+
+void fill(v1::RolloutStatus& out, const Hub::View& view) {
+  const auto& rollout = view.core.rollout();
+  out.set_phase(std::string(kRolloutPhaseNames[rollout.phase()]));
+  if (rollout.phase() == RolloutPhase::kAnswers) {
+    set_time(*out.mutable_next(), on_the_wall(rollout.answers_until(), view.now));
+  }
+  const auto* waves = rollout.waves();
+  if (waves == nullptr) return;
+  out.set_admitted(static_cast<std::uint32_t>(waves->admitted_count()));
+  for (const auto& [key, state] : waves->stopped_by()) {
+    out.add_stopped_by(key.second + (state == Waves::State::kRejected
+                                         ? ": refused it (isthmusctl describe node " + key.second + ")"
+                                         : ": was lost after it was sent; fence it if it is gone for good"));
+  }
+  if (waves->soaks_until() != TimePoint{})
+    set_time(*out.mutable_next(), on_the_wall(waves->soaks_until(), view.now));
 }
 
 grpc::ServerUnaryReactor* done(grpc::CallbackServerContext* context) {
@@ -100,9 +144,13 @@ grpc::ServerUnaryReactor* AdminService::GetPolicy(grpc::CallbackServerContext* c
                                                   v1::GetPolicyResponse* response) {
   hub_.read([&](const Hub::View& view) {
     *response->mutable_version() = isthmus::to_proto(view.core.policy_version());
-    if (view.policy.wire != nullptr) *response->mutable_policy() = *view.policy.wire;
-    response->set_source(view.policy.source);
-    set_time(*response->mutable_loaded_at(), view.policy.loaded_at);
+    response->set_source(view.desk.desired().origin_name());
+    if (const auto* newest = view.desk.desired().newest()) {
+      *response->mutable_policy() = *newest->text.wire;
+      set_time(*response->mutable_loaded_at(), newest->time);
+      response->set_number(newest->number);
+    }
+    fill(*response->mutable_rollout(), view);
     fill_violations(view.policy.rejected, *response->mutable_rejected());
   });
   return done(context);

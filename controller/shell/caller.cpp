@@ -6,6 +6,9 @@
 #include <grpcpp/security/auth_metadata_processor.h>
 #include <spdlog/spdlog.h>
 
+#include <optional>
+#include <sstream>
+
 namespace isthmus::controller {
 namespace {
 
@@ -38,21 +41,74 @@ class AccessCheck final : public grpc::AuthMetadataProcessor {
 
 }  // namespace
 
-Caller caller_of(const grpc::ServerContextBase& context) {
-  if (context.peer() == "inproc") {
-    const auto vouched = context.client_metadata().find(kVouchedCaller);
-    if (vouched != context.client_metadata().end()) {
-      return Caller::vouched({vouched->second.data(), vouched->second.size()});
-    }
-  }
+std::string joined(const std::vector<std::string>& names) {
+  std::string out;
+  for (const auto& name : names) out += (out.empty() ? "" : ",") + name;
+  return out;
+}
+
+namespace {
+
+std::optional<std::string> metadata_of(const grpc::ServerContextBase& context, const char* name) {
+  const auto found = context.client_metadata().find(name);
+  if (found == context.client_metadata().end()) return std::nullopt;
+  return std::string{found->second.data(), found->second.size()};
+}
+
+std::vector<std::string> split(const std::string& names) {
+  std::vector<std::string> out;
+  std::istringstream in{names};
+  for (std::string name; std::getline(in, name, ',');) out.push_back(name);
+  return out;
+}
+
+bool from_this_process(const grpc::ServerContextBase& context) {
+  return context.peer().starts_with("inproc");
+}
+
+// The caller at the other end of the connection, and the names in its certificate.
+Caller direct_caller(const grpc::ServerContextBase& context, std::vector<std::string>* names = nullptr) {
   const auto auth = context.auth_context();
   if (auth == nullptr) return Caller::plain_text(context.peer());
-  if (auth->IsPeerAuthenticated()) return Caller::certificate(dns_names(*auth), context.peer());
+  if (auth->IsPeerAuthenticated()) {
+    auto shown = dns_names(*auth);
+    auto caller = Caller::certificate(shown, context.peer());
+    if (names != nullptr) *names = std::move(shown);
+    return caller;
+  }
   const auto security = auth->FindPropertyValues(GRPC_TRANSPORT_SECURITY_TYPE_PROPERTY_NAME);
   const bool secured =
       !security.empty() && std::string_view{security.front().data(), security.front().size()} != kInsecure;
   // TLS without a client certificate cannot be: it is demanded. If it were, it has no role.
   return secured ? Caller::certificate({}, context.peer()) : Caller::plain_text(context.peer());
+}
+
+}  // namespace
+
+Caller caller_of(const grpc::ServerContextBase& context) {
+  if (!from_this_process(context)) return direct_caller(context);
+  const auto peer = metadata_of(context, kRelayedPeer).value_or(context.peer());
+  const auto names = metadata_of(context, kRelayedNames);
+  return names ? Caller::certificate(split(*names), peer) : Caller::plain_text(peer);
+}
+
+std::vector<std::pair<std::string, std::string>> relayed_metadata(const grpc::ServerContextBase& context) {
+  std::vector<std::string> names;
+  const auto caller = direct_caller(context, &names);
+  const auto peer = metadata_of(context, kRelayedPeer);
+  const auto told = metadata_of(context, kRelayedNames);
+  // Without TLS all is taken on trust, as everything there is.
+  const auto auth = context.auth_context();
+  const bool authenticated = auth != nullptr && auth->IsPeerAuthenticated();
+  const bool believed = from_this_process(context) || caller.is_controller() || !authenticated;
+  std::vector<std::pair<std::string, std::string>> out{
+      {kRelayedPeer, believed && peer ? *peer : context.peer()}};
+  if (believed && peer) {
+    if (told) out.emplace_back(kRelayedNames, *told);
+  } else if (authenticated) {
+    out.emplace_back(kRelayedNames, joined(names));
+  }
+  return out;
 }
 
 std::shared_ptr<grpc::AuthMetadataProcessor> access_check() {

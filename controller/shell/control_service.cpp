@@ -181,7 +181,8 @@ class SessionStream final : public grpc::ServerBidiReactor<v1::ServiceMessage, v
 
 grpc::ServerBidiReactor<v1::ServiceMessage, v1::ControllerMessage>* ControlService::Session(
     grpc::CallbackServerContext* context) {
-  auto stream = std::make_shared<SessionStream>(hub_, context->peer(), caller_of(*context));
+  const auto caller = caller_of(*context);
+  auto stream = std::make_shared<SessionStream>(hub_, caller.peer(), caller);
   stream->begin();
   return stream.get();
 }

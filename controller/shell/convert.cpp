@@ -95,6 +95,7 @@ std::vector<Ipv4Address> addresses_from_proto(const google::protobuf::RepeatedPt
 
 NodeReport report_from_proto(const v1::Report& report) {
   return {.serving = report.serving(),
+          .fit = !report.has_nat64() || (report.nat64().uplink6() && report.nat64().uplink4()),
           .blocks_used = report.nat64().blocks_used(),
           .blocks_total = report.nat64().blocks_total(),
           .released = addresses_from_proto(report.addresses_released())};
@@ -123,6 +124,26 @@ google::protobuf::Duration to_proto(Duration duration) {
   out.set_seconds(duration / std::chrono::seconds{1});
   out.set_nanos(static_cast<std::int32_t>((duration % std::chrono::seconds{1}).count()));
   return out;
+}
+
+void set_time(google::protobuf::Timestamp& out, WallTime time) {
+  const auto ms = time.time_since_epoch().count();
+  out.set_seconds(ms / 1000);
+  out.set_nanos(static_cast<std::int32_t>(ms % 1000 * 1000000));
+}
+
+WallTime on_the_wall(TimePoint time, TimePoint now) {
+  return wall_now() - std::chrono::duration_cast<std::chrono::milliseconds>(now - time);
+}
+
+void fill_changes(const std::vector<PolicyChange>& changes,
+                  google::protobuf::RepeatedPtrField<v1::FieldChange>& out) {
+  for (const auto& change : changes) {
+    auto* to = out.Add();
+    to->set_path(change.path);
+    to->set_before(change.before);
+    to->set_after(change.after);
+  }
 }
 
 }  // namespace isthmus::controller

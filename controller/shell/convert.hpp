@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "common/base/result.hpp"
+#include "common/config/policy_diff.hpp"
 #include "controller/core/messages.hpp"
+#include "isthmus/v1/admin.pb.h"
 #include "isthmus/v1/control.pb.h"
 
 namespace isthmus::controller {
@@ -27,5 +29,10 @@ inline constexpr std::size_t kMaxAddressesPerMessage = 65536;
 void fill_violations(const std::vector<Violation>& violations,
                      google::protobuf::RepeatedPtrField<v1::Violation>& out);
 [[nodiscard]] google::protobuf::Duration to_proto(Duration duration);
+void set_time(google::protobuf::Timestamp& out, WallTime time);
+// A boot-clock time as the wall clock shows it now.
+[[nodiscard]] WallTime on_the_wall(TimePoint time, TimePoint now);
+void fill_changes(const std::vector<PolicyChange>& changes,
+                  google::protobuf::RepeatedPtrField<v1::FieldChange>& out);
 
 }  // namespace isthmus::controller

@@ -3,8 +3,11 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <utility>
 
+#include "common/base/log.hpp"
+#include "common/config/from_proto.hpp"
 #include "common/config/wire.hpp"
 #include "controller/shell/convert.hpp"
 
@@ -12,12 +15,18 @@ namespace isthmus::controller {
 namespace {
 
 constexpr auto kTick = std::chrono::milliseconds{250};
+constexpr Duration kFirstRetry = std::chrono::milliseconds{100};  // of a commit that failed; doubles
+constexpr Duration kLastRetry = std::chrono::seconds{5};
+constexpr auto kKeepHistory =
+    std::chrono::hours{24 * 400};  // what abuse desks ask for is younger than a year
+constexpr Duration kPruneEvery = std::chrono::hours{6};
 
 void log(const Event& event) {
   const auto name = kEventKindNames[event.kind];
   const bool odd = event.kind == EventKind::kDuplicateNode || event.kind == EventKind::kRejected ||
                    event.kind == EventKind::kLeaseConflict || event.kind == EventKind::kSilent ||
-                   event.kind == EventKind::kHealthHeld || event.kind == EventKind::kExpired;
+                   event.kind == EventKind::kHealthHeld || event.kind == EventKind::kExpired ||
+                   event.kind == EventKind::kRolloutStopped;
   const auto level = odd ? spdlog::level::warn : spdlog::level::info;
   if (event.node_id.empty()) {
     spdlog::log(level, "{}: {}", name, event.text);
@@ -27,13 +36,12 @@ void log(const Event& event) {
 }
 
 struct ToMessage {
-  const v1::Policy* policy;
   std::pair<SessionId, v1::ControllerMessage> operator()(const SendPolicy& send) const {
     v1::ControllerMessage message;
     auto* update = message.mutable_policy();
     *update->mutable_version() = to_proto(send.version);
     update->set_nonce(send.nonce);
-    if (policy != nullptr) *update->mutable_policy() = *policy;
+    if (send.wire != nullptr) *update->mutable_policy() = *send.wire;
     return {send.session, std::move(message)};
   }
   std::pair<SessionId, v1::ControllerMessage> operator()(const SendAllocation& send) const {
@@ -71,11 +79,15 @@ struct ToMessage {
 
 Hub::Hub(Settings settings, std::uint64_t epoch) : core_(settings, epoch, boot_now()) {}
 
+Hub::Hub(Settings settings, std::unique_ptr<Ledger> ledger)
+    : ledger_(std::move(ledger)), core_(settings, ledger_->take_memory(), boot_now()) {}
+
 Hub::~Hub() {
   stop();
 }
 
-void Hub::start() {
+void Hub::start(std::function<void()> lost) {
+  lost_ = std::move(lost);
   thread_ = std::thread{[this] { run(); }};
 }
 
@@ -88,10 +100,10 @@ void Hub::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-void Hub::post(Work work) {
+void Hub::post(Work work, std::function<void()> durable) {
   {
     const std::scoped_lock lock{queue_lock_};
-    queue_.push_back(std::move(work));
+    queue_.push_back({std::move(work), std::move(durable)});
   }
   wake_.notify_one();
 }
@@ -114,16 +126,56 @@ void Hub::keep_report(const ControlPlane::Key& key, v1::Report report) {
   reports_[key] = std::move(report);
 }
 
-void Hub::set_policy(std::shared_ptr<const Policy> policy, std::shared_ptr<const v1::Policy> wire,
-                     std::string source) {
-  post([this, policy = std::move(policy), wire = std::move(wire), source = std::move(source)](
-           ControlPlane& core, TimePoint now) mutable {
-    policy_.wire = std::move(wire);
-    policy_.source = std::move(source);
-    policy_.loaded_at = wall_now();
+Result<void, std::string> Hub::use_policy_from(PolicyOrigin origin, std::string name, bool revisions) {
+  desk_ = PolicyDesk{origin, std::move(name), revisions};
+  if (ledger_ == nullptr) return {};
+  std::vector<PolicyEdit> edits;
+  for (auto& stored : ledger_->take_policies()) {
+    auto wire = std::make_shared<v1::Policy>();
+    const bool read = wire->ParseFromString(stored.policy);
+    auto policy = from_proto(*wire);
+    if (!read || !policy) {
+      spdlog::warn("policy version {} in the store is not valid for this build and is left out",
+                   stored.number);
+      continue;
+    }
+    edits.push_back({.number = stored.number,
+                     .time = stored.time,
+                     .author = std::move(stored.author),
+                     .comment = std::move(stored.comment),
+                     .text = {std::make_shared<const Policy>(std::move(*policy)), std::move(wire)}});
+  }
+  return desk_.restore(core_, std::move(edits), ledger_->rolled_out(), boot_now());
+}
+
+void Hub::propose(Proposal proposal, Proposed done) {
+  using Taken = Result<std::uint64_t, ProposalRefused>;
+  auto outcome = std::make_shared<std::optional<Taken>>();
+  auto work = [this, outcome, proposal = std::move(proposal)](ControlPlane& core, TimePoint now) mutable {
+    const auto* before = desk_.desired().newest();
+    const auto number = before == nullptr ? 0 : before->number;
+    *outcome = desk_.propose(core, std::move(proposal), wall_now(), now);
+    if (!**outcome) return;
     policy_.rejected.clear();
-    core.set_policy(std::move(policy), now);
+    const auto* newest = desk_.desired().newest();
+    if (ledger_ == nullptr || newest == nullptr || newest->number == number) return;
+    ledger_->record_policy({.number = newest->number,
+                            .time = newest->time,
+                            .author = newest->author,
+                            .comment = newest->comment,
+                            .policy = newest->text.wire->SerializeAsString()},
+                           desk_.desired().edits().front().number);
+  };
+  post(std::move(work), [outcome, done = std::move(done)] {
+    if (done && *outcome) done(**outcome);
   });
+}
+
+// So that a controller that starts knows what it may build on.
+void Hub::note_rolled_out() {
+  const auto* newest = desk_.desired().newest();
+  if (newest != nullptr && core_.rollout().phase() == RolloutPhase::kDone)
+    ledger_->record_rolled_out(newest->number);
 }
 
 void Hub::reject_policy(std::vector<Violation> violations) {
@@ -135,31 +187,99 @@ void Hub::reject_policy(std::vector<Violation> violations) {
 
 void Hub::read(const std::function<void(const View&)>& reader) const {
   const std::scoped_lock lock{core_lock_};
-  reader({core_, policy_, reports_, events_, boot_now()});
+  reader({core_, desk_, policy_, reports_, events_, store_, boot_now()});
+}
+
+std::vector<Hub::Item> Hub::wait_for_work() {
+  std::unique_lock lock{queue_lock_};
+  wake_.wait_for(lock, kTick, [this] { return stopping_ || !queue_.empty(); });
+  return std::exchange(queue_, {});
+}
+
+std::vector<Hub::Message> Hub::decide(std::vector<Item>& batch) {
+  std::vector<Message> messages;
+  Outcome outcome;
+  {
+    const std::scoped_lock lock{core_lock_};
+    const auto now = boot_now();
+    for (const auto& item : batch) item.work(core_, now);
+    core_.settle(now);
+    outcome = core_.take();
+    if (ledger_ != nullptr) {
+      ledger_->record(core_, outcome, {now, wall_now()});
+      note_rolled_out();
+    }
+    for (const auto& event : outcome.events) ++events_[event.kind];
+    forget_reports();
+    for (const auto& action : outcome.actions) messages.push_back(std::visit(ToMessage{}, action));
+  }
+  for (const auto& event : outcome.events) log(event);
+  return messages;
 }
 
 void Hub::run() {
   while (true) {
-    std::vector<Work> batch;
-    {
-      std::unique_lock lock{queue_lock_};
-      wake_.wait_for(lock, kTick, [this] { return stopping_ || !queue_.empty(); });
-      if (stopping_) return;
-      batch.swap(queue_);
+    auto batch = wait_for_work();
+    if (pause({})) return;
+    auto messages = decide(batch);
+    if (!make_durable() || !still_writer()) return;
+    for (const auto& item : batch) {
+      if (item.durable) item.durable();
     }
-    Outcome outcome;
-    {
-      const std::scoped_lock lock{core_lock_};
-      const auto now = boot_now();
-      for (const auto& work : batch) work(core_, now);
-      core_.settle(now);
-      outcome = core_.take();
-      for (const auto& event : outcome.events) ++events_[event.kind];
-      forget_reports();
-      dispatch(outcome.actions);
-    }
-    for (const auto& event : outcome.events) log(event);
+    dispatch(messages);
+    prune_history(boot_now());
   }
+}
+
+// True: the hub is to stop.
+bool Hub::pause(Duration time) {
+  std::unique_lock lock{queue_lock_};
+  return wake_.wait_for(lock, time, [this] { return stopping_; });
+}
+
+// Stays here until what was decided is durable; false: it never will be, and nobody may be told.
+bool Hub::make_durable() {
+  if (ledger_ == nullptr || !ledger_->pending()) return true;
+  LogLimit limit;
+  for (Duration retry = kFirstRetry;; retry = std::min(kLastRetry, retry * 2)) {
+    const auto begin = boot_now();
+    const auto done = ledger_->commit();
+    std::unique_lock lock{core_lock_};
+    store_.spent += boot_now() - begin;
+    if (done) {
+      ++store_.commits;
+      if (!store_.problem.empty()) spdlog::info("the store takes writes again: decisions go out");
+      store_.problem.clear();
+      return true;
+    }
+    ++store_.failures;
+    store_.problem = done.error().message;
+    if (done.error().kind == StoreFailure::kNotWriter) {
+      spdlog::warn("another controller writes the store now: {}", done.error().message);
+      if (lost_) lost_();
+      return false;
+    }
+    if (limit.pass(begin)) {
+      spdlog::error("decisions wait, because they cannot be stored; services go on with what they have: {}",
+                    done.error().message);
+    }
+    lock.unlock();
+    if (pause(retry)) return false;
+  }
+}
+
+// Not everything that leaves was stored just now: answers to renewals, allocations of those who reconnect.
+bool Hub::still_writer() {
+  if (ledger_ == nullptr || ledger_->store().is_writer()) return true;
+  spdlog::warn("this controller may no longer be the one that decides: it stops deciding");
+  if (lost_) lost_();
+  return false;
+}
+
+void Hub::prune_history(TimePoint now) {
+  if (ledger_ == nullptr || now < prune_at_) return;
+  const auto more = ledger_->prune_history(wall_now() - kKeepHistory);
+  prune_at_ = now + (more && *more ? Duration{std::chrono::seconds{1}} : kPruneEvery);
 }
 
 void Hub::forget_reports() {
@@ -167,9 +287,8 @@ void Hub::forget_reports() {
   std::erase_if(reports_, [this](const auto& report) { return !core_.services().contains(report.first); });
 }
 
-void Hub::dispatch(std::vector<Action>& actions) {
-  for (const auto& action : actions) {
-    auto [session, message] = std::visit(ToMessage{policy_.wire.get()}, action);
+void Hub::dispatch(std::vector<Message>& messages) {
+  for (auto& [session, message] : messages) {
     std::shared_ptr<Outbound> stream;
     {
       const std::scoped_lock lock{queue_lock_};

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one place where threads meet the core: everything that happens is posted here and runs, in order and in
-// batches, on one thread that owns the decisions; then messages go to their streams. Readers take the same
-// lock.
+// batches, on one thread that owns the decisions; what was decided is made durable; then messages go to their
+// streams. While the store cannot be written nothing leaves and nothing more is decided. Readers take the
+// same lock.
 #pragma once
 
 #include <condition_variable>
@@ -14,6 +15,8 @@
 #include <vector>
 
 #include "controller/core/control_plane.hpp"
+#include "controller/shell/policy_desk.hpp"
+#include "controller/store/ledger.hpp"
 #include "isthmus/v1/control.pb.h"
 
 namespace isthmus::controller {
@@ -26,62 +29,97 @@ class Outbound {
   virtual void end() = 0;  // after what was sent
 };
 
-// What runs now and where it came from, for the status page.
+// The newest text at the source of the policy, when it does not run.
 struct PolicyStatus {
-  std::shared_ptr<const v1::Policy> wire;
-  std::string source;
-  WallTime loaded_at;
   std::vector<Violation> rejected;  // of the newest text at the source; none: it runs
   std::uint64_t rejected_total = 0;
 };
 
+// How writing decisions down goes.
+struct StoreStatus {
+  std::uint64_t commits = 0;  // batches of decisions
+  std::uint64_t failures = 0;
+  Duration spent{};     // in commits
+  std::string problem;  // why decisions wait now; empty: they do not
+};
+
 class Hub {
  public:
-  Hub(Settings settings, std::uint64_t epoch);
+  Hub(Settings settings, std::uint64_t epoch);  // keeps nothing: for tests
+  Hub(Settings settings, std::unique_ptr<Ledger> ledger);
   ~Hub();  // stops
   Hub(const Hub&) = delete;
   Hub& operator=(const Hub&) = delete;
 
-  void start();
+  // `lost` is called, once and from the hub's thread, when another process writes the store now: everything
+  // here is to be ended.
+  void start(std::function<void()> lost = {});
   void stop();
 
   using Work = std::function<void(ControlPlane&, TimePoint)>;
-  void post(Work work);
+  // `durable` is called after what `work` decided was made durable; not when the hub ends before.
+  void post(Work work, std::function<void()> durable = {});
+  // None when nothing is kept. Thread-safe.
+  [[nodiscard]] Store* store() const { return ledger_ == nullptr ? nullptr : &ledger_->store(); }
   [[nodiscard]] SessionId attach(std::shared_ptr<Outbound> stream);
   void detach(SessionId session);
   void keep_report(const ControlPlane::Key& key, v1::Report report);  // within posted work only
 
-  void set_policy(std::shared_ptr<const Policy> policy, std::shared_ptr<const v1::Policy> wire,
-                  std::string source);
+  // Before start(): where the policy comes from. What was kept of it goes on. `revisions`: DesiredState.
+  [[nodiscard]] Result<void, std::string> use_policy_from(PolicyOrigin origin, std::string name,
+                                                          bool revisions);
+  // Takes a policy, durably, or refuses it; `done`, if any, is then called from the hub's thread.
+  using Proposed = std::function<void(const Result<std::uint64_t, ProposalRefused>&)>;
+  void propose(Proposal proposal, Proposed done = {});
   void reject_policy(std::vector<Violation> violations);
 
   // Calls `reader` under the lock; it must be quick.
   struct View {
     const ControlPlane& core;
+    const PolicyDesk& desk;
     const PolicyStatus& policy;
     const std::map<ControlPlane::Key, v1::Report>& reports;
     const std::map<EventKind, std::uint64_t>& events;
+    const StoreStatus& store;
     TimePoint now;
   };
   void read(const std::function<void(const View&)>& reader) const;
 
  private:
+  struct Item {
+    Work work;
+    std::function<void()> durable;
+  };
+  using Message = std::pair<SessionId, v1::ControllerMessage>;
+
   void run();
-  void dispatch(std::vector<Action>& actions);
+  [[nodiscard]] std::vector<Item> wait_for_work();
+  [[nodiscard]] std::vector<Message> decide(std::vector<Item>& batch);
+  [[nodiscard]] bool make_durable();
+  [[nodiscard]] bool still_writer();
+  [[nodiscard]] bool pause(Duration time);
+  void prune_history(TimePoint now);
+  void note_rolled_out();
+  void dispatch(std::vector<Message>& messages);
   void forget_reports();
 
-  mutable std::mutex core_lock_;  // core_, policy_, reports_, events_
+  std::unique_ptr<Ledger> ledger_;  // the hub's thread's; may be none
+  mutable std::mutex core_lock_;    // core_, policy_, reports_, events_, store_
   ControlPlane core_;
+  PolicyDesk desk_;
   PolicyStatus policy_;
   std::map<ControlPlane::Key, v1::Report> reports_;
   std::map<EventKind, std::uint64_t> events_;
+  StoreStatus store_;
 
   std::mutex queue_lock_;  // queue_, streams_, next_session_, stopping_
   std::condition_variable wake_;
-  std::vector<Work> queue_;
+  std::vector<Item> queue_;
   std::map<SessionId, std::shared_ptr<Outbound>> streams_;
   SessionId next_session_ = kNoSession;
   bool stopping_ = false;
+  std::function<void()> lost_;
+  TimePoint prune_at_;
   std::thread thread_;
 };
 

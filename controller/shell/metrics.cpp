@@ -80,6 +80,44 @@ void add_service(MetricsPage& page, const ServiceRecord& service, const v1::Repo
   }
 }
 
+void add_rollout(MetricsPage& page, const Hub::View& view) {
+  const auto& rollout = view.core.rollout();
+  for (std::size_t i = 0; i < kEnumSize<RolloutPhase>; ++i) {
+    const auto phase = static_cast<RolloutPhase>(i);
+    page.gauge("isthmus_controller_rollout",
+               "1 for the phase in which the policy is on its way to the services",
+               {{"phase", kRolloutPhaseNames[phase]}}, rollout.phase() == phase ? 1 : 0);
+  }
+  const auto* waves = rollout.waves();
+  page.gauge("isthmus_controller_rollout_stopped",
+             "Services that stop the policy on its way: they refused it or were lost after it was sent", {},
+             waves == nullptr ? 0 : static_cast<double>(waves->stopped_by().size()));
+  for (const auto& [node_id, drain] : view.core.drains()) {
+    for (std::size_t i = 0; i < kEnumSize<DrainStage>; ++i) {
+      const auto stage = static_cast<DrainStage>(i);
+      page.gauge("isthmus_service_drain", "1 for the stage in which the drain of the node is",
+                 {{"node", node_id}, {"stage", kDrainStageNames[stage]}}, drain.stage == stage ? 1 : 0);
+    }
+  }
+}
+
+void add_store(MetricsPage& page, const Hub::View& view) {
+  page.gauge("isthmus_controller_leads", "1 while this controller is the one that decides", {}, 1);
+  page.counter("isthmus_controller_store_commits_total", "Batches of decisions that were made durable", {},
+               static_cast<double>(view.store.commits));
+  page.counter("isthmus_controller_store_failures_total", "Tries to make decisions durable that failed", {},
+               static_cast<double>(view.store.failures));
+  page.counter("isthmus_controller_store_seconds_total", "Time spent on making decisions durable", {},
+               seconds(view.store.spent));
+  page.gauge("isthmus_controller_store_stuck", "1 while decisions wait because they cannot be stored", {},
+             view.store.problem.empty() ? 0 : 1);
+  page.gauge("isthmus_controller_settling",
+             "1 while no address is granted because the store may not know who holds what", {},
+             view.core.settling() ? 1 : 0);
+  page.gauge("isthmus_controller_awaited_nodes", "NAT64 nodes that were not heard since the controller began",
+             {}, static_cast<double>(view.core.awaited().size()));
+}
+
 HttpReply metrics(const Hub& hub, const std::string& certificate) {
   MetricsPage page;
   if (const auto expiry = certificate_expiry(certificate)) {
@@ -90,6 +128,8 @@ HttpReply metrics(const Hub& hub, const std::string& certificate) {
   hub.read([&](const Hub::View& view) {
     add_policy(page, view);
     add_leases(page, view);
+    add_store(page, view);
+    add_rollout(page, view);
     page.gauge("isthmus_controller_healthy_nodes", "NAT64 nodes that may appear in new DNS answers", {},
                static_cast<double>(view.core.health().published().size()));
     page.gauge("isthmus_controller_health_held",
@@ -112,9 +152,14 @@ HttpReply metrics(const Hub& hub, const std::string& certificate) {
 
 HttpReply readyz(const Hub& hub) {
   bool has_policy = false;
-  hub.read([&](const Hub::View& view) { has_policy = view.core.policy() != nullptr; });
+  std::string problem;
+  hub.read([&](const Hub::View& view) {
+    has_policy = view.core.policy() != nullptr;
+    problem = view.store.problem;
+  });
+  if (!problem.empty()) return {.status = 503, .body = "decisions cannot be stored: " + problem + "\n"};
   if (has_policy) return {.status = 200, .body = "ready\n"};
-  return {.status = 503, .body = "no policy yet\n"};
+  return {.status = 503, .body = "no policy yet: isthmusctl apply brings one\n"};
 }
 
 }  // namespace

@@ -33,14 +33,32 @@ Result<std::string, Violation> read_file(const std::string& path) {
 
 }  // namespace
 
+// Refusals of the text are told at once; those of the desk come back through `refuse`.
 Result<void, std::vector<Violation>> PolicySource::load(const std::string& text) {
   auto wire = parse_policy_yaml(text);
   if (!wire) return failure(std::move(wire.error()));
   auto policy = from_proto(*wire);
   if (!policy) return failure(std::move(policy.error()));
-  hub_.set_policy(std::make_shared<const Policy>(std::move(*policy)),
-                  std::make_shared<const v1::Policy>(std::move(*wire)), "file " + path_);
+  Proposal proposal{.from = PolicyOrigin::kFile,
+                    .text = {std::make_shared<const Policy>(std::move(*policy)),
+                             std::make_shared<const v1::Policy>(std::move(*wire))},
+                    .author = "file",
+                    .comment = path_,
+                    .if_version = std::nullopt,
+                    .drain = drain_};
+  hub_.propose(std::move(proposal), [this](const auto& taken) {
+    if (!taken) refuse(taken.error().as_violations());
+  });
   return {};
+}
+
+void PolicySource::refuse(const std::vector<Violation>& violations) {
+  for (const auto& violation : violations) {
+    spdlog::error("policy file {} refused: {}{}{}", path_, violation.path, violation.path.empty() ? "" : ": ",
+                  violation.message);
+  }
+  spdlog::error("policy file {} is not used; the last good policy keeps running", path_);
+  hub_.reject_policy(violations);
 }
 
 Result<void, std::vector<Violation>> PolicySource::start() {
@@ -77,13 +95,7 @@ void PolicySource::look() {
   const bool back = !std::exchange(readable_, true);
   if (*text == last_text_ && !back) return;
   last_text_ = std::move(*text);
-  if (auto loaded = load(last_text_); !loaded) {
-    for (const auto& violation : loaded.error()) {
-      spdlog::error("policy file {} refused: {}: {}", path_, violation.path, violation.message);
-    }
-    spdlog::error("policy file {} is not used; the last good policy keeps running", path_);
-    hub_.reject_policy(std::move(loaded.error()));
-  }
+  if (auto loaded = load(last_text_); !loaded) refuse(loaded.error());
 }
 
 }  // namespace isthmus::controller

@@ -16,7 +16,8 @@ namespace isthmus::controller {
 
 class PolicySource {
  public:
-  PolicySource(std::string path, Hub& hub) : path_(std::move(path)), hub_(hub) {}
+  // `drain`: what a new text takes away from use may be drained; else such a text is refused.
+  PolicySource(std::string path, bool drain, Hub& hub) : path_(std::move(path)), drain_(drain), hub_(hub) {}
   ~PolicySource() { stop(); }
   PolicySource(const PolicySource&) = delete;
   PolicySource& operator=(const PolicySource&) = delete;
@@ -27,10 +28,12 @@ class PolicySource {
 
  private:
   [[nodiscard]] Result<void, std::vector<Violation>> load(const std::string& text);
+  void refuse(const std::vector<Violation>& violations);
   void watch();
   void look();
 
   const std::string path_;
+  const bool drain_;
   Hub& hub_;
   std::string last_text_;  // tried last, good or bad
   bool readable_ = true;

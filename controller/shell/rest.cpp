@@ -56,11 +56,12 @@ std::string path_of(const google::protobuf::MethodDescriptor& method) {
 }
 
 // One unary call of any method, bytes in and out.
-grpc::Status call(grpc::GenericStub& stub, const std::string& path, const std::string& caller,
+grpc::Status call(grpc::GenericStub& stub, const std::string& path, const HttpRequest& asked,
                   const std::string& request, std::string& response) {
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + kPatience);
-  context.AddMetadata(kVouchedCaller, caller);
+  context.AddMetadata(kRelayedPeer, asked.peer);
+  if (asked.tls) context.AddMetadata(kRelayedNames, joined(asked.certificate_names));
   grpc::CompletionQueue queue;
   const grpc::Slice sent{request};
   const auto pending = stub.PrepareUnaryCall(&context, path, grpc::ByteBuffer{&sent, 1}, &queue);
@@ -103,12 +104,11 @@ class Rest {
       spdlog::warn("refused {} {}: {}", request.method, request.path, allowed.error());
       return refusal(403, "permission_denied", allowed.error());
     }
-    return answer(request, *route->method, caller);
+    return answer(request, *route->method);
   }
 
  private:
-  HttpReply answer(const HttpRequest& request, const google::protobuf::MethodDescriptor& method,
-                   const Caller& caller) {
+  HttpReply answer(const HttpRequest& request, const google::protobuf::MethodDescriptor& method) {
     auto json = request.method == "GET" ? json_of_query(request.query, *method.input_type())
                                         : Result<std::string, std::string>{std::string{request.body}};
     if (!json) return refusal(400, "invalid_argument", json.error());
@@ -122,7 +122,7 @@ class Rest {
                          " looks like: " + std::string{parsed.message()});
     }
     std::string bytes;
-    const auto status = call(stub_, path_of(method), caller.name(), question->SerializeAsString(), bytes);
+    const auto status = call(stub_, path_of(method), request, question->SerializeAsString(), bytes);
     if (!status.ok()) return refusal(status);
     const std::unique_ptr<google::protobuf::Message> reply{
         factory_.GetPrototype(method.output_type())->New()};

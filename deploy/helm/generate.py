@@ -27,6 +27,7 @@ STRINGS = {"type": "array", "items": {"type": "string"}}
 PORT = {"type": "integer", "minimum": 1, "maximum": 65535}
 FAMILIES = {"type": "array", "items": {"enum": ["IPv4", "IPv6"]}, "maxItems": 2, "uniqueItems": True}
 FAMILY_POLICY = {"enum": ["", "SingleStack", "PreferDualStack", "RequireDualStack"]}
+HOURS = {"type": "string", "pattern": "^[0-9]+h$"}
 INTERFACE = {"type": "string", "maxLength": 15, "pattern": "^[^/ ]*$"}
 
 # By the last word of the path, or by the whole path.
@@ -48,6 +49,8 @@ TYPES = {
     "dns64.service.type": {"enum": ["ClusterIP", "NodePort", "LoadBalancer"]},
     "externalTrafficPolicy": {"enum": ["Local", "Cluster"]},
     "dnsPolicy": {"enum": ["ClusterFirst", "Default", "None"]},
+    "controller.store.kind": {"enum": ["sqlite", "etcd", "memory"]},
+    "endpoints": STRINGS, "controller.replicas": {"type": "integer", "minimum": 1, "maximum": 9},
     "replicas": {"type": "integer", "minimum": 1}, "dns64.workers": {"type": "integer", "minimum": 0, "maximum": 256}, "nat64.workers": {"type": "integer", "minimum": 1, "maximum": 64},
     "minReplicas": {"type": "integer", "minimum": 1}, "maxReplicas": {"type": "integer", "minimum": 1},
     "targetCPUUtilizationPercentage": {"type": "integer", "minimum": 1, "maximum": 100},
@@ -57,6 +60,12 @@ TYPES = {
     "adoptGraceSeconds": {"type": "integer", "minimum": 6, "maximum": 3600},
     "preStopSeconds": {"type": "integer", "minimum": 0, "maximum": 3600},
     "terminationGracePeriodSeconds": {"type": "integer", "minimum": 0},
+    "tls.mode": {"enum": ["generate", "certManager", "existing", "off"]}, "nat64.mode": {"enum": ["gateway", "node"]},
+    "validityDays": {"type": "integer", "minimum": 1, "maximum": 36500}, "duration": HOURS, "renewBefore": HOURS,
+    "issuerRef": {"type": "object", "additionalProperties": False,
+                  "properties": {name: {"type": "string"} for name in ("name", "kind", "group")}},
+    "podCidrs": STRINGS, "serviceCidrs": STRINGS, "extraClients": STRINGS, "pool": STRINGS, "resolvers": STRINGS,
+    "target": {"type": "string", "pattern": r"^([0-9.]+:[0-9]+)?$"},
     "interface6": INTERFACE, "interface4": INTERFACE, "xdpMode": {"enum": ["auto", "native", "generic"]},
     "busyPoll": {"type": "integer", "minimum": 0, "maximum": 4096},
     "maxSessions": {"type": "integer", "minimum": 1024, "maximum": 1 << 28},

@@ -78,9 +78,9 @@ DNS64 = [
           ('isthmus_dns64_pending_queries{instance=~"$instance"}', "{{instance}} queries that wait")]),
         ("Failures", "timeseries", "ops",
          [(f'rate(isthmus_dns64_{kind}_total{{instance=~"$instance"}}{RATE})', "{{instance}} " + kind)
-          for kind in ("lookup_failures", "tcp_refused", "udp_send_failures")]),
-        ("TCP connections", "timeseries", "short",
-         [('isthmus_dns64_tcp_connections{instance=~"$instance"}', "{{instance}}")]),
+          for kind in ("lookup_failures", "udp_send_failures")]),
+        ("Connections", "timeseries", "short",
+         [('isthmus_dns64_connections{instance=~"$instance"}', "{{instance}} {{transport}}")]),
     ]),
 ]
 

@@ -26,6 +26,7 @@ bool is_meta(std::uint16_t type) {
 
 Step Answerer::run() {
   Step step = answer();
+  if (context_.trace != nullptr) note_what_is_known();
   if (view_ != nullptr) step.view = static_cast<std::uint16_t>(context_.runtime.view_index(*view_));
   step.prefix = first_prefix_;
   if (step.kind == Step::Kind::kReply) {
@@ -39,7 +40,7 @@ Step Answerer::answer() {
   if (request_.verdict == Outcome::kNotImp) return refuse(Outcome::kNotImp, rcode::kNotImp);
   if (request_.verdict == Outcome::kFormErr) return refuse(Outcome::kFormErr, rcode::kFormErr);
   if (request_.verdict == Outcome::kBadVers) return refuse(Outcome::kBadVers, rcode::kBadVers);
-  view_ = context_.runtime.view_for(query_.client().address);
+  view_ = context_.runtime.view_for(query_.subject());
   if (view_ == nullptr) {
     note("policy", "no view lists this client: REFUSED");
     return refuse(Outcome::kNoView, rcode::kRefused, ede::kProhibited);
@@ -74,11 +75,20 @@ Step Answerer::answer_aaaa() {
     note("RFC 6147 §5.5", "DO and CD are set: the client validates, nothing is synthesized");
     return filtered(aaaa, Outcome::kDnssecOk);
   }
-  if (own_rule == DomainRule::kNeverSynthesize) return filtered(aaaa, Outcome::kNeverSynthesize);
-  if (!has_prefix()) return filtered(aaaa, Outcome::kNoPrefix);
+  if (own_rule == DomainRule::kNeverSynthesize) {
+    note("policy: never_synthesize", "the name is on the list: its own AAAA are the answer");
+    return filtered(aaaa, Outcome::kNeverSynthesize);
+  }
+  if (!has_prefix()) {
+    note("policy: prefixes", "no translation prefix of the view is for this client");
+    return filtered(aaaa, Outcome::kNoPrefix);
+  }
 
   if (aaaa.state == State::kFailed) {
-    if (view_->aaaa_failure == AaaaFailure::kPassError) return failed(aaaa, Outcome::kAaaaFailed);
+    if (view_->aaaa_failure == AaaaFailure::kPassError) {
+      note("policy: aaaa_failure", "the AAAA lookup failed and the view passes errors on");
+      return failed(aaaa, Outcome::kAaaaFailed);
+    }
     note("RFC 6147 §5.1.2, §5.1.3", "the AAAA lookup failed: treated as an empty answer");
     return answer_from_a(aaaa, false, false);
   }
@@ -90,7 +100,10 @@ Step Answerer::answer_aaaa() {
     return resolved(aaaa, Outcome::kNxDomain);
   }
   const auto rule = rule_for(aaaa);
-  if (rule == DomainRule::kNeverSynthesize) return filtered(aaaa, Outcome::kNeverSynthesize);
+  if (rule == DomainRule::kNeverSynthesize) {
+    note("policy: never_synthesize", "the end of the CNAME chain is on the list");
+    return filtered(aaaa, Outcome::kNeverSynthesize);
+  }
   const bool always = rule == DomainRule::kAlwaysSynthesize;
   const std::size_t excluded = withheld_count(fact);
   if (!always && excluded < fact.final_count()) {
@@ -105,7 +118,10 @@ Step Answerer::answer_aaaa() {
 Step Answerer::answer_from_a(const Query::Slot& aaaa, bool ignored, bool always) {
   auto& a = look(1, request_.name, rr::kA);
   if (a.state == State::kAsked) return pending();
-  if (a.state == State::kFailed) return failed(a, Outcome::kAFailed);
+  if (a.state == State::kFailed) {
+    note("RFC 6147 §5.1.6", "the A lookup failed: that is the answer");
+    return failed(a, Outcome::kAFailed);
+  }
   const bool aaaa_failed = aaaa.state == State::kFailed;
   const Fact& fact = *a.fact;
   if (fact.security() == Security::kBogus) {
@@ -115,6 +131,7 @@ Step Answerer::answer_from_a(const Query::Slot& aaaa, bool ignored, bool always)
                : refuse(Outcome::kBogus, rcode::kServFail, ede::kDnssecBogus);
   }
   if (!fact.is_positive()) {
+    note("RFC 6147 §5.1.6", "there is no A either");
     if (aaaa_failed)
       return resolved(a, fact.rcode() == rcode::kNxDomain ? Outcome::kNxDomain : Outcome::kNoA);
     if (ignored) {
@@ -136,7 +153,7 @@ Step Answerer::answer_from_a(const Query::Slot& aaaa, bool ignored, bool always)
 Step Answerer::synthesize(const Query::Slot& aaaa, const Query::Slot& a, Outcome outcome) {
   const Fact& fact = *a.fact;
   const auto& prefixes = context_.runtime.prefixes();
-  const auto& client = query_.client().address;
+  const auto& client = query_.subject();
   auto cap = synthesis_ttl_cap(aaaa);
   auto chain_rule = ttl_rule(a);
   if (aaaa.state == State::kFailed) chain_rule.cap = kFailedAaaaCap;
@@ -242,11 +259,10 @@ Step Answerer::answer_local(LocalName local) {
       if (request_.type == rr::kA) fits = fits && reply.record(rr::kA, kIpv4OnlyTtl, v4);
       for (const auto index : view_->prefixes) {
         const auto& prefix = context_.runtime.prefixes()[index];
-        if (request_.type != rr::kAaaa || !prefix.serves(query_.client().address)) continue;
+        if (request_.type != rr::kAaaa || !prefix.serves(query_.subject())) continue;
         first_prefix_ = std::min(first_prefix_, static_cast<std::uint16_t>(index));
         const auto ttl = prefix.per_node ? std::min(kIpv4OnlyTtl, view_->steering_ttl) : kIpv4OnlyTtl;
-        fits = fits &&
-               reply.record(rr::kAaaa, ttl, embed(prefix.choose(query_.client().address), server4).bytes());
+        fits = fits && reply.record(rr::kAaaa, ttl, embed(prefix.choose(query_.subject()), server4).bytes());
       }
     }
   } else if (request_.type == rr::kSoa) {

@@ -21,6 +21,7 @@ class Answerer {
       : query_(query), request_(query.request_), context_(context), buffer_(buffer) {}
 
   [[nodiscard]] Step run();
+  [[nodiscard]] Step slip();
   static void settle(Query::Slot& slot, FactPtr fact, TimePoint now);
   static void fail(Query::Slot& slot, ResolveFailure why, TimePoint now);
 
@@ -61,6 +62,7 @@ class Answerer {
   [[nodiscard]] std::size_t withheld_count(const Fact& fact) const;
   [[nodiscard]] TtlRule ttl_rule(const Query::Slot& slot) const;
   [[nodiscard]] std::uint32_t synthesis_ttl_cap(const Query::Slot& aaaa) const;
+  void note_what_is_known() const;  // for `explain`
   [[nodiscard]] bool usable(Ipv4Address server4, const RuntimePrefix& prefix) const;
   void note(std::string_view section, std::string_view text) const {
     if (context_.trace != nullptr) context_.trace->push_back({section, std::string{text}});

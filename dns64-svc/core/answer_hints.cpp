@@ -112,7 +112,7 @@ Step Answerer::with_hints(const Query::Slot& slot, const Name& target) {
       for (const auto index : view_->prefixes) {
         if (!usable(server4, prefixes[index])) continue;
         if (first_prefix_ == 0xffff) first_prefix_ = static_cast<std::uint16_t>(index);
-        whole = whole && append(embed(prefixes[index].choose(query_.client().address), server4).bytes());
+        whole = whole && append(embed(prefixes[index].choose(query_.subject()), server4).bytes());
         ++hints;
       }
     }

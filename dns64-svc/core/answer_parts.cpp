@@ -67,6 +67,32 @@ void Answerer::fail(Query::Slot& slot, ResolveFailure why, TimePoint now) {
   slot.state = slot.stale ? State::kFact : State::kFailed;
 }
 
+void Answerer::note_what_is_known() const {
+  Trace known;
+  for (const auto& slot : query_.slots_) {
+    if (slot.state == State::kEmpty) continue;
+    std::string text = slot.type == rr::kAaaa ? "AAAA: " : slot.type == rr::kA ? "A: " : "";
+    if (slot.state == State::kAsked) {
+      text += "not known yet";
+    } else if (slot.state == State::kFailed) {
+      text += "lookup failed (" + std::string{kResolveFailureNames[slot.why]} + ")";
+    } else {
+      const Fact& fact = *slot.fact;
+      constexpr std::string_view kSecurity[] = {"insecure", "bogus", "secure"};
+      text += fact.rcode() == rcode::kNxDomain ? std::string{"the name does not exist"}
+              : fact.is_positive()             ? std::to_string(fact.final_count()) + " records"
+                                               : std::string{"no records"};
+      if (fact.fields().chain_count != 0)
+        text += " behind " + std::to_string(fact.fields().chain_count) + " CNAME or DNAME";
+      text += ", " + std::string{kSecurity[static_cast<std::size_t>(fact.security())]};
+      text += slot.stale ? ", stale (RFC 8767)"
+                         : ", " + std::to_string(fact.remaining(to_seconds(context_.now))) + " s left";
+    }
+    known.push_back({"known", std::move(text)});
+  }
+  context_.trace->insert(context_.trace->begin(), known.begin(), known.end());
+}
+
 Step Answerer::pending() {
   Step step;
   step.kind = ask_count_ != 0 ? Step::Kind::kAsk : Step::Kind::kWait;
@@ -77,7 +103,7 @@ Step Answerer::pending() {
 
 bool Answerer::has_prefix() const {
   return std::any_of(view_->prefixes.begin(), view_->prefixes.end(), [&](std::uint32_t index) {
-    return context_.runtime.prefixes()[index].serves(query_.client().address);
+    return context_.runtime.prefixes()[index].serves(query_.subject());
   });
 }
 
@@ -126,7 +152,7 @@ std::size_t Answerer::withheld_count(const Fact& fact) const {
 }
 
 bool Answerer::usable(Ipv4Address server4, const RuntimePrefix& prefix) const {
-  return prefix.serves(query_.client().address) && prefix.serves(server4) &&
+  return prefix.serves(query_.subject()) && prefix.serves(server4) &&
          !context_.runtime.is_excluded_destination(server4) &&
          !(prefix.allow_non_global && is_non_global(server4) && guards_rebinding());
 }
@@ -216,6 +242,14 @@ Step Answerer::refuse(Outcome outcome, std::uint16_t code, std::uint16_t error) 
   return done(reply, outcome, {.rcode = code, .authenticated = false, .ede = error, .cookie = {}});
 }
 
+Step Answerer::slip() {
+  if (context_.cookies != nullptr && query_.speaks_cookies())
+    return refuse(Outcome::kBadCookie, rcode::kBadCookie);
+  ReplyBuilder reply{request_, query_.client(), buffer_};
+  reply.truncate();
+  return done(reply, Outcome::kSlipped, {});
+}
+
 Step Answerer::done(ReplyBuilder& reply, Outcome outcome, ReplyBuilder::Ending ending) {
   std::array<std::uint8_t, 24> cookie;
   if (context_.cookies != nullptr && request_.edns.cookie_size != 0) {
@@ -223,6 +257,7 @@ Step Answerer::done(ReplyBuilder& reply, Outcome outcome, ReplyBuilder::Ending e
                                     context_.wall_seconds);
     ending.cookie = cookie;
   }
+  if (query_.answers_for_subnet()) ending.subnet = &*request_.edns.subnet;
   Step step;
   step.size = reply.finish(ending);
   if (step.size == 0) return step;  // dropped: no room

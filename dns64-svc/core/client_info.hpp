@@ -22,6 +22,8 @@ struct ClientInfo {
   Transport transport = Transport::kUdp;
   // Largest reply we send over UDP, in bytes; the client's own EDNS size may lower it, never raise it.
   std::uint16_t max_udp_size = kDefaultUdpSize;
+  // How long an idle stream is kept, in units of 100 ms: told to clients that ask (RFC 7828). 0: not told.
+  std::uint16_t idle_timeout = 0;
 };
 
 }  // namespace isthmus::dns64

@@ -82,9 +82,10 @@ CookieVerdict CookieJar::check(std::span<const std::uint8_t> cookie, const Clien
   if (age > static_cast<std::int32_t>(kLifetime) || age < -static_cast<std::int32_t>(kAhead))
     return CookieVerdict::kInvalid;
   const auto given = load_be64(&cookie[16]);
-  if (given == hash_of(current_, cookie, client)) return CookieVerdict::kValid;
-  if (previous_ && given == hash_of(*previous_, cookie, client)) return CookieVerdict::kValid;
-  return CookieVerdict::kInvalid;
+  const bool known =
+      std::any_of(secrets_.begin(), secrets_.begin() + static_cast<std::ptrdiff_t>(count_),
+                  [&](const auto& secret) { return given == hash_of(secret, cookie, client); });
+  return known ? CookieVerdict::kValid : CookieVerdict::kInvalid;
 }
 
 std::array<std::uint8_t, 24> CookieJar::bake(std::span<const std::uint8_t> client_cookie,
@@ -93,7 +94,7 @@ std::array<std::uint8_t, 24> CookieJar::bake(std::span<const std::uint8_t> clien
   std::copy_n(client_cookie.begin(), 8, cookie.begin());
   cookie[8] = 1;  // version
   store_be32(&cookie[12], now);
-  store_be64(&cookie[16], hash_of(current_, cookie, client));
+  store_be64(&cookie[16], hash_of(secrets_.front(), cookie, client));
   return cookie;
 }
 

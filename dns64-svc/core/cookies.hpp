@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // DNS cookies (RFC 7873) in the interoperable form of RFC 9018: SipHash-2-4 over client cookie, version,
-// timestamp and client address under a secret that all replicas share. Two secrets overlap in a rotation:
-// cookies are made with the first and accepted under either.
+// timestamp and client address under a secret that all replicas share. In a rotation secrets overlap: cookies
+// are made with the first and accepted under any.
 #pragma once
 
 #include <array>
 #include <cstdint>
-#include <optional>
 #include <span>
 
 #include "dns64-svc/core/client_info.hpp"
@@ -27,8 +26,14 @@ enum class CookieVerdict : std::uint8_t {
 
 class CookieJar {
  public:
-  explicit CookieJar(const CookieSecret& current, std::optional<CookieSecret> previous = std::nullopt)
-      : current_(current), previous_(previous) {}
+  static constexpr std::size_t kMaxSecrets = 4;
+
+  explicit CookieJar(const CookieSecret& current) : secrets_{current} {}
+  // Also the cookies of the secret before, or of the one to come. At most kMaxSecrets in all; more are
+  // ignored.
+  void accept_also(const CookieSecret& secret) {
+    if (count_ < kMaxSecrets) secrets_[count_++] = secret;
+  }
 
   // `cookie` is the whole COOKIE option; `now` is Unix time in seconds.
   [[nodiscard]] CookieVerdict check(std::span<const std::uint8_t> cookie, const ClientAddress& client,
@@ -38,8 +43,8 @@ class CookieJar {
                                                   const ClientAddress& client, std::uint32_t now) const;
 
  private:
-  CookieSecret current_;
-  std::optional<CookieSecret> previous_;
+  std::array<CookieSecret, kMaxSecrets> secrets_;
+  std::size_t count_ = 1;
 };
 
 }  // namespace isthmus::dns64

@@ -13,6 +13,7 @@ Step Query::start(std::span<const std::uint8_t> bytes, const ClientInfo& client,
     step.drop = *reason;
     return step;
   }
+  identify(context);
   return run(context, reply);
 }
 
@@ -20,7 +21,25 @@ Step Query::start(const Request& request, const ClientInfo& client, const Contex
                   std::span<std::uint8_t> reply) {
   request_ = request;
   client_ = client;
+  identify(context);
   return run(context, reply);
+}
+
+void Query::identify(const Context& context) {
+  const auto& edns = request_.edns;
+  subject_ = client_.address;
+  if (context.forwarders != nullptr && edns.subnet && context.forwarders->contains(client_.address)) {
+    answers_for_subnet_ = true;
+    if (const auto behind = edns.subnet->client()) subject_ = *behind;
+  }
+  proven_ = client_.transport != Transport::kUdp;
+  if (proven_ || context.cookies == nullptr || edns.cookie_size == 0) return;
+  proven_ = context.cookies->check(std::span{edns.cookie}.first(edns.cookie_size), client_.address,
+                                   context.wall_seconds) == CookieVerdict::kValid;
+}
+
+Step Query::slip(const Context& context, std::span<std::uint8_t> reply) {
+  return Answerer{*this, context, reply}.slip();
 }
 
 Step Query::run(const Context& context, std::span<std::uint8_t> reply) {
@@ -53,7 +72,7 @@ Step Query::on_failure(std::uint8_t slot, ResolveFailure why, const Context& con
 
 Step Query::on_deadline(Deadline deadline, const Context& context, std::span<std::uint8_t> reply) {
   if (deadline == Deadline::kClient) expired_ = true;
-  const auto* view = context.runtime.view_for(client_.address);
+  const auto* view = context.runtime.view_for(subject_);
   // RFC 6147 §5.1.3: an AAAA that does not come is treated as absent, when A can stand in. Nothing else is
   // given up that early.
   const bool a_may_stand_in = request_.type == rr::kAaaa && slots_[1].state != Slot::State::kEmpty &&

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "common/base/clock.hpp"
+#include "dns64-svc/core/address_list.hpp"
 #include "dns64-svc/core/cache/fact_cache.hpp"
 #include "dns64-svc/core/client_info.hpp"
 #include "dns64-svc/core/cookies.hpp"
@@ -47,9 +48,10 @@ struct Context {
   const Dns64Runtime& runtime;
   const FactCache& cache;
   TimePoint now;
-  const CookieJar* cookies = nullptr;  // none: cookies are not spoken
-  std::uint32_t wall_seconds = 0;      // Unix time, for cookies (RFC 9018 §4.3)
-  Trace* trace = nullptr;              // explain only
+  const CookieJar* cookies = nullptr;       // none: cookies are not spoken
+  const AddressList* forwarders = nullptr;  // whose client subnet (RFC 7871) stands for the client
+  std::uint32_t wall_seconds = 0;           // Unix time, for cookies (RFC 9018 §4.3)
+  Trace* trace = nullptr;                   // explain only
 };
 
 enum class ResolveFailure : std::uint8_t {
@@ -106,7 +108,18 @@ class Query {
   [[nodiscard]] Step on_deadline(Deadline deadline, const Context& context, std::span<std::uint8_t> reply);
 
   [[nodiscard]] const Request& request() const { return request_; }
+  // The limits of this client are used up, or much is waiting: instead of the answer something small that
+  // tells a real client how to go on. One that speaks cookies gets BADCOOKIE and asks again with the right
+  // one (RFC 7873 §5.2.3), any other an empty answer with TC and asks again over TCP.
+  [[nodiscard]] Step slip(const Context& context, std::span<std::uint8_t> reply);
+
   [[nodiscard]] const ClientInfo& client() const { return client_; }
+  // Whom views and prefixes are chosen for: the client, or the subnet that a listed forwarder names.
+  [[nodiscard]] const ClientAddress& subject() const { return subject_; }
+  // The client's address is not forged: it came over a stream, or with a valid cookie.
+  [[nodiscard]] bool is_proven() const { return proven_; }
+  [[nodiscard]] bool speaks_cookies() const { return request_.edns.cookie_size != 0; }
+  [[nodiscard]] bool answers_for_subnet() const { return answers_for_subnet_; }
 
   // What is known about one thing that was looked up.
   struct Slot {
@@ -122,8 +135,12 @@ class Query {
  private:
   friend class Answerer;
   [[nodiscard]] Step run(const Context& context, std::span<std::uint8_t> reply);
+  void identify(const Context& context);
   Request request_;
   ClientInfo client_;
+  ClientAddress subject_;
+  bool proven_ = false;
+  bool answers_for_subnet_ = false;
   Slot slots_[2];
   bool started_ = false;
   bool expired_ = false;  // the client's deadline has passed

@@ -9,6 +9,8 @@ namespace {
 constexpr std::size_t kOptSize = 11;
 constexpr std::size_t kEdeSize = 6;  // without text
 constexpr std::size_t kCookieSize = 28;
+constexpr std::size_t kMaxSubnetSize = 24;
+constexpr std::size_t kKeepaliveSize = 6;
 constexpr std::size_t kPaddingBlock = 468;  // RFC 8467 §4.1
 constexpr std::uint16_t kOwnUdpSize = kDefaultUdpSize;
 
@@ -21,7 +23,8 @@ std::size_t size_limit(const Request& request, const ClientInfo& client) {
 
 std::size_t opt_room(const Request& request) {
   if (!request.edns.present) return 0;
-  return kOptSize + kEdeSize + (request.edns.cookie_size != 0 ? kCookieSize : 0);
+  return kOptSize + kEdeSize + (request.edns.cookie_size != 0 ? kCookieSize : 0) +
+         (request.edns.subnet ? kMaxSubnetSize : 0) + (request.edns.keepalive ? kKeepaliveSize : 0);
 }
 
 }  // namespace
@@ -126,6 +129,25 @@ void ReplyBuilder::write_opt(const Ending& ending) {
     out_.u16(option::kEde);
     out_.u16(2);
     out_.u16(ending.ede);
+  }
+  if (ending.subnet != nullptr) {
+    const auto& subnet = *ending.subnet;
+    const auto size = (subnet.source_length + 7U) / 8U;
+    out_.u16(option::kClientSubnet);
+    out_.u16(static_cast<std::uint16_t>(4 + size));
+    out_.u16(subnet.family);
+    out_.u8(subnet.source_length);
+    // RFC 7871 §7.2.1: the answer is for this subnet and says nothing of wider ones: views and gateways may
+    // change at any length.
+    out_.u8(subnet.source_length);
+    out_.bytes(std::span{subnet.address}.first(size));
+  }
+  // RFC 7828 §3.2.2: to those who ask, over a stream of our own framing.
+  const bool stream = client_.transport == Transport::kTcp || client_.transport == Transport::kTls;
+  if (stream && request_.edns.keepalive && client_.idle_timeout != 0) {
+    out_.u16(option::kTcpKeepalive);
+    out_.u16(2);
+    out_.u16(client_.idle_timeout);
   }
   // RFC 7830 §4: pad when the client did; RFC 8467: only where nobody can read along.
   const bool encrypted = client_.transport == Transport::kTls || client_.transport == Transport::kHttps;

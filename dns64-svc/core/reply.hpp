@@ -51,6 +51,7 @@ class ReplyBuilder {
     bool authenticated = false;
     std::uint16_t ede = ede::kNone;
     std::span<const std::uint8_t> cookie = {};  // whole option, 24 bytes, or none
+    const ClientSubnet* subnet = nullptr;  // RFC 7871: for whom the answer is, when it was chosen by that
   };
   // Writes OPT (if the client speaks EDNS) and the header; the size of the reply, 0 when it does not fit.
   [[nodiscard]] std::size_t finish(const Ending& ending);

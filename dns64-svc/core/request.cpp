@@ -7,17 +7,25 @@
 namespace isthmus::dns64 {
 namespace {
 
-// RFC 7871 §6: family, two lengths, as many address bytes as the source length needs.
+constexpr std::uint16_t kFamilyIpv4 = 1, kFamilyIpv6 = 2;
+
+unsigned bits_of(std::uint16_t family) {
+  return family == kFamilyIpv4 ? 32 : 128;
+}
+
+// RFC 7871 §6: family, two lengths, as many address bytes as the source length needs, and no bit beyond it.
 bool read_subnet(std::span<const std::uint8_t> data, Edns& edns) {
   ByteReader in{data};
   ClientSubnet subnet;
   subnet.family = in.u16();
   subnet.source_length = in.u8();
-  in.skip(1);
-  if (!in.ok() || in.remaining() > subnet.address.size()) return false;
+  const auto scope_length = in.u8();
+  if (!in.ok() || scope_length != 0 || subnet.source_length > bits_of(subnet.family)) return false;
   if (in.remaining() != (subnet.source_length + 7U) / 8U) return false;
   const auto address = in.span(in.remaining());
   std::memcpy(subnet.address.data(), address.data(), address.size());
+  const unsigned spare = (8U - subnet.source_length % 8U) % 8U;
+  if (!address.empty() && (address.back() & ((1U << spare) - 1)) != 0) return false;
   edns.subnet = subnet;
   return true;
 }
@@ -36,6 +44,8 @@ bool read_option(std::uint16_t code, std::span<const std::uint8_t> data, Edns& e
       edns.padding = true;
       return true;
     case option::kTcpKeepalive:
+      // RFC 7828 §3.2.1: a client gives no value.
+      if (!data.empty()) return false;
       edns.keepalive = true;
       return true;
     default:
@@ -90,6 +100,13 @@ Outcome read_body(std::span<const std::uint8_t> bytes, const Header& header, Req
 }
 
 }  // namespace
+
+std::optional<ClientAddress> ClientSubnet::client() const {
+  if (source_length == 0) return std::nullopt;
+  if (family == kFamilyIpv4) return Ipv4Address::load(address.data());
+  if (family == kFamilyIpv6) return Ipv6Address::load(address.data());
+  return std::nullopt;
+}
 
 std::optional<DropReason> parse_request(std::span<const std::uint8_t> bytes, Request& request) {
   const auto header = read_header(bytes);

@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 
+#include "dns64-svc/core/client_info.hpp"
 #include "dns64-svc/core/drop_reason.hpp"
 #include "dns64-svc/core/outcome.hpp"
 #include "dns64-svc/core/wire/constants.hpp"
@@ -17,8 +18,10 @@ namespace isthmus::dns64 {
 
 struct ClientSubnet {  // RFC 7871 §6
   std::uint16_t family = 0;
-  std::uint8_t source_length = 0;
+  std::uint8_t source_length = 0;  // bits of `address`; the others are zero
   std::array<std::uint8_t, 16> address{};
+  // Nothing: another family, or no bits at all (§7.1.2: the client does not want to be told apart).
+  [[nodiscard]] std::optional<ClientAddress> client() const;
 };
 
 struct Edns {

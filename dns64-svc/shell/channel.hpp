@@ -20,7 +20,8 @@ struct ReplyPath {
   // UDP on a wildcard address: the address that was asked, as a control message (pktinfo).
   alignas(cmsghdr) std::array<std::uint8_t, 64> control{};
   std::uint32_t control_size = 0;
-  std::uint64_t connection = 0;  // TCP
+  std::uint64_t connection = 0;  // streams
+  std::uint64_t exchange = 0;    // HTTP: which request of the connection
 };
 
 class Channel {
@@ -37,6 +38,9 @@ class Channel {
 // What a channel does with a request: Worker implements it.
 class RequestHandler {
  public:
+  // Says what handle() will be given next, so that it can be brought near. Nothing depends on it.
+  virtual void expect(std::span<const std::uint8_t> /*request*/, const ClientInfo& /*client*/) {}
+  virtual void expected_all() {}
   // Bytes of the reply written to `reply`; 0: none now (it may come later by channel.send()).
   virtual std::size_t handle(std::span<const std::uint8_t> request, const ClientInfo& client,
                              Channel& channel, const ReplyPath& path, std::span<std::uint8_t> reply) = 0;

@@ -2,6 +2,7 @@
 #include "dns64-svc/shell/listen_socket.hpp"
 
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 
 #include <cerrno>
 #include <cstring>
@@ -88,6 +89,12 @@ bool SocketAddress::is_wildcard() const {
   return IN6_IS_ADDR_UNSPECIFIED(&v6.sin6_addr);
 }
 
+bool SocketAddress::is_loopback() const {
+  if (!is_ipv6()) return (ntohl(ipv4_of(storage).sin_addr.s_addr) >> 24) == 127;
+  const auto v6 = ipv6_of(storage);
+  return IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr);
+}
+
 std::string SocketAddress::to_string() const {
   char text[INET6_ADDRSTRLEN] = "";
   if (is_ipv6()) {
@@ -107,8 +114,9 @@ ClientAddress client_address(const sockaddr_storage& peer) {
   return Ipv6Address::load(v6.sin6_addr.s6_addr);
 }
 
-Result<void, std::string> claim(const SocketAddress& address) {
+Result<void, std::string> claim(const SocketAddress& address, bool udp) {
   for (const int type : {SOCK_DGRAM, SOCK_STREAM}) {
+    if (type == SOCK_DGRAM && !udp) continue;
     if (const auto probe = open_socket(address, type, Share::kNo); !probe) return failure(probe.error());
   }
   return {};
@@ -132,7 +140,10 @@ Result<UniqueFd, std::string> open_udp(const SocketAddress& address) {
 }
 
 Result<UniqueFd, std::string> open_tcp(const SocketAddress& address) {
-  return open_socket(address, SOCK_STREAM, Share::kReusePort);
+  auto fd = open_socket(address, SOCK_STREAM, Share::kReusePort);
+  // RFC 7766 §5 recommends TCP Fast Open; where the kernel has it off, nothing is lost.
+  if (fd) set(fd->get(), IPPROTO_TCP, TCP_FASTOPEN, 256);
+  return fd;
 }
 
 }  // namespace isthmus::dns64

@@ -21,6 +21,7 @@ struct SocketAddress {
   [[nodiscard]] static Result<SocketAddress, std::string> parse(const std::string& text);
   [[nodiscard]] bool is_ipv6() const { return storage.ss_family == AF_INET6; }
   [[nodiscard]] bool is_wildcard() const;
+  [[nodiscard]] bool is_loopback() const;
   [[nodiscard]] std::string to_string() const;
 };
 
@@ -29,7 +30,7 @@ struct SocketAddress {
 
 // Errors are sentences with the remedy. Each worker opens its own socket on the same address (SO_REUSEPORT);
 // claim() first makes sure that no other process has it, which SO_REUSEPORT would hide.
-[[nodiscard]] Result<void, std::string> claim(const SocketAddress& address);
+[[nodiscard]] Result<void, std::string> claim(const SocketAddress& address, bool udp = true);
 [[nodiscard]] Result<UniqueFd, std::string> open_udp(const SocketAddress& address);
 [[nodiscard]] Result<UniqueFd, std::string> open_tcp(const SocketAddress& address);
 

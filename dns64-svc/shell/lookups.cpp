@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "common/net/keyed_hash.hpp"
 #include "dns64-svc/shell/event_loop.hpp"
 
 namespace isthmus::dns64 {
@@ -19,6 +20,13 @@ std::string key_of(const Ask& ask) {
   return key;
 }
 
+// The last two labels of the name, and the group.
+std::uint64_t zone_hash(const Ask& ask) {
+  auto zone = ask.name.view();
+  for (auto labels = label_count(zone); labels > 2; --labels) zone = parent_of(zone);
+  return keyed_hash(HashKey{}, zone) ^ ask.group;
+}
+
 // A waiter list that grows for ever would be a peer's to grow; beyond this, queries end by their deadline.
 constexpr std::size_t kMaxWaiters = 1024;
 
@@ -27,29 +35,51 @@ constexpr std::size_t kMaxWaiters = 1024;
 Lookups::~Lookups() {
   deliver_ = [](const Waiter&, const LookupResult&) {};  // nobody is left to hear of it
   groups_.clear();
+  replaced_.clear();
+}
+
+Result<Lookups::Group, std::string> Lookups::make_group(std::uint16_t id, const Resolver& config,
+                                                        const Dns64Limits& limits) {
+  auto context = ResolverContext::create(
+      base_, config, limits, [this, id](ResolverReply&& reply) { on_reply(id, std::move(reply)); },
+      anchor_stem_.empty() ? std::string{} : anchor_stem_ + std::to_string(id) + ".key");
+  if (!context) return failure(context.error());
+  Group group;
+  group.context = std::move(*context);
+  group.probe = std::make_unique<UpstreamProbe>(loop_, config);
+  return group;
 }
 
 Result<void, std::string> Lookups::prepare(const GroupConfigs& groups, const Dns64Limits& limits) {
   for (const auto& [id, config] : groups) {
     if (groups_.contains(id)) continue;
-    auto context = ResolverContext::create(base_, config, limits, [this, group = id](ResolverReply&& reply) {
-      on_reply(group, std::move(reply));
-    });
-    if (!context) {
+    auto group = make_group(id, config, limits);
+    if (!group) {
       std::erase_if(groups_, [](const auto& entry) { return entry.second.state == Group::State::kPrepared; });
-      return failure(context.error());
+      return failure(group.error());
     }
-    groups_[id].context = std::move(*context);
-    groups_[id].probe = std::make_unique<UpstreamProbe>(loop_, config);
+    groups_.emplace(id, std::move(*group));
   }
   return {};
 }
 
 void Lookups::use(const GroupConfigs& groups, const Dns64Limits& limits, const FactLimits& fact_limits) {
-  max_outstanding_ = limits.max_outstanding;
+  limits_ = limits;
   fact_limits_ = fact_limits;
+  configs_ = groups;
   for (auto& [id, group] : groups_)
     group.state = groups.contains(id) ? Group::State::kUsed : Group::State::kRetired;
+}
+
+void Lookups::renew() {
+  for (const auto& [id, config] : configs_) {
+    auto fresh = make_group(id, config, limits_);
+    if (!fresh) continue;  // no memory for a second one: the first goes on
+    fresh->state = Group::State::kUsed;
+    const auto old = groups_.find(id);
+    replaced_.push_back(std::move(old->second));
+    old->second = std::move(*fresh);
+  }
 }
 
 void Lookups::refuse(const Waiter& waiter, ResolveFailure why) {
@@ -65,16 +95,32 @@ void Lookups::resolve(const Ask& ask, const Waiter& waiter) {
     waiters.push_back(waiter);
     return;
   }
-  if (in_flight_.size() >= max_outstanding_) return refuse(waiter, ResolveFailure::kBusy);
+  const auto zone = zone_hash(ask);
+  const auto of_zone = in_flight_of_zone_.find(zone);
+  const std::size_t zone_limit = std::max<std::size_t>(limits_.max_outstanding / 4, 1);
+  if (in_flight_.size() >= limits_.max_outstanding ||
+      (of_zone != in_flight_of_zone_.end() && of_zone->second >= zone_limit))
+    return refuse(waiter, ResolveFailure::kBusy);
   const auto group = groups_.find(ask.group);
   if (group == groups_.end()) return refuse(waiter, ResolveFailure::kInternal);
   const auto ticket = next_ticket_++;
   ticket_of_key_.emplace(key, ticket);
-  in_flight_.emplace(ticket, Lookup{.ask = ask, .key = std::move(key), .waiters = {waiter}});
-  if (group->second.context->ask(ask.name, ask.type, ticket)) return;
-  ticket_of_key_.erase(in_flight_.at(ticket).key);
-  in_flight_.erase(ticket);
+  ++in_flight_of_zone_[zone];
+  const auto made = in_flight_.emplace(
+      ticket, Lookup{.ask = ask, .key = std::move(key), .zone = zone, .waiters = {waiter}});
+  const bool refresh = waiter.query == 0;  // the cache has it, and wants it newer
+  auto& context = *group->second.context;
+  if (refresh ? context.ask_afresh(ask.name, ask.type, ticket) : context.ask(ask.name, ask.type, ticket))
+    return;
+  forget(made.first);
   refuse(waiter, ResolveFailure::kInternal);
+}
+
+void Lookups::forget(std::unordered_map<std::uint64_t, Lookup>::iterator lookup) {
+  const auto zone = in_flight_of_zone_.find(lookup->second.zone);
+  if (--zone->second == 0) in_flight_of_zone_.erase(zone);
+  ticket_of_key_.erase(lookup->second.key);
+  in_flight_.erase(lookup);
 }
 
 LookupResult Lookups::fact_of(const Ask& ask, const ResolverReply& reply) {
@@ -96,9 +142,8 @@ LookupResult Lookups::fact_of(const Ask& ask, const ResolverReply& reply) {
 void Lookups::on_reply(std::uint16_t /*group*/, ResolverReply&& reply) {
   const auto found = in_flight_.find(reply.ticket);
   if (found == in_flight_.end()) return;
-  const Lookup lookup = std::move(found->second);
-  in_flight_.erase(found);
-  ticket_of_key_.erase(lookup.key);
+  const Lookup lookup = found->second;
+  forget(found);
   const auto result = fact_of(lookup.ask, reply);
   if (!result.fact) ++failures_[static_cast<std::size_t>(result.why)];
   for (const auto& waiter : lookup.waiters) deliver_(waiter, result);
@@ -113,7 +158,9 @@ void Lookups::settle() {
         break;  // the map may have changed
       }
     }
+    for (std::size_t i = 0; i < replaced_.size(); ++i) more = replaced_[i].context->deliver() || more;
   }
+  std::erase_if(replaced_, [](const Group& group) { return group.context->outstanding() == 0; });
   // What is prepared stays although nobody asks it yet: its policy comes a moment later.
   std::erase_if(groups_, [](const auto& entry) {
     return entry.second.state == Group::State::kRetired && entry.second.context->outstanding() == 0;

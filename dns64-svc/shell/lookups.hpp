@@ -2,6 +2,10 @@
 // The lookups that one worker owns: each (name, type, group) in flight once, however many queries of however
 // many workers wait for it; no more at a time than the policy allows; what comes back becomes a fact in the
 // shared cache. One thread.
+//
+// Names under one zone (two labels) get a quarter of what may be in flight: questions for random names below
+// a zone whose servers are dead leave the rest to others. Names under a public suffix of two labels share
+// theirs; that is felt under attack only.
 #pragma once
 
 #include <cstdint>
@@ -40,8 +44,13 @@ using GroupConfigs = std::unordered_map<std::uint16_t, Resolver>;
 class Lookups {
  public:
   using Deliver = std::function<void(const Waiter&, const LookupResult&)>;
-  Lookups(EventLoop& loop, UbEventBase& base, FactCache& cache, Deliver deliver)
-      : loop_(loop), base_(base), cache_(cache), deliver_(std::move(deliver)) {}
+  // `anchor_stem`: how the names of the files begin in which contexts follow the root's keys; empty: none do.
+  Lookups(EventLoop& loop, UbEventBase& base, FactCache& cache, Deliver deliver, std::string anchor_stem = {})
+      : loop_(loop),
+        base_(base),
+        cache_(cache),
+        deliver_(std::move(deliver)),
+        anchor_stem_(std::move(anchor_stem)) {}
   ~Lookups();
   Lookups(const Lookups&) = delete;
   Lookups& operator=(const Lookups&) = delete;
@@ -56,6 +65,9 @@ class Lookups {
   // Hands out what libunbound has answered, until nothing is left. Call at the end of every turn.
   void settle();
   void prime();
+  // New contexts in place of those in use: what they had learned of servers, delegations and CNAMEs is
+  // forgotten. Lookups in flight end in the old ones.
+  void renew();
   [[nodiscard]] bool has_answered() const;
   [[nodiscard]] std::size_t outstanding() const { return in_flight_.size(); }
   [[nodiscard]] std::uint64_t failures(ResolveFailure why) const {
@@ -66,6 +78,7 @@ class Lookups {
   struct Lookup {
     Ask ask;
     std::string key;
+    std::uint64_t zone = 0;
     std::vector<Waiter> waiters;
   };
   struct Group {
@@ -76,16 +89,23 @@ class Lookups {
   void on_reply(std::uint16_t group, ResolverReply&& reply);
   [[nodiscard]] LookupResult fact_of(const Ask& ask, const ResolverReply& reply);
   void refuse(const Waiter& waiter, ResolveFailure why);
+  void forget(std::unordered_map<std::uint64_t, Lookup>::iterator lookup);
+  [[nodiscard]] Result<Group, std::string> make_group(std::uint16_t id, const Resolver& config,
+                                                      const Dns64Limits& limits);
 
   EventLoop& loop_;
   UbEventBase& base_;
   FactCache& cache_;
   Deliver deliver_;
-  std::size_t max_outstanding_ = 4096;
+  std::string anchor_stem_;
+  Dns64Limits limits_;
   FactLimits fact_limits_;
   std::unordered_map<std::uint16_t, Group> groups_;
+  GroupConfigs configs_;                                          // of the groups in use
+  std::vector<Group> replaced_;                                   // by renew(), until nothing waits for them
   std::unordered_map<std::uint64_t, Lookup> in_flight_;           // by ticket
   std::unordered_map<std::string, std::uint64_t> ticket_of_key_;  // type, group, name
+  std::unordered_map<std::uint64_t, std::size_t> in_flight_of_zone_;
   std::uint64_t next_ticket_ = 1;
   std::uint64_t failures_[static_cast<std::size_t>(ResolveFailure::kCount)] = {};
 };

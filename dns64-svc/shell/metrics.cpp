@@ -2,10 +2,13 @@
 #include "dns64-svc/shell/metrics.hpp"
 
 #include <array>
+#include <map>
 #include <string>
 
 #include "common/telemetry/metrics_page.hpp"
 #include "dns64-svc/core/wire/constants.hpp"
+#include "dns64-svc/core/wire/presentation.hpp"
+#include "dns64-svc/shell/stream_metrics.hpp"
 
 namespace isthmus::dns64 {
 
@@ -17,15 +20,6 @@ std::uint64_t sum(const Server& server, const auto& read) {
   std::uint64_t total = 0;
   for (const auto& worker : server.workers()) total += read(worker->stats());
   return total;
-}
-
-std::string rcode_name(std::size_t value) {
-  constexpr std::array<const char*, 6> kNames{"NOERROR",  "FORMERR", "SERVFAIL",
-                                              "NXDOMAIN", "NOTIMP",  "REFUSED"};
-  if (value < kNames.size()) return kNames[value];
-  if (value == rcode::kBadVers) return "BADVERS";
-  if (value == rcode::kBadCookie) return "BADCOOKIE";
-  return std::to_string(value);
 }
 
 void add_queries(MetricsPage& page, const Server& server) {
@@ -42,7 +36,8 @@ void add_queries(MetricsPage& page, const Server& server) {
       const auto n = sum(server, [&](const WorkerStats& s) { return s.rcodes[t][r].get(); });
       if (n == 0) continue;
       page.counter("isthmus_dns64_responses_total", "Responses by RCODE",
-                   {{"transport", transport}, {"rcode", rcode_name(r)}}, static_cast<double>(n));
+                   {{"transport", transport}, {"rcode", rcode_name(static_cast<std::uint16_t>(r))}},
+                   static_cast<double>(n));
     }
     for (std::size_t d = 0; d < kEnumSize<DropReason>; ++d) {
       const auto n = sum(server, [&](const WorkerStats& s) { return s.drops[t][d].get(); });
@@ -52,6 +47,32 @@ void add_queries(MetricsPage& page, const Server& server) {
                    static_cast<double>(n));
     }
   }
+}
+
+// Summed over the workers: each has counters of its own under the same names.
+void add_named(MetricsPage& page, const Server& server) {
+  std::map<std::string, std::array<std::uint64_t, kEnumSize<Outcome>>> views;
+  std::map<std::string, std::uint64_t> prefixes;
+  for (const auto& worker : server.workers()) {
+    worker->stats().views.for_each([&](const std::string& name, const ViewStats& view) {
+      for (std::size_t o = 0; o < kEnumSize<Outcome>; ++o) views[name][o] += view.outcomes[o].get();
+    });
+    worker->stats().prefixes.for_each([&](const std::string& name, const PrefixStats& prefix) {
+      prefixes[name] += prefix.synthesized.get();
+    });
+  }
+  for (const auto& [name, outcomes] : views) {
+    for (std::size_t o = 0; o < kEnumSize<Outcome>; ++o) {
+      if (outcomes[o] == 0) continue;
+      page.counter("isthmus_dns64_view_queries_total",
+                   "Queries answered by a view, by why the answer is what it is",
+                   {{"view", name}, {"outcome", kOutcomeNames[static_cast<Outcome>(o)]}},
+                   static_cast<double>(outcomes[o]));
+    }
+  }
+  for (const auto& [name, synthesized] : prefixes)
+    page.counter("isthmus_dns64_prefix_answers_total", "Replies with addresses of a translation prefix",
+                 {{"prefix", name}}, static_cast<double>(synthesized));
 }
 
 void add_latency(MetricsPage& page, const Server& server, std::string_view cache,
@@ -76,15 +97,13 @@ void add_gauges(MetricsPage& page, const Server& server) {
         [](const WorkerStats& s) { return s.pending.get(); });
   gauge("isthmus_dns64_lookups_in_flight", "Questions to upstreams under way",
         [](const WorkerStats& s) { return s.lookups.get(); });
-  gauge("isthmus_dns64_tcp_connections", "Open TCP connections of clients",
-        [](const WorkerStats& s) { return s.tcp_connections.get(); });
   const auto counter = [&](std::string_view name, std::string_view help, Read read) {
     page.counter(name, help, {}, static_cast<double>(sum(server, read)));
   };
   counter("isthmus_dns64_lookup_failures_total", "Lookups that gave no answer",
           [](const WorkerStats& s) { return s.lookup_failures.get(); });
-  counter("isthmus_dns64_tcp_refused_total", "TCP connections closed because of a limit",
-          [](const WorkerStats& s) { return s.tcp_refused.get(); });
+  counter("isthmus_dns64_refreshes_total", "Lookups in the background: popular names about to expire",
+          [](const WorkerStats& s) { return s.refreshes.get(); });
   counter("isthmus_dns64_udp_send_failures_total", "Replies that the kernel would not send",
           [](const WorkerStats& s) { return s.udp_send_failures.get(); });
 }
@@ -96,6 +115,8 @@ void add_cache(MetricsPage& page, const FactCache::Stats& cache) {
                static_cast<double>(cache.inserts));
   page.counter("isthmus_dns64_cache_evictions_total", "Facts that left for want of room", {},
                static_cast<double>(cache.evictions));
+  page.counter("isthmus_dns64_cache_flushed_total", "Facts that left because an operator said so", {},
+               static_cast<double>(cache.flushed));
   page.counter("isthmus_dns64_cache_expired_total", "Facts that left for age", {},
                static_cast<double>(cache.expired));
 }
@@ -120,10 +141,14 @@ Totals totals(const Server& server) {
 HttpReply metrics_reply(const Server& server, const FeedStatus& feed) {
   MetricsPage page;
   add_queries(page, server);
+  add_named(page, server);
   add_latency(page, server, "hit", &WorkerStats::hits);
   add_latency(page, server, "miss", &WorkerStats::misses);
   add_gauges(page, server);
+  add_stream_metrics(page, server);
   add_cache(page, server.cache_stats());
+  page.counter("isthmus_dns64_tap_lost_total", "Records that the query log or dnstap could not take", {},
+               static_cast<double>(server.tap_records_lost()));
   page.gauge("isthmus_dns64_ready", "1 when clients should be sent here", {},
              server.not_ready_because().empty());
   page.gauge("isthmus_build_info", "Always 1; the labels say what runs",

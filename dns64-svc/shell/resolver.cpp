@@ -6,6 +6,7 @@
 #include <unbound.h>
 #include <unistd.h>
 
+#include <fstream>
 #include <mutex>
 
 #include "common/base/unique_fd.hpp"
@@ -35,6 +36,16 @@ Result<MemoryFile, std::string> memory_file(const std::string& text) {
   return file;
 }
 
+// True when the file is there and may be written: libunbound replaces it when the keys roll.
+bool has_anchor_file(const std::string& path) {
+  if (access(path.c_str(), F_OK) != 0) {
+    std::ofstream out{path};
+    out << built_in_root_anchors();
+    if (!out.flush()) return false;
+  }
+  return access(path.c_str(), R_OK | W_OK) == 0;
+}
+
 }  // namespace
 
 struct ResolverContext::Question {
@@ -42,10 +53,9 @@ struct ResolverContext::Question {
   std::uint64_t ticket;
 };
 
-Result<std::unique_ptr<ResolverContext>, std::string> ResolverContext::create(UbEventBase& base,
-                                                                              const Resolver& resolver,
-                                                                              const Dns64Limits& limits,
-                                                                              Sink sink) {
+Result<std::unique_ptr<ResolverContext>, std::string> ResolverContext::create(
+    UbEventBase& base, const Resolver& resolver, const Dns64Limits& limits, Sink sink,
+    const std::string& root_anchor) {
   const auto prefix = "resolver " + resolver.name + ": ";
   UnboundFiles files;
   MemoryFile hints;
@@ -57,6 +67,7 @@ Result<std::unique_ptr<ResolverContext>, std::string> ResolverContext::create(Ub
     hints = std::move(*file);
     files.root_hints = hints.path();
   }
+  if (!root_anchor.empty() && has_anchor_file(root_anchor)) files.root_anchor = root_anchor;
   const auto text = unbound_config(resolver, limits, files);
   if (!text) return failure(prefix + text.error());
   const auto config = memory_file(*text);
@@ -95,6 +106,14 @@ bool ResolverContext::ask(const Name& name, std::uint16_t type, std::uint64_t ti
       ub_resolve_event(context_, name.to_string().c_str(), type, kClassIn, key, on_reply, nullptr);
   if (error != 0) outstanding_.erase(key);
   return error == 0;
+}
+
+bool ResolverContext::ask_afresh(const Name& name, std::uint16_t type, std::uint64_t ticket) {
+  // A question that fails at once, inside libunbound: the memory of its failure takes the only place there
+  // is.
+  const auto displacing = Name::parse(std::to_string(++displaced_ % 16) + "." + kDisplacingZone);
+  if (displacing) (void)ask(*displacing, rr::kA, kPriming);
+  return ask(name, type, ticket);
 }
 
 void ResolverContext::on_reply(void* argument, int rcode, void* packet, int size, int security,

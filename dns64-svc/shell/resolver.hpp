@@ -40,16 +40,19 @@ class ResolverContext {
  public:
   using Sink = std::function<void(ResolverReply&&)>;
 
-  [[nodiscard]] static Result<std::unique_ptr<ResolverContext>, std::string> create(UbEventBase& base,
-                                                                                    const Resolver& resolver,
-                                                                                    const Dns64Limits& limits,
-                                                                                    Sink sink);
+  // `root_anchor`: file that follows the root's keys (RFC 5011), made when it is missing; empty, or one that
+  // cannot be written: the built-in anchors as they are.
+  [[nodiscard]] static Result<std::unique_ptr<ResolverContext>, std::string> create(
+      UbEventBase& base, const Resolver& resolver, const Dns64Limits& limits, Sink sink,
+      const std::string& root_anchor = {});
   ~ResolverContext();  // outstanding questions end as SERVFAIL in the sink
   ResolverContext(const ResolverContext&) = delete;
   ResolverContext& operator=(const ResolverContext&) = delete;
 
   // False: libunbound refused it (no memory, a name it cannot read); the sink is not called.
   [[nodiscard]] bool ask(const Name& name, std::uint16_t type, std::uint64_t ticket);
+  // The same, and certainly not from libunbound's own memory: it keeps the last answer, and this may be it.
+  [[nodiscard]] bool ask_afresh(const Name& name, std::uint16_t type, std::uint64_t ticket);
   // Calls the sink for every reply that has come since; true when there was one.
   bool deliver();
   // Asks what shows that the upstream lives: NS of the root, SOA of each zone of its own.
@@ -71,6 +74,7 @@ class ResolverContext {
   std::unordered_map<const Question*, std::unique_ptr<Question>> outstanding_;
   std::vector<ResolverReply> arrived_;
   bool answered_ = false;
+  std::uint64_t displaced_ = 0;
 };
 
 }  // namespace isthmus::dns64

@@ -78,10 +78,13 @@ std::string zone_of(const std::string& line) {
   return zone;
 }
 
-void write_trust(Writer& out, const Resolver& resolver) {
+void write_trust(Writer& out, const Resolver& resolver, const UnboundFiles& files) {
   out.quoted("module-config", resolver.dnssec ? "validator iterator" : "iterator");
   if (!resolver.dnssec) return;
-  if (resolver.trust_anchors.empty()) {
+  out.quoted("domain-insecure", kDisplacingZone);
+  if (resolver.trust_anchors.empty() && !files.root_anchor.empty()) {
+    out.quoted("auto-trust-anchor-file", files.root_anchor);
+  } else if (resolver.trust_anchors.empty()) {
     for (const auto* anchor : kRootAnchors) out.quoted("trust-anchor", anchor);
   }
   // RFC 7646 §2: at one name the negative anchor wins; libunbound would go by the other.
@@ -116,7 +119,7 @@ Result<std::string, std::string> unbound_config(const Resolver& resolver, const 
   Writer out;
   out.section("server");
   out.plain("verbosity", std::uint64_t{0});
-  write_trust(out, resolver);
+  write_trust(out, resolver, files);
   write_local_zones(out, resolver);
   if (!files.root_hints.empty()) out.quoted("root-hints", files.root_hints);
   out.yes("do-not-query-localhost", false);  // an upstream may well run on this host
@@ -141,9 +144,19 @@ Result<std::string, std::string> unbound_config(const Resolver& resolver, const 
   out.plain("infra-host-ttl", std::uint64_t{60});  // a server that was dead is tried again soon
   out.plain("key-cache-size", std::string{"4m"});
   out.plain("key-cache-slabs", std::uint64_t{1});
+  out.plain("do-not-query-address", std::string{"192.0.0.8/32"});  // RFC 7600: nobody's
+  out.section("stub-zone");
+  out.quoted("name", kDisplacingZone);
+  out.quoted("stub-addr", "192.0.0.8");
   if (resolver.mode == ResolverMode::kForward) write_zone(out, ".", ZoneKind::kForward, resolver.upstreams);
   for (const auto& zone : resolver.zones) write_zone(out, zone.name, zone.kind, zone.upstreams);
   return out.take();
+}
+
+std::string built_in_root_anchors() {
+  std::string text;
+  for (const auto* anchor : kRootAnchors) text += std::string{anchor} + "\n";
+  return text;
 }
 
 Result<std::string, std::string> root_hints_zone(const Resolver& resolver) {

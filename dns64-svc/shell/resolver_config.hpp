@@ -9,14 +9,22 @@
 
 namespace isthmus::dns64 {
 
+// Names below it cannot be resolved, and that shows at once: see ResolverContext::ask_afresh().
+inline constexpr const char* kDisplacingZone = "displace.isthmus-internal.";
+
 struct UnboundFiles {
-  std::string root_hints;  // path of resolver.root_hints as a zone file; empty: none
+  std::string root_hints = {};  // path of resolver.root_hints as a zone file; empty: none
+  // Where libunbound keeps the root's keys as they roll (RFC 5011); empty: the built-in anchors as they are.
+  std::string root_anchor = {};
 };
 
 // The error is a sentence: what in the policy libunbound could not be told.
 [[nodiscard]] Result<std::string, std::string> unbound_config(const Resolver& resolver,
                                                               const Dns64Limits& limits,
                                                               const UnboundFiles& files);
+
+// The built-in anchors of the root, as the first content of UnboundFiles::root_anchor.
+[[nodiscard]] std::string built_in_root_anchors();
 
 // resolver.root_hints ("name address" each) as a zone file: NS records of the root with their addresses.
 [[nodiscard]] Result<std::string, std::string> root_hints_zone(const Resolver& resolver);

@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dns64-svc/shell/server.hpp"
 
+#include <spdlog/spdlog.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 
+#include <algorithm>
+#include <fstream>
+#include <sstream>
 #include <thread>
+#include <utility>
+
+#include "dns64-svc/core/cookie_secrets.hpp"
 
 namespace isthmus::dns64 {
 
@@ -28,6 +35,23 @@ void raise_file_limit() {
 
 }  // namespace
 
+Server::Server(const HashKey& key, const ServerOptions& options, const HashKey& limit_key)
+    : cache_({}, key),
+      worker_options_{.proxies = options.proxies,
+                      .forwarders = options.forwarders,
+                      .streams = options.streams,
+                      .responses_per_second = options.responses_per_second,
+                      .limit_key = limit_key,
+                      .state_dir = options.state_dir},
+      certificate_(options.certificate),
+      key_(options.key),
+      cookie_secrets_(options.cookie_secrets),
+      certificate_files_({options.certificate, options.key}),
+      cookie_files_({options.cookie_secrets}) {
+  auto& all = worker_options_.streams.max_connections;
+  all = std::max<std::size_t>(1, all / std::max(1U, options.workers));
+}
+
 Result<std::unique_ptr<Server>, std::string> Server::create(const ServerOptions& options) {
   raise_file_limit();
   HashKey key;
@@ -35,27 +59,117 @@ Result<std::unique_ptr<Server>, std::string> Server::create(const ServerOptions&
   if (getrandom(&key, sizeof key, 0) != sizeof key ||
       getrandom(&limit_key, sizeof limit_key, 0) != sizeof limit_key)
     return failure(std::string{"no random numbers: getrandom failed"});
-  std::unique_ptr<Server> server{new Server{key}};
+  std::unique_ptr<Server> server{new Server{key, options, limit_key}};
+  server->taps_ = options.taps;
   for (unsigned i = 0; i < options.workers; ++i) {
     auto loop = EventLoop::create();
     if (!loop) return failure(loop.error());
-    server->workers_.push_back(std::make_unique<Worker>(
-        i, server->cache_, server->workers_, server->resolver_answered_, std::move(*loop), limit_key));
+    server->workers_.push_back(std::make_unique<Worker>(i, server->cache_, server->workers_,
+                                                        server->resolver_answered_, std::move(*loop),
+                                                        server->worker_options_));
+    for (const auto& taps : options.taps) server->workers_.back()->add_tap(taps->tap_of(i));
   }
-  std::vector<SocketAddress> addresses;
-  for (const auto& text : options.listen) {
-    const auto address = SocketAddress::parse(text);
-    if (!address) return failure(address.error());
-    if (const auto claimed = claim(*address); !claimed) return failure(claimed.error());
-    addresses.push_back(*address);
-  }
-  for (const auto& address : addresses) {
-    for (auto& worker : server->workers_) {
-      if (const auto listening = worker->listen(address); !listening) return failure(listening.error());
-    }
-  }
+  if (const auto loaded = server->load_secrets(options); !loaded) return failure(loaded.error());
+  if (const auto opened = server->open_sockets(options); !opened) return failure(opened.error());
   for (auto& worker : server->workers_) worker->start();
   return server;
+}
+
+Result<void, std::string> Server::open_sockets(const ServerOptions& options) {
+  const std::pair<const std::vector<std::string>*, StreamProtocol> lists[] = {
+      {&options.listen, StreamProtocol::kDns},
+      {&options.dot_listen, StreamProtocol::kDnsTls},
+      {&options.doh_listen, StreamProtocol::kHttpsTls},
+      {&options.doh_http_listen, StreamProtocol::kHttp}};
+  struct Place {
+    SocketAddress address;
+    StreamProtocol protocol;
+  };
+  std::vector<Place> places;
+  for (const auto& [list, protocol] : lists) {
+    for (const auto& text : *list) {
+      const auto address = SocketAddress::parse(text);
+      if (!address) return failure(address.error());
+      const auto taken = std::find_if(places.begin(), places.end(), [&](const Place& place) {
+        return place.address.to_string() == address->to_string();
+      });
+      if (taken != places.end())
+        return failure("two listeners want " + text + ": give each protocol an address or port of its own");
+      if (const auto claimed = claim(*address, protocol == StreamProtocol::kDns); !claimed)
+        return failure(claimed.error());
+      places.push_back({*address, protocol});
+    }
+  }
+  for (const auto& [address, protocol] : places) {
+    for (auto& worker : workers_) {
+      if (protocol == StreamProtocol::kDns) {
+        if (const auto udp = worker->listen_udp(address); !udp) return failure(udp.error());
+      }
+      if (const auto stream = worker->listen_stream(address, protocol); !stream)
+        return failure(stream.error());
+    }
+  }
+  return {};
+}
+
+Result<void, std::string> Server::load_secrets(const ServerOptions& options) {
+  if (!options.certificate.empty()) {
+    if (auto loaded = load_certificate(); !loaded) return loaded;
+  }
+  if (!options.cookie_secrets.empty()) return load_cookies();
+  CookieSecret own{};
+  if (getrandom(own.data(), own.size(), 0) != static_cast<ssize_t>(own.size()))
+    return failure(std::string{"no random numbers: getrandom failed"});
+  const auto jar = std::make_shared<const CookieJar>(own);
+  for (auto& worker : workers_) worker->use_cookies(jar);
+  return {};
+}
+
+Result<void, std::string> Server::load_certificate() {
+  auto loaded = TlsContexts::load(certificate_, key_, tls_.get());
+  if (!loaded) return failure(loaded.error());
+  tls_ = std::move(*loaded);
+  certificate_not_after_.store(tls_->dns->not_after());
+  for (auto& worker : workers_) worker->use_tls(tls_);
+  return {};
+}
+
+Result<void, std::string> Server::load_cookies() {
+  std::ifstream in{cookie_secrets_, std::ios::binary};
+  std::ostringstream text;
+  if (in) text << in.rdbuf();
+  if (!in || !text)
+    return failure("cannot read " + cookie_secrets_ + ": check that it exists and may be read");
+  const auto parsed = parse_cookie_secrets(text.str());
+  if (!parsed) return failure("cookie secrets " + cookie_secrets_ + ": " + parsed.error());
+  const auto jar = std::make_shared<const CookieJar>(*parsed);
+  for (auto& worker : workers_) worker->use_cookies(jar);
+  return {};
+}
+
+void Server::reload_changed_files() {
+  if (!certificate_.empty() && certificate_files_.changed()) {
+    if (const auto loaded = load_certificate()) {
+      spdlog::info("the certificate {} has changed and is used for new connections", certificate_);
+    } else {
+      ++certificate_failures_;
+      spdlog::error("{}; the certificate before goes on", loaded.error());
+    }
+  }
+  if (!cookie_secrets_.empty() && cookie_files_.changed()) {
+    if (const auto loaded = load_cookies()) {
+      spdlog::info("the cookie secrets {} have changed and are used", cookie_secrets_);
+    } else {
+      ++cookie_failures_;
+      spdlog::error("{}; the secrets before go on", loaded.error());
+    }
+  }
+}
+
+SecretsStatus Server::secrets_status() const {
+  return {.certificate_failures = certificate_failures_.load(),
+          .cookie_failures = cookie_failures_.load(),
+          .certificate_not_after = certificate_not_after_.load()};
 }
 
 Server::~Server() {
@@ -109,6 +223,7 @@ Applied Server::apply(std::shared_ptr<const Policy> policy, const HealthySet& he
 }
 
 std::string Server::not_ready_because() const {
+  if (stopping_.load()) return "the service stops: clients should go elsewhere";
   if (!has_policy_.load()) return "no policy runs yet: is the controller reachable, or --policy-file right?";
   if (!has_views_.load()) return "the policy has no dns64.views: nobody would be answered";
   if (!resolver_answered_.load())
@@ -116,11 +231,42 @@ std::string Server::not_ready_because() const {
   return {};
 }
 
+std::uint64_t Server::tap_records_lost() const {
+  std::uint64_t lost = 0;
+  for (const auto& taps : taps_) lost += taps->lost();
+  return lost;
+}
+
+void Server::explain(const Request& request, const ClientInfo& client, OnExplained done) {
+  workers_.front()->explain(request, client, std::move(done));
+}
+
+std::size_t Server::flushed(std::size_t count) {
+  for (auto& worker : workers_) worker->forget_servers();
+  return count;
+}
+
+std::size_t Server::flush(NameView name) {
+  return flushed(cache_.flush(name));
+}
+
+std::size_t Server::flush_subtree(NameView apex) {
+  return flushed(cache_.flush_subtree(apex));
+}
+
+std::size_t Server::flush_all() {
+  return flushed(cache_.flush_all());
+}
+
 void Server::stop(std::chrono::milliseconds patience) {
   if (stopped_) return;
   stopped_ = true;
-  for (auto& worker : workers_) worker->drain();
+  announce_stop();
   const auto deadline = std::chrono::steady_clock::now() + patience;
+  std::vector<std::future<void>> draining;
+  draining.reserve(workers_.size());
+  for (auto& worker : workers_) draining.push_back(worker->drain());
+  for (auto& future : draining) (void)future.wait_until(deadline);
   const auto busy = [this] {
     for (const auto& worker : workers_) {
       if (!worker->idle()) return true;

@@ -4,6 +4,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "dns64-svc/core/proxy_header.hpp"
+
 namespace isthmus::dns64 {
 
 namespace {
@@ -49,21 +51,24 @@ struct UdpListener::Batch {
 };
 
 Result<std::unique_ptr<UdpListener>, std::string> UdpListener::open(const SocketAddress& address,
-                                                                    EventLoop& loop,
-                                                                    RequestHandler& handler) {
+                                                                    EventLoop& loop, RequestHandler& handler,
+                                                                    const AddressList& proxies) {
   auto fd = open_udp(address);
   if (!fd) return failure(fd.error());
-  std::unique_ptr<UdpListener> made{new UdpListener{std::move(*fd), address.is_wildcard(), loop, handler}};
+  std::unique_ptr<UdpListener> made{
+      new UdpListener{std::move(*fd), address.is_wildcard(), loop, handler, proxies}};
   if (!loop.watch(made->fd_.get(), EPOLLIN, *made))
     return failure("cannot watch " + address.to_string() + ": " + std::strerror(errno));
   return made;
 }
 
-UdpListener::UdpListener(UniqueFd fd, bool wildcard, EventLoop& loop, RequestHandler& handler)
+UdpListener::UdpListener(UniqueFd fd, bool wildcard, EventLoop& loop, RequestHandler& handler,
+                         const AddressList& proxies)
     : fd_(std::move(fd)),
       wildcard_(wildcard),
       loop_(loop),
       handler_(handler),
+      proxies_(proxies),
       in_(std::make_unique<Batch>()),
       out_(std::make_unique<Batch>()) {}
 
@@ -74,6 +79,13 @@ UdpListener::~UdpListener() {
 void UdpListener::stop_reading() {
   if (reading_) loop_.forget(fd_.get(), *this);
   reading_ = false;
+}
+
+void UdpListener::drain() {
+  if (!reading_) return;
+  for (int i = 0; i < 256 && receive(); ++i) {
+  }
+  stop_reading();
 }
 
 void UdpListener::on_ready(std::uint32_t /*events*/) {
@@ -93,13 +105,19 @@ bool UdpListener::receive() {
   const int got = recvmmsg(fd_.get(), in_->headers.data(), kBatch, MSG_DONTWAIT, nullptr);
   if (got <= 0) return false;
   for (std::size_t i = 0; i < static_cast<std::size_t>(got); ++i) {
+    handler_.expect({in_->bytes[i].data(), in_->headers[i].msg_len},
+                    {.address = client_address(in_->paths[i].peer), .transport = Transport::kUdp});
+  }
+  handler_.expected_all();
+  for (std::size_t i = 0; i < static_cast<std::size_t>(got); ++i) {
     auto& path = in_->paths[i];
     path.peer_size = in_->headers[i].msg_hdr.msg_namelen;
     path.control_size = static_cast<std::uint32_t>(in_->headers[i].msg_hdr.msg_controllen);
     if (wildcard_) free_of_interface(path);
-    const ClientInfo client{.address = client_address(path.peer), .transport = Transport::kUdp};
+    ClientInfo client{.address = client_address(path.peer), .transport = Transport::kUdp};
     if (out_count_ == kBatch) flush();
-    const std::span<const std::uint8_t> request{in_->bytes[i].data(), in_->headers[i].msg_len};
+    std::span<const std::uint8_t> request{in_->bytes[i].data(), in_->headers[i].msg_len};
+    if (!proxies_.empty() && !read_proxy_header(request, client)) continue;
     const auto size = handler_.handle(request, client, *this, path, out_->bytes[out_count_]);
     if (size == 0) continue;
     // A handler that answers at once has sent nothing else meanwhile: the slot it wrote is still the next.
@@ -109,6 +127,18 @@ bool UdpListener::receive() {
   }
   flush();
   return got == static_cast<int>(kBatch);
+}
+
+bool UdpListener::read_proxy_header(std::span<const std::uint8_t>& request, ClientInfo& client) {
+  if (!proxies_.contains(client.address)) return true;
+  const auto header = parse_proxy_header(request);
+  if (!header) {
+    ++proxy_errors_;
+    return false;
+  }
+  request = request.subspan(header->size);
+  if (header->client) client.address = *header->client;
+  return true;
 }
 
 void UdpListener::send(const ReplyPath& path, std::span<const std::uint8_t> reply) {

@@ -2,6 +2,9 @@
 #include "dns64-svc/shell/worker.hpp"
 
 #include <algorithm>
+#include <ctime>
+
+#include "common/net/big_endian.hpp"
 
 namespace isthmus::dns64 {
 
@@ -11,6 +14,28 @@ namespace {
 constexpr Duration kPrimeEvery = std::chrono::seconds{2};
 // Queries that may wait at a time. Beyond it a miss is refused at once: hits go on.
 constexpr std::size_t kMaxPending = 32768;
+// From here on a client that speaks cookies has to prove its address before it may wait (RFC 7873 §5.2.3).
+constexpr std::size_t kManyPending = kMaxPending / 2;
+// REFUSED per second to one network over UDP: enough for a person who looks for the mistake, no use as a
+// reflector.
+constexpr std::uint32_t kRefusalsPerSecond = 20;
+// Of one client (an IPv6 /64, an IPv4 address): a forwarder with many clients behind it looks like one.
+constexpr std::size_t kMaxPendingOfClient = kMaxPending / 4;
+
+std::uint64_t client_key(const ClientAddress& client) {
+  if (const auto* v6 = std::get_if<Ipv6Address>(&client)) return v6->high();
+  return std::get<Ipv4Address>(client).value();
+}
+
+// The name of a request's question in lower case, if it is plainly there; its size, or 0.
+std::size_t question_name(std::span<const std::uint8_t> request, std::span<std::uint8_t, kMaxNameSize> out) {
+  std::size_t at = kHeaderSize;
+  while (at < request.size() && request[at] != 0 && request[at] < 64) at += request[at] + 1U;
+  const std::size_t size = at + 1 - kHeaderSize;
+  if (at + 5 > request.size() || request[at] != 0 || size > out.size()) return 0;
+  fold_case(request.subspan(kHeaderSize, size), out.data());
+  return size;
+}
 
 class CallingTimer final : public Timer {
  public:
@@ -38,32 +63,49 @@ class Worker::DeadlineTimer final : public Timer {
 // A query that waits for lookups.
 struct Worker::Pending {
   Query query;
-  Channel& channel;
+  Channel* channel;  // none: explained
   ReplyPath path;
   TimePoint since;
   DeadlineTimer aaaa;
   DeadlineTimer client;
+  struct Explaining {
+    Trace trace;
+    OnExplained done;
+  };
+  std::unique_ptr<Explaining> explaining = nullptr;
+
+  // Each event decides afresh: the last trace is the whole story.
+  [[nodiscard]] Trace* new_trace() const {
+    if (explaining == nullptr) return nullptr;
+    explaining->trace.clear();
+    return &explaining->trace;
+  }
 };
 
 Worker::Worker(unsigned index, FactCache& cache, const std::vector<std::unique_ptr<Worker>>& peers,
                std::atomic<bool>& resolver_answered, std::unique_ptr<EventLoop> loop,
-               const HashKey& limit_key)
+               const WorkerOptions& options)
     : index_(index),
       cache_(cache),
       peers_(peers),
       resolver_answered_(resolver_answered),
       loop_(std::move(loop)),
+      environment_(*loop_, *this, stats_.streams, options.proxies, options.streams),
       event_base_(*loop_),
-      lookups_(*loop_, event_base_, cache,
-               [this](const Waiter& waiter, const LookupResult& result) {
-                 if (waiter.query == 0) return;  // a refresh: the cache has it
-                 if (waiter.worker == index_)
-                   on_result(waiter, result);
-                 else
-                   peers_[waiter.worker]->deliver(waiter, result);
-               }),
-      limit_key_(limit_key),
-      client_limit_(0, limit_key),
+      lookups_(
+          *loop_, event_base_, cache,
+          [this](const Waiter& waiter, const LookupResult& result) {
+            if (waiter.query == 0) return;  // a refresh: the cache has it
+            if (waiter.worker == index_)
+              on_result(waiter, result);
+            else
+              peers_[waiter.worker]->deliver(waiter, result);
+          },
+          options.state_dir.empty() ? std::string{} : options.state_dir + "/root-anchor-" + std::to_string(index) + "-"),
+      options_(options),
+      client_limit_(0, options.limit_key),
+      response_limit_(0, options.limit_key),  // start() knows how many workers share it
+      refusal_limit_(kRefusalsPerSecond, options.limit_key, 12),
       scratch_(65535) {
   loop_->set_turn_end([this] { end_turn(); });
   priming_ = std::make_unique<CallingTimer>([this] {
@@ -77,17 +119,22 @@ Worker::~Worker() {
   stop();
 }
 
-Result<void, std::string> Worker::listen(const SocketAddress& address) {
-  auto udp = UdpListener::open(address, *loop_, *this);
+Result<void, std::string> Worker::listen_udp(const SocketAddress& address) {
+  auto udp = UdpListener::open(address, *loop_, *this, options_.proxies);
   if (!udp) return failure(udp.error());
-  auto tcp = TcpListener::open(address, *loop_, *this);
-  if (!tcp) return failure(tcp.error());
   udp_.push_back(std::move(*udp));
-  tcp_.push_back(std::move(*tcp));
+  return {};
+}
+
+Result<void, std::string> Worker::listen_stream(const SocketAddress& address, StreamProtocol protocol) {
+  auto stream = StreamListener::open(address, protocol, environment_);
+  if (!stream) return failure(stream.error());
+  streams_.push_back(std::move(*stream));
   return {};
 }
 
 void Worker::start() {
+  response_limit_ = ResponseRateLimit{share_of(options_.responses_per_second), options_.limit_key};
   thread_ = std::thread{[this] { loop_->run(); }};
 }
 
@@ -97,11 +144,35 @@ void Worker::stop() {
   thread_.join();
 }
 
-void Worker::drain() {
-  loop_->post([this] {
-    for (auto& udp : udp_) udp->stop_reading();
-    for (auto& tcp : tcp_) tcp->drain();
+void Worker::use_tls(std::shared_ptr<const TlsContexts> contexts) {
+  if (!thread_.joinable())  // before start(): the very first client needs it
+    environment_.tls = std::move(contexts);
+  else
+    loop_->post([this, contexts = std::move(contexts)] { environment_.tls = contexts; });
+}
+
+void Worker::use_cookies(std::shared_ptr<const CookieJar> jar) {
+  if (!thread_.joinable())
+    cookies_ = std::move(jar);
+  else
+    loop_->post([this, jar = std::move(jar)] { cookies_ = jar; });
+}
+
+std::future<void> Worker::drain() {
+  auto done = std::make_shared<std::promise<void>>();
+  auto future = done->get_future();
+  loop_->post([this, done] {
+    for (auto& udp : udp_) udp->drain();
+    for (auto& stream : streams_) stream->drain();
+    done->set_value();
   });
+  return future;
+}
+
+bool Worker::idle() const {
+  std::uint64_t open = 0;
+  for (const auto& transport : stats_.streams.open) open += transport.get();
+  return open == 0 && stats_.pending.get() == 0;
 }
 
 std::future<Result<void, std::string>> Worker::prepare(std::shared_ptr<const Orders> orders) {
@@ -118,6 +189,7 @@ std::future<void> Worker::run(std::shared_ptr<const Orders> orders) {
   auto future = done->get_future();
   loop_->post([this, done, orders = std::move(orders)] {
     runtime_ = orders->runtime;
+    name_counters();
     limit_clients(runtime_->limits().client_queries_per_second);
     lookups_.use(orders->groups, runtime_->limits(), runtime_->fact_limits());
     if (!lookups_.has_answered()) loop_->arm(*priming_, kPrimeEvery);
@@ -126,16 +198,75 @@ std::future<void> Worker::run(std::shared_ptr<const Orders> orders) {
   return future;
 }
 
+void Worker::name_counters() {
+  view_stats_.clear();
+  for (const auto& view : runtime_->views()) view_stats_.push_back(&stats_.views.of(view.name));
+  prefix_stats_.clear();
+  for (const auto& prefix : runtime_->prefixes()) prefix_stats_.push_back(&stats_.prefixes.of(prefix.name));
+}
+
 // A client's queries spread over the workers by the kernel's hash of its ports: each has its part.
-void Worker::limit_clients(std::uint32_t queries_per_second) {
+std::uint32_t Worker::share_of(std::uint32_t rate) const {
   const auto workers = static_cast<std::uint32_t>(peers_.size());
-  const auto rate = queries_per_second / workers + (queries_per_second % workers != 0 ? 1 : 0);
-  if (rate == limit_rate_) return;  // what clients have used up stays used
-  limit_rate_ = rate;
-  client_limit_ = ClientRateLimit{rate, limit_key_};
+  return rate / workers + (rate % workers != 0 ? 1 : 0);
+}
+
+void Worker::limit_clients(std::uint32_t queries_per_second) {
+  const auto rate = share_of(queries_per_second);
+  if (rate == client_rate_) return;  // what clients have used up stays used
+  client_rate_ = rate;
+  client_limit_ = ClientRateLimit{rate, options_.limit_key};
+}
+
+Context Worker::context(Trace* trace) const {
+  return {.runtime = *runtime_,
+          .cache = cache_,
+          .now = loop_->now(),
+          .cookies = cookies_.get(),
+          .forwarders = options_.forwarders.empty() ? nullptr : &options_.forwarders,
+          .wall_seconds = static_cast<std::uint32_t>(std::time(nullptr)),
+          .trace = trace};
+}
+
+// Replies whose client may be forged are limited; when much is waiting such a client cannot make more wait.
+Step Worker::limited(Query& query, const Step& step, std::span<std::uint8_t> reply) {
+  if (query.is_proven()) return step;
+  if (step.kind == Step::Kind::kAsk && pending_.size() > kManyPending && query.speaks_cookies())
+    return query.slip(context(), reply);
+  if (step.kind != Step::Kind::kReply) return step;
+  const bool refused = step.outcome == Outcome::kNoView;
+  auto& limit = refused ? refusal_limit_ : response_limit_;
+  // Errors and names that do not exist have one bucket: random names must not have one each.
+  const bool named = step.rcode == rcode::kNoError;
+  const auto name = named ? query.request().name.view() : NameView{};
+  const auto verdict = limit.judge(query.client().address, name, step.rcode, loop_->now());
+  if (verdict == ResponseVerdict::kSend) return step;
+  if (verdict == ResponseVerdict::kSlip && !refused) return query.slip(context(), reply);
+  Step dropped;
+  dropped.drop = DropReason::kResponseRateLimited;
+  return dropped;
 }
 
 // --- a request and its reply ---
+
+// The facts of a batch lie all over the memory: waiting for each in turn would cost more than all the rest.
+void Worker::expect(std::span<const std::uint8_t> request, const ClientInfo& client) {
+  if (runtime_ == nullptr || expected_count_ + 2 > expected_.size()) return;
+  std::array<std::uint8_t, kMaxNameSize> name;
+  const auto size = question_name(request, name);
+  if (size == 0) return;
+  const auto* view = runtime_->view_for(client.address);
+  if (view == nullptr) return;
+  const auto type = load_be16(&request[kHeaderSize + size]);
+  const NameView folded{name.data(), size};
+  expected_[expected_count_++] = cache_.expect(folded, type, view->resolver_group);
+  if (type == rr::kAaaa) expected_[expected_count_++] = cache_.expect(folded, rr::kA, view->resolver_group);
+}
+
+void Worker::expected_all() {
+  for (std::size_t i = 0; i < expected_count_; ++i) cache_.expect_fact(expected_[i]);
+  expected_count_ = 0;
+}
 
 std::size_t Worker::handle(std::span<const std::uint8_t> request, const ClientInfo& client, Channel& channel,
                            const ReplyPath& path, std::span<std::uint8_t> reply) {
@@ -148,14 +279,17 @@ std::size_t Worker::handle(std::span<const std::uint8_t> request, const ClientIn
     channel.abandon(path);
     return 0;
   }
+  for (auto& tap : taps_) tap->on_request(request, client);
   Query query;
-  const auto step = query.start(request, client, context(), reply);
+  const auto step = limited(query, query.start(request, client, context(), reply), reply);
   switch (step.kind) {
-    case Step::Kind::kReply:
-      count(step, client.transport);
-      stats_.hits.add(boot_now() - loop_->now());
+    case Step::Kind::kReply: {
+      const auto took = boot_now() - loop_->now();
+      stats_.hits.add(took);
+      count(step, query, reply.first(step.size), took);
       ask(step, 0);  // refreshes
       return step.size;
+    }
     case Step::Kind::kDrop:
       count_drop(step.drop, client.transport);
       channel.abandon(path);
@@ -165,15 +299,15 @@ std::size_t Worker::handle(std::span<const std::uint8_t> request, const ClientIn
       break;
   }
   const auto id = next_query_++;
-  auto [entry, made] =
-      pending_.emplace(id, std::unique_ptr<Pending>{new Pending{.query = std::move(query),
-                                                                .channel = channel,
-                                                                .path = path,
-                                                                .since = loop_->now(),
-                                                                .aaaa = {*this, id, Deadline::kAaaa},
-                                                                .client = {*this, id, Deadline::kClient}}});
-  stats_.pending.set(pending_.size());
-  if (pending_.size() > kMaxPending) {
+  const auto entry =
+      add_pending(std::unique_ptr<Pending>{new Pending{.query = std::move(query),
+                                                       .channel = &channel,
+                                                       .path = path,
+                                                       .since = loop_->now(),
+                                                       .aaaa = {*this, id, Deadline::kAaaa},
+                                                       .client = {*this, id, Deadline::kClient}}},
+                  id);
+  if (pending_.size() > kMaxPending || pending_of_client_[client_key(client.address)] > kMaxPendingOfClient) {
     on_deadline(id, Deadline::kClient);  // a stale answer, or SERVFAIL
     return 0;
   }
@@ -183,12 +317,27 @@ std::size_t Worker::handle(std::span<const std::uint8_t> request, const ClientIn
   return 0;
 }
 
+Worker::PendingMap::iterator Worker::add_pending(std::unique_ptr<Pending> pending, std::uint64_t id) {
+  ++pending_of_client_[client_key(pending->query.client().address)];
+  const auto added = pending_.emplace(id, std::move(pending)).first;
+  stats_.pending.set(pending_.size());
+  return added;
+}
+
+void Worker::end_pending(PendingMap::iterator pending) {
+  const auto client = pending_of_client_.find(client_key(pending->second->query.client().address));
+  if (--client->second == 0) pending_of_client_.erase(client);
+  pending_.erase(pending);
+  stats_.pending.set(pending_.size());
+}
+
 Worker& Worker::owner_of(const Name& name) const {
   // A refresh or another type of the same name goes to the same context.
   return *peers_[(cache_.name_hash(name.view()) >> 32) % peers_.size()];
 }
 
 void Worker::ask(const Step& step, std::uint64_t query) {
+  if (query == 0) stats_.refreshes.add(step.ask_count);
   for (const auto& ask : step.to_resolve())
     owner_of(ask.name).resolve(ask, {.worker = index_, .query = query, .slot = ask.slot});
 }
@@ -208,40 +357,96 @@ void Worker::on_result(const Waiter& waiter, const LookupResult& result) {
   const auto found = pending_.find(waiter.query);
   if (found == pending_.end()) return;  // answered already, by its deadline
   auto& query = found->second->query;
-  proceed(waiter.query, result.fact ? query.on_fact(waiter.slot, result.fact, context(), scratch_)
-                                    : query.on_failure(waiter.slot, result.why, context(), scratch_));
+  const auto now = context(found->second->new_trace());
+  proceed(waiter.query, result.fact ? query.on_fact(waiter.slot, result.fact, now, scratch_)
+                                    : query.on_failure(waiter.slot, result.why, now, scratch_));
 }
 
 void Worker::on_deadline(std::uint64_t query, Deadline deadline) {
   const auto found = pending_.find(query);
   if (found == pending_.end()) return;
-  proceed(query, found->second->query.on_deadline(deadline, context(), scratch_));
+  auto& pending = *found->second;
+  proceed(query, pending.query.on_deadline(deadline, context(pending.new_trace()), scratch_));
 }
 
-void Worker::proceed(std::uint64_t id, const Step& step) {
+void Worker::proceed(std::uint64_t id, const Step& made) {
   const auto found = pending_.find(id);
   auto& pending = *found->second;
+  const bool may_be_limited = made.kind == Step::Kind::kReply && pending.explaining == nullptr;
+  const auto step = may_be_limited ? limited(pending.query, made, scratch_) : made;
   if (step.kind == Step::Kind::kWait) return;
   if (step.kind == Step::Kind::kAsk) return ask(step, id);
+  if (pending.explaining != nullptr) {
+    const auto explaining = std::move(pending.explaining);
+    end_pending(found);
+    explaining->done({.step = step,
+                      .trace = std::move(explaining->trace),
+                      .reply = {scratch_.begin(), scratch_.begin() + static_cast<std::ptrdiff_t>(step.size)},
+                      .runtime = runtime_});
+    return;
+  }
   const auto transport = pending.query.client().transport;
   if (step.kind == Step::Kind::kReply) {
-    count(step, transport);
-    stats_.misses.add(loop_->now() - pending.since);
-    pending.channel.send(pending.path, std::span{scratch_}.first(step.size));
+    const auto took = loop_->now() - pending.since;
+    stats_.misses.add(took);
+    count(step, pending.query, std::span{scratch_}.first(step.size), took);
+    pending.channel->send(pending.path, std::span{scratch_}.first(step.size));
   } else {
     count_drop(step.drop, transport);
-    pending.channel.abandon(pending.path);
+    pending.channel->abandon(pending.path);
   }
   // What was sent may have led to other queries: the iterator is not good any more.
-  pending_.erase(id);
-  stats_.pending.set(pending_.size());
+  end_pending(pending_.find(id));
   if (step.kind == Step::Kind::kReply) ask(step, 0);
 }
 
-void Worker::count(const Step& step, Transport transport) {
-  const auto t = static_cast<std::size_t>(transport);
+void Worker::explain(const Request& request, const ClientInfo& client, OnExplained done) {
+  loop_->post([this, request, client, done = std::move(done)]() mutable {
+    start_explaining(request, client, std::move(done));
+  });
+}
+
+void Worker::start_explaining(const Request& request, const ClientInfo& client, OnExplained done) {
+  if (runtime_ == nullptr) return done({});
+  auto explaining = std::make_unique<Pending::Explaining>();
+  explaining->done = std::move(done);
+  Query query;
+  const auto step = query.start(request, client, context(&explaining->trace), scratch_);
+  const auto id = next_query_++;
+  const auto entry =
+      add_pending(std::unique_ptr<Pending>{new Pending{.query = std::move(query),
+                                                       .channel = nullptr,
+                                                       .path = {},
+                                                       .since = loop_->now(),
+                                                       .aaaa = {*this, id, Deadline::kAaaa},
+                                                       .client = {*this, id, Deadline::kClient},
+                                                       .explaining = std::move(explaining)}},
+                  id);
+  loop_->arm(entry->second->aaaa, kAaaaDeadline);
+  loop_->arm(entry->second->client, kClientDeadline);
+  proceed(id, step);
+}
+
+void Worker::forget_servers() {
+  loop_->post([this] {
+    if (runtime_ != nullptr) lookups_.renew();
+  });
+}
+
+void Worker::count(const Step& step, const Query& query, std::span<const std::uint8_t> reply, Duration took) {
+  const auto t = static_cast<std::size_t>(query.client().transport);
   stats_.outcomes[t][static_cast<std::size_t>(step.outcome)].add();
   stats_.rcodes[t][std::min<std::size_t>(step.rcode, WorkerStats::kRcodes - 1)].add();
+  if (step.view < view_stats_.size())
+    view_stats_[step.view]->outcomes[static_cast<std::size_t>(step.outcome)].add();
+  if (step.prefix < prefix_stats_.size()) prefix_stats_[step.prefix]->synthesized.add();
+  for (auto& tap : taps_)
+    tap->on_reply({.request = query.request(),
+                   .client = query.client(),
+                   .step = step,
+                   .reply = reply,
+                   .took = took,
+                   .runtime = runtime_});
 }
 
 void Worker::count_drop(DropReason reason, Transport transport) {
@@ -257,20 +462,15 @@ void Worker::end_turn() {
   stats_.lookup_failures.set(failures);
   stats_.lookups.set(lookups_.outstanding());
   std::uint64_t send_failures = 0;
+  std::uint64_t proxy_errors = 0;
   for (auto& udp : udp_) {
     udp->flush();
     send_failures += udp->send_failures();
+    proxy_errors += udp->proxy_errors();
   }
-  std::size_t connections = 0;
-  std::uint64_t refused = 0;
-  for (auto& tcp : tcp_) {
-    tcp->sweep();
-    connections += tcp->connections();
-    refused += tcp->refused();
-  }
+  for (auto& stream : streams_) stream->sweep();
   stats_.udp_send_failures.set(send_failures);
-  stats_.tcp_connections.set(connections);
-  stats_.tcp_refused.set(refused);
+  stats_.udp_proxy_errors.set(proxy_errors);
 }
 
 }  // namespace isthmus::dns64

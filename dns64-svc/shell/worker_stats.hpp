@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <bit>
 #include <cstdint>
 
@@ -14,20 +13,11 @@
 #include "dns64-svc/core/client_info.hpp"
 #include "dns64-svc/core/drop_reason.hpp"
 #include "dns64-svc/core/outcome.hpp"
+#include "dns64-svc/shell/counter.hpp"
+#include "dns64-svc/shell/named_stats.hpp"
+#include "dns64-svc/shell/stream_stats.hpp"
 
 namespace isthmus::dns64 {
-
-class Counter {
- public:
-  void add(std::uint64_t n = 1) {
-    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
-  }
-  void set(std::uint64_t n) { value_.store(n, std::memory_order_relaxed); }
-  [[nodiscard]] std::uint64_t get() const { return value_.load(std::memory_order_relaxed); }
-
- private:
-  std::atomic<std::uint64_t> value_{0};
-};
 
 // Buckets of powers of two: bucket i counts what took less than 2^i microseconds and at least half of it.
 class LatencyHistogram {
@@ -46,6 +36,15 @@ class LatencyHistogram {
   Counter total_ns_;
 };
 
+// What is counted under the name of a view.
+struct ViewStats {
+  std::array<Counter, kEnumSize<Outcome>> outcomes;
+};
+// And of a translation prefix: replies whose first synthesized address lies in it.
+struct PrefixStats {
+  Counter synthesized;
+};
+
 struct WorkerStats {
   static constexpr std::size_t kTransports = kEnumSize<Transport>;
   static constexpr std::size_t kRcodes = 24;  // up to BADCOOKIE
@@ -57,9 +56,12 @@ struct WorkerStats {
   Counter pending;          // gauge: queries that wait
   Counter lookups;          // gauge: lookups in flight
   Counter lookup_failures;
-  Counter tcp_connections;  // gauge
-  Counter tcp_refused;
+  StreamStats streams;
   Counter udp_send_failures;
+  Counter udp_proxy_errors;  // datagrams of listed balancers without a good PROXY header
+  Counter refreshes;  // lookups of popular names before they expire, and of stale ones
+  NamedStats<ViewStats> views;
+  NamedStats<PrefixStats> prefixes;
 };
 
 }  // namespace isthmus::dns64

@@ -48,7 +48,6 @@ enum class Event : std::uint8_t {
   kIcmpErrorForbidden,  // RFC 1122 §3.2.2 or RFC 4443 §2.4 (e) forbid to answer
   kHairpinned,
   kMssClamped,
-  kSliceEmpty,   // a worker without free blocks while others own some
   kRecordsLost,  // event records that did not fit into the queue
   kCount
 };
@@ -62,7 +61,7 @@ inline constexpr EnumNames<Event> kEventNames{{
     "fragments_made",     "icmp_error_translated",
     "icmp_error_limited", "icmp_error_forbidden",
     "hairpinned",         "mss_clamped",
-    "slice_empty",        "records_lost",
+    "records_lost",
 }};
 
 struct Counters {
@@ -87,7 +86,7 @@ struct Counters {
   Counter subscribers;
   Counter subscribers_max;
   Counter blocks_used;
-  Counter blocks_total;  // that this worker owns
+  Counter blocks_total;  // its even share; blocks are claimed from all that are free
   Counter held_syns;
   Counter held_fragments;
   Counter addresses;

@@ -55,7 +55,7 @@ enum class DropReason : std::uint8_t {
   kFragmentTable,    // no room to hold or remember a fragment
   kFragmentTimeout,  // the first fragment did not come in time
   kTinyFragment,     // the first fragment lacks the ports
-  kFragmentedIcmp,   // RFC 7915: fragmented ICMP error, or checksum that cannot be known
+  kFragmentedIcmp,   // a fragmented ICMP error, or a fragment of ICMP inside one
   // ICMP errors.
   kIcmpErrorBadInner,   // the packet inside cannot be translated
   kIcmpErrorNoSession,  // the packet inside belongs to no session

@@ -52,4 +52,37 @@ class ExtraQueue {
   std::vector<std::uint8_t> bytes_;
 };
 
+// Fragments that waited here and belong to another worker, with what is known of their packet.
+class HandOverQueue {
+ public:
+  explicit HandOverQueue(std::size_t bytes) : packets_(bytes) {}
+
+  [[nodiscard]] bool add(std::uint16_t owner, Side from, const FragmentNote& note,
+                         std::span<const std::uint8_t> packet) {
+    const auto room = packets_.add(from, kPrefix + packet.size());
+    if (room.empty()) return false;
+    store_be16(&room[0], owner);
+    room[2] = note.has_ports ? 1 : 0;
+    store_be16(&room[3], note.source_port);
+    store_be16(&room[5], note.destination_port);
+    store_be16(&room[7], note.length);
+    std::ranges::copy(packet, room.begin() + kPrefix);
+    return true;
+  }
+  // take(owner, from, note, span)
+  template <class Take>
+  void drain(Take&& take) {
+    packets_.drain([&](Side from, std::span<const std::uint8_t> entry) {
+      const FragmentNote note{entry[2] != 0, load_be16(&entry[3]), load_be16(&entry[5]),
+                              load_be16(&entry[7])};
+      take(load_be16(&entry[0]), from, note, entry.subspan(kPrefix));
+    });
+  }
+  [[nodiscard]] bool empty() const { return packets_.empty(); }
+
+ private:
+  static constexpr std::size_t kPrefix = 9;
+  ExtraQueue packets_;
+};
+
 }  // namespace isthmus::nat64

@@ -12,6 +12,7 @@ namespace isthmus::nat64 {
 
 class PacketBuffer {
  public:
+  PacketBuffer() = default;
   // `frame` is all that may be written; the packet is frame[offset, offset + length).
   PacketBuffer(std::span<std::uint8_t> frame, std::size_t offset, std::size_t length)
       : frame_(frame),
@@ -45,8 +46,8 @@ class PacketBuffer {
 
  private:
   std::span<std::uint8_t> frame_;
-  std::size_t offset_;
-  std::size_t length_;
+  std::size_t offset_ = 0;
+  std::size_t length_ = 0;
 };
 
 // Room that shells keep before the packet beside the link header: 4->6 adds at most 28 bytes (IPv6 + fragment

@@ -56,7 +56,7 @@ class Builder {
         }
         for (std::uint64_t n = 0; n < prefix.size(); ++n)
           add_address(out, {Ipv4Address{prefix.address().value() + static_cast<std::uint32_t>(n)},
-                            static_cast<std::uint16_t>(i), false, std::nullopt});
+                            static_cast<std::uint16_t>(i), false, std::nullopt, nullptr});
       }
     }
   }
@@ -70,7 +70,7 @@ class Builder {
         continue;
       }
       add_address(out, {lease.address, static_cast<std::uint16_t>(pool - policy_.pools.begin()),
-                        lease.withdrawn, lease.withdraw_within});
+                        lease.withdrawn, lease.withdraw_within, nullptr});
     }
     std::ranges::sort(out.addresses, {}, &RuntimeAddress::address);
   }
@@ -81,11 +81,24 @@ class Builder {
       if (std::ranges::binary_search(out.addresses, m.public4.address, {}, &RuntimeAddress::address))
         out.static_mappings.push_back(m);
     }
+    std::ranges::sort(out.static_mappings, {},
+                      [](const StaticMapping& m) { return std::pair{m.public4, m.protocol}; });
+  }
+
+  static void block_owners(Runtime& out) {
+    for (auto& a : out.addresses) {
+      const auto& pool = out.pools[a.pool];
+      const auto size = pool.subscribers.ports_per_block;
+      a.owners = out.options.blocks != nullptr ? out.options.blocks->of(a.address, size, pool.ports)
+                                               : std::make_shared<BlockOwners>(size, pool.ports);
+    }
   }
 
   void options(const Runtime& out) {
     if (out.options.mtu6 < 1280) fail("options.mtu6", "IPv6 needs at least 1280");
     if (out.options.mtu4 < 68) fail("options.mtu4", "IPv4 needs at least 68");
+    if (out.options.workers > 1 && out.options.blocks == nullptr)
+      fail("options.blocks", "several workers need to share their ports");
     if (out.options.workers == 0 || out.options.worker >= out.options.workers)
       fail("options.worker", "must be less than the number of workers");
   }
@@ -121,6 +134,7 @@ Result<std::shared_ptr<const Runtime>, std::vector<Violation>> make_runtime(cons
   build.static_mappings(*out);
   build.options(*out);
   if (!build.violations.empty()) return failure(std::move(build.violations));
+  Builder::block_owners(*out);
   return std::shared_ptr<const Runtime>{std::move(out)};
 }
 

@@ -14,6 +14,7 @@
 #include "common/config/allocation.hpp"
 #include "common/config/policy.hpp"
 #include "common/net/keyed_hash.hpp"
+#include "nat64-svc/core/block_owners.hpp"
 #include "nat64-svc/core/ipv4_range_set.hpp"
 
 namespace isthmus::nat64 {
@@ -28,6 +29,7 @@ struct RuntimeOptions {
   HashKey key{};  // the same for all workers: it decides who owns what
   std::uint16_t worker = 0;
   std::uint16_t workers = 1;
+  std::shared_ptr<BlockShare> blocks;  // the same for all workers; a single one can do without
 };
 
 // One translation prefix, ready to match. Sorted by prefix length, longest first.
@@ -51,14 +53,15 @@ struct RuntimeAddress {
   std::uint16_t pool = 0;  // index into pools
   bool withdrawn = false;  // no new mappings
   std::optional<Duration> withdraw_within;
+  std::shared_ptr<BlockOwners> owners;
 };
 
 struct Runtime {
   std::vector<RuntimePrefix> prefixes;
   Ipv4RangeSet exclusions;
   std::vector<RuntimePool> pools;
-  std::vector<RuntimeAddress> addresses;  // sorted by address
-  std::vector<StaticMapping> static_mappings;
+  std::vector<RuntimeAddress> addresses;       // sorted by address
+  std::vector<StaticMapping> static_mappings;  // sorted by public4, protocol
   Nat64Policy nat64;
   RuntimeOptions options;
 };

@@ -32,6 +32,17 @@ struct TranslatorLimits {
   std::pmr::memory_resource* memory = nullptr;  // for the large tables (huge pages); null: new and delete
 };
 
+class WorkerState;
+struct Explanation;
+
+// One packet of a burst, and what became of it.
+struct BurstPacket {
+  Side from = Side::kV6;
+  PacketBuffer packet;
+  Verdict verdict;
+  FragmentNote note{};  // of a packet that another worker handed over: that of its verdict
+};
+
 class Translator {
  public:
   // `seed` feeds port choice and fragment identifiers (RFC 6056, RFC 7739): from getrandom().
@@ -54,22 +65,36 @@ class Translator {
   [[nodiscard]] Verdict from_v6(PacketBuffer& packet, TimePoint now);
   [[nodiscard]] Verdict from_v4(PacketBuffer& packet, TimePoint now);
 
-  // Timers; call once per burst and at least every 100 ms when idle. Bounded work per call.
-  void expire(TimePoint now);
+  // The same for many packets, which do not wait for memory one by one: exactly what from_v6() and from_v4()
+  // would do in this order.
+  void translate(std::span<BurstPacket> burst, TimePoint now);
+
+  // Timers; call once per burst and at least every 100 ms when idle. Bounded work per call; true: more is due
+  // now, so do not sleep.
+  bool expire(TimePoint now);
 
   // Packets made beside the verdicts: fragments, released held packets, TCP probes, answers to held SYNs.
   // send(Side out, std::span<const std::uint8_t> packet); spans are valid during the call only.
   template <class Send>
   void drain_extra(Send&& send);
+  // Fragments that waited here and belong to other workers: take(owner, from, note, span), likewise.
+  template <class Take>
+  void drain_hand_overs(Take&& take);
   // record(const EventRecord&)
   template <class Take>
   void drain_events(Take&& take);
 
   [[nodiscard]] const Counters& counters() const;
 
+  // For looking only, by the thread that owns the translator: inspect.hpp lists what is in the tables,
+  // explain() foretells a packet's fate and changes nothing.
+  [[nodiscard]] const WorkerState& state() const;
+  [[nodiscard]] Explanation explain(Side from, std::span<const std::uint8_t> packet) const;
+
  private:
   class Impl;
   [[nodiscard]] ExtraQueue& extra();
+  [[nodiscard]] HandOverQueue& handed_over();
   [[nodiscard]] std::vector<EventRecord>& records();
   std::unique_ptr<Impl> impl_;
 };
@@ -77,6 +102,11 @@ class Translator {
 template <class Send>
 void Translator::drain_extra(Send&& send) {
   if (!extra().empty()) extra().drain(std::forward<Send>(send));
+}
+
+template <class Take>
+void Translator::drain_hand_overs(Take&& take) {
+  if (!handed_over().empty()) handed_over().drain(std::forward<Take>(take));
 }
 
 template <class Take>

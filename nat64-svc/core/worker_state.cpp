@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "nat64-svc/core/slices.hpp"
+#include "nat64-svc/core/owners.hpp"
 #include "nat64-svc/core/steps/admit.hpp"
 #include "nat64-svc/core/tcp_probe.hpp"
 
@@ -29,8 +29,12 @@ bool same_layout(const Runtime& a, const Runtime& b) {
   return x.prefix_length == y.prefix_length && x.ports_per_block == y.ports_per_block;
 }
 
-constexpr std::uint32_t kExpirePerCall = 256;
+// At most this much per call, so that no packet waits for longer than some hundred microseconds. A burst
+// makes fewer sessions than a call can end, so ends keep up with beginnings.
+constexpr std::uint32_t kExpirePerCall = 128;
 constexpr std::uint32_t kSweepPerCall = 256;
+constexpr std::uint32_t kAll = 0xffffffff;
+constexpr std::uint32_t kEndCost = 4;  // of a session that ends in a sweep; one that stays costs 1
 
 }  // namespace
 
@@ -38,6 +42,7 @@ WorkerState::WorkerState(const TranslatorLimits& limits, HashKey key, std::uint6
     : tables(limits.max_sessions, key, memory_of(limits)),
       wheel(memory_of(limits)),
       extra(limits.extra_bytes),
+      handed_over(limits.extra_bytes),
       held_syns(limits.max_held_syns, key),
       fragments{FragmentTable{limits.max_held_fragments, key}, FragmentTable{limits.max_held_fragments, key}},
       key_(key),
@@ -255,17 +260,15 @@ TimePoint WorkerState::due(const Session& session) const {
   return TimePoint{Duration{seen}} + timeout(session);
 }
 
-void WorkerState::apply(Session& session, std::uint32_t number, TcpStep step, TimePoint now) {
-  if (step.refresh) session.last_seen = session_ticks(now);
-  if (step.state == session.state()) return;
+void WorkerState::change_state(Session& session, std::uint32_t number, TcpState state) {
   const auto before = timeout(session);
-  session.set_state(step.state);
+  session.set_state(state);
   if (timeout(session) >= before) return;  // the wheel finds out by itself
   wheel.remove(tables.sessions(), number);
   wheel.add(tables.sessions(), number, due(session));
 }
 
-bool WorkerState::still_allowed(Session& session) const {
+bool WorkerState::still_allowed(const Session& session) const {
   if (!pool.is_active(session.public4)) return false;
   const bool draining_over = std::ranges::any_of(
       drains_, [&](const auto& d) { return d.first == session.public4 && d.second == TimePoint::min(); });
@@ -314,7 +317,7 @@ void WorkerState::set_runtime(std::shared_ptr<const Runtime> next, TimePoint now
   counters.blocks_used.set(pool.blocks_used());
   ++generation;
   sweep_left_ = tables.sessions().touched();
-  if (generation == 0) sweep(sweep_left_, now);  // a session must never meet its own generation again
+  if (generation == 0) sweep(kAll, now);  // a session must never meet its own generation again
 }
 
 void WorkerState::sync_static_mappings(TimePoint now) {
@@ -352,18 +355,24 @@ void WorkerState::sync_static_mappings(TimePoint now) {
 }
 
 void WorkerState::sweep(std::uint32_t budget, TimePoint now) {
-  for (; budget > 0 && sweep_left_ > 0; --budget, --sweep_left_) {
+  while (budget > 0 && sweep_left_ > 0) {
+    --budget;
+    --sweep_left_;
     if (sweep_at_ >= tables.sessions().touched()) sweep_at_ = 0;
     const auto number = sweep_at_++;
     const Session& s = tables.sessions()[number];
-    if (!s.live() || s.generation == generation || !revalidate(number, now)) continue;
+    if (!s.live() || s.generation == generation) continue;
+    if (!revalidate(number, now)) {
+      budget -= std::min(budget, kEndCost);
+      continue;
+    }
     wheel.remove(tables.sessions(), number);  // timeouts may be shorter now
     wheel.add(tables.sessions(), number, due(s));
   }
 }
 
-void WorkerState::expire(TimePoint now) {
-  if (!runtime) return;
+bool WorkerState::expire(TimePoint now) {
+  if (!runtime) return false;
   for (auto& [address, deadline] : drains_) {
     if (deadline == TimePoint::min() || now < deadline) continue;
     deadline = TimePoint::min();  // over
@@ -376,7 +385,8 @@ void WorkerState::expire(TimePoint now) {
     lost.add(fragments[static_cast<std::size_t>(side)].expire(now));
   }
   counters.held_fragments.set(fragments[0].held() + fragments[1].held());
-  for (std::uint32_t i = 0; i < kExpirePerCall; ++i) {
+  std::uint32_t left = kExpirePerCall;
+  for (; left > 0; --left) {
     const auto number = wheel.pop(tables.sessions(), now);
     if (number == kNone) break;
     const auto when = due(tables.sessions()[number]);
@@ -387,6 +397,7 @@ void WorkerState::expire(TimePoint now) {
   }
   held_syns.expire(now, [&](std::span<const std::uint8_t> packet) { answer_held_syn(packet, now); });
   counters.held_syns.set(held_syns.used());
+  return left == 0 || sweep_left_ > 0;
 }
 
 // §3.5.2.2: an established connection is asked once more before it goes.

@@ -3,6 +3,7 @@
 // subscribers, timers, gauges and records goes through here, so that they cannot come apart.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "nat64-svc/core/counters.hpp"
@@ -34,13 +35,30 @@ class WorkerState {
   void drop_unused_bib(std::uint32_t bib, TimePoint now);
   void end_session(std::uint32_t number, Event why, TimePoint now);
   // The state machine's answer to a packet, applied.
-  void apply(Session& session, std::uint32_t number, TcpStep step, TimePoint now);
+  void apply(Session& session, std::uint32_t number, TcpStep step, TimePoint now) {
+    if (step.refresh) see(session, now);
+    if (step.state != session.state()) [[unlikely]]
+      change_state(session, number, step.state);
+  }
+  // Written only when it changes: most packets leave the session's cache line clean.
+  static void see(Session& session, TimePoint now) {
+    if (const auto ticks = session_ticks(now); session.last_seen != ticks) session.last_seen = ticks;
+  }
   // False when the policy of today no longer allows the session; it has been ended then.
   [[nodiscard]] bool revalidate(std::uint32_t number, TimePoint now);
 
   void set_runtime(std::shared_ptr<const Runtime> next, TimePoint now);
-  // Expires what is due and checks some sessions against a new runtime; bounded.
-  void expire(TimePoint now);
+  // What make_bib() and make_session() would refuse now; foresight.cpp. `bib` kNone: one yet to be made.
+  [[nodiscard]] std::optional<Refusal> would_refuse_bib(Protocol protocol,
+                                                        const TransportAddress6& client6) const;
+  [[nodiscard]] std::optional<Refusal> would_refuse_session(std::uint32_t bib,
+                                                            const TransportAddress6& client6) const;
+  // Subscriber and ports of the block in which this address and port lie, if somebody holds it.
+  [[nodiscard]] std::optional<std::pair<Ipv6Prefix, Pool4::Ports>> block_holder(
+      const TransportAddress4& public4) const;
+  [[nodiscard]] bool still_allowed(const Session& session) const;
+  // Expires what is due and checks some sessions against a new runtime; bounded. True: there is more to do.
+  bool expire(TimePoint now);
 
   [[nodiscard]] std::uint64_t random();
   void record(const EventRecord& event);
@@ -53,6 +71,7 @@ class WorkerState {
   Pool4 pool;
   Counters counters;
   ExtraQueue extra;
+  HandOverQueue handed_over;
   std::vector<EventRecord> records;
   HeldSyns held_syns;
   RateLimit icmp_limit;
@@ -60,6 +79,7 @@ class WorkerState {
   std::uint8_t generation = 0;
 
  private:
+  void change_state(Session& session, std::uint32_t number, TcpState state);
   [[nodiscard]] Result<std::uint32_t, Refusal> find_or_add_subscriber(const Ipv6Address& client6);
   void drop_subscriber_if_idle(std::uint32_t number);
   // One subscriber more in the /64 of `prefix`; false when it has max_per_64 already.
@@ -71,7 +91,8 @@ class WorkerState {
   void answer_held_syn(std::span<const std::uint8_t> packet, TimePoint now);
   void sweep(std::uint32_t budget, TimePoint now);
   void end_everything(TimePoint now);
-  [[nodiscard]] bool still_allowed(Session& session) const;
+  [[nodiscard]] std::uint32_t find_subscriber(const Ipv6Address& client6) const;
+  [[nodiscard]] bool has_room_for_subscriber(const Ipv6Address& client6) const;
   void log_block(RecordKind kind, std::uint32_t block, const Ipv6Address& subscriber, TimePoint now);
   void limit_reached(DropReason reason, const Ipv6Address& subscriber, TimePoint now);
 

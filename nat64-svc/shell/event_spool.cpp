@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nat64-svc/shell/event_spool.hpp"
 
-#include <fcntl.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
@@ -52,21 +51,29 @@ std::string event_line(const EventRecord& record, WallTime at, const std::string
   return line.dump();
 }
 
-Result<std::unique_ptr<EventSpool>, std::string> EventSpool::open(const std::string& path,
+Result<std::unique_ptr<EventSpool>, std::string> EventSpool::open(const EventTargets& targets,
                                                                   std::string node_id, std::size_t workers) {
-  const int fd = path == "-" ? dup(STDOUT_FILENO)
-                             : ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
-  std::FILE* file = fd < 0 ? nullptr : fdopen(fd, "a");
-  if (file == nullptr) {
-    return failure("cannot write events to " + path + ": " + std::strerror(errno) +
-                   ": give --events a file in a directory that this process may write to");
+  std::unique_ptr<EventFile> file;
+  std::unique_ptr<SyslogSender> syslog;
+  if (!targets.file.empty()) {
+    auto opened = EventFile::open(targets.file);
+    if (!opened) return failure(opened.error());
+    file = std::move(*opened);
   }
-  return std::unique_ptr<EventSpool>(new EventSpool(file, std::move(node_id), workers));
+  if (!targets.syslog.empty()) {
+    auto opened = SyslogSender::open(targets.syslog);
+    if (!opened) return failure(opened.error());
+    syslog = std::move(*opened);
+  }
+  return std::unique_ptr<EventSpool>(
+      new EventSpool(std::move(file), std::move(syslog), std::move(node_id), workers));
 }
 
-EventSpool::EventSpool(std::FILE* file, std::string node_id, std::size_t workers)
-    : file_(file), node_id_(std::move(node_id)) {
+EventSpool::EventSpool(std::unique_ptr<EventFile> file, std::unique_ptr<SyslogSender> syslog,
+                       std::string node_id, std::size_t workers)
+    : file_(std::move(file)), syslog_(std::move(syslog)), node_id_(std::move(node_id)) {
   for (std::size_t i = 0; i < workers; ++i) queues_.push_back(std::make_unique<EventQueue>());
+  write_life("service_started");
   thread_ = std::thread([this] { run(); });
 }
 
@@ -74,7 +81,7 @@ EventSpool::~EventSpool() {
   stop_.store(true);
   thread_.join();
   write_all();
-  std::fclose(file_);
+  write_life("service_stopped");
 }
 
 std::uint64_t EventSpool::lost() const {
@@ -91,23 +98,40 @@ void EventSpool::run() {
 }
 
 void EventSpool::write_all() {
-  std::uint64_t lines = 0;
-  bool failed = false;
+  if (file_) file_->follow_path(boot_now());
   for (const auto& queue : queues_) {
     queue->drain([&](const EventRecord& record) {
       const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(boot_now() - record.at);
-      const auto line = event_line(record, wall_now() - age, node_id_) + "\n";
-      failed = std::fwrite(line.data(), 1, line.size(), file_) != line.size() || failed;
-      ++lines;
+      const auto at = wall_now() - age;
+      write(event_line(record, at, node_id_), at, kRecordKindNames[record.kind]);
     });
   }
-  if (lines == 0) return;
-  failed = std::fflush(file_) != 0 || failed;
-  if (failed) {
-    std::clearerr(file_);
-    spdlog::error("{} event records may be lost: {}", lines, std::strerror(errno));
-  }
-  (failed ? not_written_ : written_).add(lines);
+  flush();
+}
+
+void EventSpool::write_life(std::string_view event) {
+  const auto at = wall_now();
+  nlohmann::ordered_json line;
+  line["time"] = utc(at);
+  line["node"] = node_id_;
+  line["event"] = std::string(event);
+  write(line.dump(), at, event);
+  flush();
+}
+
+void EventSpool::write(const std::string& line, WallTime at, std::string_view event) {
+  if (file_) lines_.append(line).append("\n");
+  if (syslog_) syslog_->add(syslog_message(utc(at), node_id_, getpid(), event, line));
+  ++round_;
+}
+
+void EventSpool::flush() {
+  const bool failed = file_ && !lines_.empty() && !file_->append(lines_);
+  if (failed) spdlog::error("{} event records may be lost: {}", round_, std::strerror(errno));
+  (failed ? not_written_ : written_).add(round_);
+  lines_.clear();
+  round_ = 0;
+  if (syslog_) syslog_->send(boot_now());
 }
 
 }  // namespace isthmus::nat64

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who had which address and ports when, written down: one JSON object per line, UTC times, appended to a file
-// or to stdout. Workers put records into queues of their own and never wait; a thread writes. A record that
-// finds its queue full, or that cannot be written, is lost and counted: the trail says how trustworthy it is.
+// or to stdout, and sent to a syslog collector. Workers put records into queues of their own and never wait;
+// a thread writes. A record that finds its queue full, or that cannot be written, is lost and counted: the
+// trail says how trustworthy it is. The trail of a run begins with "service_started", which ends what a run
+// before it may have left open.
 #pragma once
 
 #include <atomic>
-#include <cstdio>
 #include <memory>
 #include <string>
 #include <thread>
@@ -14,6 +15,8 @@
 #include "common/base/result.hpp"
 #include "nat64-svc/core/counters.hpp"
 #include "nat64-svc/core/event_record.hpp"
+#include "nat64-svc/shell/event_file.hpp"
+#include "nat64-svc/shell/syslog_sender.hpp"
 
 namespace isthmus::nat64 {
 
@@ -41,10 +44,16 @@ class EventQueue {
 // Pure: the line without its end. `at` is the record's time on the wall clock.
 [[nodiscard]] std::string event_line(const EventRecord& record, WallTime at, const std::string& node_id);
 
+// Where records go; either may be empty.
+struct EventTargets {
+  std::string file;    // "-" is stdout
+  std::string syslog;  // see SyslogSender::open
+};
+
 class EventSpool {
  public:
-  // `path` "-" is stdout. The error is a sentence with the remedy.
-  [[nodiscard]] static Result<std::unique_ptr<EventSpool>, std::string> open(const std::string& path,
+  // The error is a sentence with the remedy.
+  [[nodiscard]] static Result<std::unique_ptr<EventSpool>, std::string> open(const EventTargets& targets,
                                                                              std::string node_id,
                                                                              std::size_t workers);
   ~EventSpool();  // writes what is there; the workers must have ended
@@ -54,13 +63,24 @@ class EventSpool {
   [[nodiscard]] EventQueue& queue(std::size_t worker) { return *queues_[worker]; }
   [[nodiscard]] std::uint64_t written() const { return written_.get(); }
   [[nodiscard]] std::uint64_t lost() const;
+  [[nodiscard]] const SyslogSender* syslog() const { return syslog_.get(); }
+  void reopen() {  // the file, after it was moved away; any thread
+    if (file_) file_->reopen();
+  }
 
  private:
-  EventSpool(std::FILE* file, std::string node_id, std::size_t workers);
+  EventSpool(std::unique_ptr<EventFile> file, std::unique_ptr<SyslogSender> syslog, std::string node_id,
+             std::size_t workers);
   void run();
   void write_all();
+  void write_life(std::string_view event);
+  void write(const std::string& line, WallTime at, std::string_view event);
+  void flush();
 
-  std::FILE* file_;
+  std::unique_ptr<EventFile> file_;
+  std::unique_ptr<SyslogSender> syslog_;
+  std::string lines_;  // of this round, for the file
+  std::uint64_t round_ = 0;
   std::string node_id_;
   std::vector<std::unique_ptr<EventQueue>> queues_;
   Counter written_;

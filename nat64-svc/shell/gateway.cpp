@@ -10,6 +10,8 @@
 #include <thread>
 
 #include "isthmus/v1/control.pb.h"
+#include "nat64-svc/shell/busy_poll_settings.hpp"
+#include "nat64-svc/shell/node/node_policy.hpp"
 #include "nat64-svc/shell/preflight.hpp"
 #include "nat64-svc/shell/queue_count.hpp"
 #include "nat64-svc/shell/xsk/steer_maps.h"
@@ -18,6 +20,7 @@ namespace isthmus::nat64 {
 namespace {
 
 constexpr std::chrono::seconds kApplyPatience{2};
+constexpr const char* kAnnouncingInterface = "isthmus0";
 
 Applied node_cannot(std::string path, std::string message) {
   return failure(Rejection{Rejection::Kind::kNodeCannot, {{std::move(path), std::move(message)}}});
@@ -27,44 +30,77 @@ Applied node_cannot(std::string path, std::string message) {
 
 Result<std::unique_ptr<Gateway>, std::string> Gateway::open(const StartupConfig& config) {
   std::unique_ptr<Gateway> self(new Gateway);
+  if (auto done = self->open_all(config); !done) {
+    if (self->node_) self->node_->remove();
+    return failure(done.error());
+  }
+  self->guard_ = std::thread([raw = self.get()] { raw->guard_leases(); });
+  self->watcher_->start([raw = self.get()](const NetworkView& view) { raw->on_network_change(view); });
+  return self;
+}
+
+Result<void, std::string> Gateway::open_all(StartupConfig config) {
+  busy_poll_ = config.busy_poll > 0;
   auto lock = lock_network_namespace();
   if (!lock) return failure(lock.error());
-  self->namespace_lock_ = std::move(*lock);
-  for (auto* half : {&self->key_.k0, &self->key_.k1}) {
+  namespace_lock_ = std::move(*lock);
+  for (auto* half : {&key_.k0, &key_.k1}) {
     if (getrandom(half, sizeof *half, 0) != sizeof *half) {
-      return failure(std::string("the kernel gives no random bytes: run Linux 5.10 or newer"));
+      return failure(std::string("the kernel gives no random bytes: run Linux 5.15 or newer"));
     }
   }
   auto watcher = NetlinkWatcher::open();
   if (!watcher) return failure(watcher.error());
-  self->watcher_ = std::move(*watcher);
+  watcher_ = std::move(*watcher);
   auto routes = KernelRoutes::open();
   if (!routes) return failure(routes.error());
-  self->routes_ = std::move(*routes);
+  routes_ = std::move(*routes);
   auto steering = Steering::load();
   if (!steering) return failure(steering.error());
-  self->steering_ = std::move(*steering);
+  steering_ = std::move(*steering);
+  if (config.mode == Mode::kNode) {
+    if (auto done = open_node(config); !done) return done;
+  }
 
   const bool one = config.one_interface();
-  self->ports_.push_back({config.interface6, config.xdp_mode});
-  if (auto done = self->open_port(STEER_PORT6, config.interface6, one ? Take::kBoth : Take::kV6); !done) {
-    return failure(done.error());
-  }
+  ports_.push_back({config.interface6, config.xdp_mode});
+  if (auto done = open_announcers(config); !done) return done;
+  if (auto done = open_port(STEER_PORT6, config.interface6, one ? Take::kBoth : Take::kV6); !done)
+    return done;
   if (!one) {
-    self->ports_.push_back({config.interface4, config.xdp_mode});
-    if (auto done = self->open_port(STEER_PORT4, config.interface4, Take::kV4); !done)
-      return failure(done.error());
+    ports_.push_back({config.interface4, config.xdp_mode});
+    if (auto done = open_port(STEER_PORT4, config.interface4, Take::kV4); !done) return done;
   }
-  if (!config.events.empty()) {
-    auto events = EventSpool::open(config.events, config.node_id, config.workers);
+  if (!config.events.empty() || !config.events_syslog.empty()) {
+    auto events = EventSpool::open({config.events, config.events_syslog}, config.node_id, config.workers);
     if (!events) return failure(events.error());
-    self->events_ = std::move(*events);
+    events_ = std::move(*events);
   }
-  if (auto done = self->open_workers(config); !done) return failure(done.error());
-  self->applied_options_ = self->runtime_options();
-  self->guard_ = std::thread([raw = self.get()] { raw->guard_leases(); });
-  self->watcher_->start([raw = self.get()](const NetworkView& view) { raw->on_network_change(view); });
-  return self;
+  return open_workers(config);
+}
+
+Result<void, std::string> Gateway::open_announcers(const StartupConfig& config) {
+  if (config.announce_routes) {
+    auto announced = AnnouncedRoutes::open(kAnnouncingInterface);
+    if (!announced) return failure(announced.error());
+    announced_ = std::move(*announced);
+  }
+  if (config.answer_arp) {
+    auto arp = ArpResponder::open(config.interface4);
+    if (!arp) return failure(arp.error());
+    arp_ = std::move(*arp);
+  }
+  return {};
+}
+
+// A pair of our own, with a queue for each worker; from here on it is used as any interface is.
+Result<void, std::string> Gateway::open_node(StartupConfig& config) {
+  auto node = NodeMode::open(config.workers, *watcher_->view().get());
+  if (!node) return failure(node.error());
+  node_ = std::move(*node);
+  config.interface6 = config.interface4 = kOurEnd;
+  if (!watcher_->refresh()) return failure(std::string("cannot read the kernel's interfaces"));
+  return {};
 }
 
 Result<void, std::string> Gateway::open_port(std::uint32_t port, const std::string& name, Take take) {
@@ -78,6 +114,10 @@ Result<void, std::string> Gateway::open_port(std::uint32_t port, const std::stri
   if (interface->mac == MacAddress{}) {
     return failure("interface " + name + " is no Ethernet: NAT64 needs an interface with a link address");
   }
+  if (interface->kind == "bond") {
+    return failure(name + " is a bond: AF_XDP sockets belong to queues of real interfaces; name one of its " +
+                   "members, or use routed links with several gateways");
+  }
   if (!frame_size_for_mtu(interface->mtu)) {
     return failure("the MTU of " + name + " is " + std::to_string(interface->mtu) +
                    ": AF_XDP takes at most " + std::to_string(kLargestMtu) + "; ip link set " + name +
@@ -89,6 +129,9 @@ Result<void, std::string> Gateway::open_port(std::uint32_t port, const std::stri
     return failure(name + " has " + std::to_string(queues) + " queues, at most " +
                    std::to_string(STEER_MAX_QUEUES) + " can be used: ethtool -L " + name + " combined " +
                    std::to_string(STEER_MAX_QUEUES));
+  }
+  if (busy_poll_) {
+    for (const auto& wrong : prepare_busy_poll(name, interface_files(name, index))) spdlog::warn("{}", wrong);
   }
   auto mode = steering_->attach(port, index, name, take, ports_[port].mode);
   if (!mode) return failure(mode.error());
@@ -105,6 +148,7 @@ Result<void, std::string> Gateway::open_workers(const StartupConfig& config) {
   options.busy_poll = config.busy_poll;
   options.limits.max_sessions = config.max_sessions;
   options.key = key_;
+  if (node_) options.kernel_end = kKernelEndMac;
   const auto view = watcher_->view().get();
   for (std::size_t port = 0; port < ports_.size(); ++port) {
     const auto& name = ports_[port].interface;
@@ -158,14 +202,22 @@ Gateway::~Gateway() {
   workers_.clear();
 }
 
+void Gateway::stop_announcing() {
+  const std::lock_guard lock(mutex_);
+  announced_.reset();
+  arp_.reset();
+}
+
 void Gateway::close() {
+  stop_announcing();
   stop_guard();
   watcher_->stop();
   const std::lock_guard lock(mutex_);
   steering_.reset();  // first: from now on the kernel sees the packets and refuses them
   for (const auto& worker : workers_) worker->stop();
   workers_.clear();
-  routes_->clear();
+  if (node_) node_->remove();
+  routes_->clear();  // last: until here nothing can be forwarded untranslated
 }
 
 ServiceHandlers Gateway::handlers() {
@@ -191,10 +243,14 @@ ServiceHandlers Gateway::handlers() {
   return handlers;
 }
 
-RuntimeOptions Gateway::runtime_options() const {
+RuntimeOptions Gateway::runtime_options(const Policy& policy) const {
   RuntimeOptions options;
   options.key = key_;
   const auto view = watcher_->view().get();
+  if (node_) {
+    node_->fill(options, policy, *view);
+    return options;
+  }
   if (const auto* six = view->interface(worker_ports_.front().interface_index)) {
     options.mtu6 = std::max<std::uint32_t>(six->mtu, 1280);
     if (!six->addresses6.empty()) options.own6 = six->addresses6.front();
@@ -209,12 +265,20 @@ RuntimeOptions Gateway::runtime_options() const {
 // Order: what is new gets its route before anybody can send to it, then the workers know it, then the kernel
 // steers it. What goes is no longer steered before its route is removed. So no packet to a prefix or pool
 // address of ours is ever forwarded by the kernel.
-Applied Gateway::apply(std::shared_ptr<const Policy> policy, const Allocation& leased) {
+Applied Gateway::apply(std::shared_ptr<const Policy> whole, const Allocation& leased) {
   if (!steering_) return node_cannot("node", "is shutting down");
-  const auto usable = usable_leases(leased, deadlines_, boot_now());
+  const auto policy =
+      whole == policy_ ? own_policy_ : std::make_shared<const Policy>(policy_for(pool_kind(), *whole));
+  const auto view = watcher_->view().get();
+  if (node_) {
+    if (auto refusal = node_->refusal(*policy, *view); !refusal.empty())
+      return node_cannot("pools", std::move(refusal));
+  }
+  const auto usable = usable_leases(allocation_for(pool_kind(), *whole, leased), deadlines_, boot_now());
   const auto& allocation = usable.allocation;
-  auto options = runtime_options();
+  auto options = runtime_options(*policy);
   options.workers = static_cast<std::uint16_t>(workers_.size());
+  options.blocks = blocks_;
   Runtimes runtimes;
   for (const auto& worker : workers_) {
     options.worker = worker->index();
@@ -226,9 +290,15 @@ Applied Gateway::apply(std::shared_ptr<const Policy> policy, const Allocation& l
   for (const auto& prefix : policy->translation_prefixes) targets.prefixes.insert(prefix.prefix);
   for (const auto& lease : allocation.addresses) targets.addresses.insert(Ipv4Prefix{lease.address, 32});
 
+  if (node_) {
+    for (const auto& pool : pool_prefixes(*policy)) targets.addresses.insert(pool);
+    if (auto filtered = node_->filter(targets.addresses); !filtered)
+      return node_cannot("nftables", filtered.error());
+  }
   if (auto added = routes_->add(targets.prefixes, targets.addresses); !added) {
     return node_cannot("routes", added.error());
   }
+  if (announced_) announced_->keep_only(targets.prefixes, targets.addresses);
   // The workers' own deadline is never later than what they run allows.
   if (usable.stop && (!stop_ || *usable.stop < *stop_)) set_stop(usable.stop);
   if (!run_everywhere(runtimes)) {
@@ -237,6 +307,11 @@ Applied Gateway::apply(std::shared_ptr<const Policy> policy, const Allocation& l
   if (auto steered = steering_->set_targets(targets.prefixes, targets.addresses); !steered) {
     return node_cannot("steering", steered.error());
   }
+  if (node_) {
+    if (auto routed = node_->route(targets.prefixes, targets.addresses, *view); !routed)
+      return node_cannot("routes", routed.error());
+  }
+  if (auto announced = announce(targets); !announced) return node_cannot("routes", announced.error());
   routes_->keep_only(targets.prefixes, targets.addresses);
 
   std::map<Ipv4Address, TimePoint> withdrawn;
@@ -249,10 +324,24 @@ Applied Gateway::apply(std::shared_ptr<const Policy> policy, const Allocation& l
   set_stop(usable.stop);
   next_change_ = usable.next_change;
   leases_changed_.notify_one();
-  policy_ = std::move(policy);
+  policy_ = std::move(whole);
+  own_policy_ = policy;
   leased_ = leased;
   allocation_ = allocation;
   applied_options_ = options;
+  return {};
+}
+
+// What is translated now may be sent to us.
+Result<void, std::string> Gateway::announce(const Targets& targets) {
+  if (arp_) {
+    if (const auto* four = watcher_->view().get()->interface(worker_ports_.back().interface_index))
+      arp_->set_mac(four->mac);
+    std::set<Ipv4Address> addresses;
+    for (const auto& address : targets.addresses) addresses.insert(address.address());
+    arp_->set_addresses(addresses);
+  }
+  if (announced_) return announced_->add(targets.prefixes, targets.addresses);
   return {};
 }
 
@@ -285,11 +374,14 @@ void Gateway::on_network_change(const NetworkView& view) {
     if (auto done = steering_->set_mac(static_cast<std::uint32_t>(port), interface->mac); !done) {
       problem_ = done.error();
     }
+    if (arp_ && port + 1 == worker_ports_.size()) arp_->set_mac(interface->mac);
   }
-  const auto options = runtime_options();
+  if (!policy_) return;
+  if (node_ && problem_.empty()) problem_ = node_->refusal(*own_policy_, view);
+  const auto options = runtime_options(*own_policy_);
   const bool same = options.own6 == applied_options_.own6 && options.own4 == applied_options_.own4 &&
                     options.mtu6 == applied_options_.mtu6 && options.mtu4 == applied_options_.mtu4;
-  if (same || !policy_) return;
+  if (same) return;
   spdlog::info("addresses or MTU of an interface changed");
   if (auto applied = apply(policy_, leased_); !applied) {
     const auto& first = applied.error().violations.front();
@@ -307,7 +399,8 @@ void Gateway::set_stop(std::optional<TimePoint> stop) {
 void Gateway::on_lease_deadlines(const std::vector<LeaseDeadline>& deadlines) {
   const std::lock_guard lock(mutex_);
   deadlines_ = deadlines;
-  const auto usable = usable_leases(leased_, deadlines_, boot_now());
+  const auto usable = usable_leases(policy_ ? allocation_for(pool_kind(), *policy_, leased_) : leased_,
+                                    deadlines_, boot_now());
   if (usable.allocation == allocation_) {
     set_stop(usable.stop);
     next_change_ = usable.next_change;
@@ -331,11 +424,35 @@ void Gateway::guard_leases() {
       patience = std::clamp(left, std::chrono::milliseconds{1}, patience);
     }
     leases_changed_.wait_for(lock, patience);
-    if (stopping_ || !next_change_ || boot_now() < *next_change_) continue;
+    if (stopping_) return;
+    if (node_) tend_node();
+    if (!next_change_ || boot_now() < *next_change_) continue;
     next_change_.reset();
     spdlog::warn("the controller does not renew the leases in time");
     if (auto applied = apply(policy_, leased_); !applied)
       spdlog::error("leases that ended could not be taken away");
+  }
+}
+
+// What nobody tells us of: rules and routes that others removed, and where packets come from.
+void Gateway::tend_node() {
+  constexpr std::chrono::seconds kEvery{5};
+  if (boot_now() - node_tended_ < kEvery || !policy_) return;
+  node_tended_ = boot_now();
+  node_->mend(*watcher_->view().get());
+  std::uint64_t sampled = 0, own = 0;
+  for (const auto& worker : workers_) {
+    sampled += worker->io().sampled_sources.get();
+    own += worker->io().sampled_own_sources.get();
+  }
+  if (!sources_.look(sampled, own)) return;
+  if (sources_.masqueraded()) {
+    spdlog::warn(
+        "every packet comes from an address of this node itself: the CNI hides the pods before their packets "
+        "come here, so all pods share the ports of one subscriber; exclude the translation prefix from its "
+        "IPv6 masquerade (docs/nat64.md)");
+  } else {
+    spdlog::info("packets come from the pods' own addresses again");
   }
 }
 
@@ -351,15 +468,37 @@ void Gateway::stop_guard() {
 std::string Gateway::not_ready_because() const {
   const std::lock_guard lock(mutex_);
   if (!policy_) return "no policy runs yet";
+  if (node_) {
+    if (!problem_.empty()) return problem_;
+    if (watcher_->view().get()->uplink_route4() == nullptr)
+      return "this node has no IPv4 default route: its pods are told that IPv4 is unreachable";
+    return allocation_.draining ? "this node drains" : "";
+  }
   if (!allocated_ || leased_.addresses.empty()) return "no address is allocated to this node";
   if (allocation_.addresses.empty()) return "the controller has not renewed the leases of this node";
   if (allocation_.draining) return "this node drains";
   return problem_;
 }
 
+std::optional<Gateway::NodeStatus> Gateway::node_status() const {
+  if (!node_) return std::nullopt;
+  const std::lock_guard lock(mutex_);
+  return NodeStatus{watcher_->view().get()->uplink_route4() != nullptr, sources_.masqueraded()};
+}
+
 std::vector<LeasedAddress> Gateway::leases() const {
   const std::lock_guard lock(mutex_);
   return allocation_.addresses;
+}
+
+Allocation Gateway::allocation() const {
+  const std::lock_guard lock(mutex_);
+  return allocation_;
+}
+
+std::shared_ptr<const Policy> Gateway::policy() const {
+  const std::lock_guard lock(mutex_);
+  return policy_;
 }
 
 // A withdrawn address is given up at its deadline, or before when nothing runs on this node at all.
@@ -419,7 +558,7 @@ void Gateway::fill_report(v1::Report& report) const {
     return interface != nullptr && interface->up;
   };
   nat64.set_uplink6(up(worker_ports_.front()));
-  nat64.set_uplink4(up(worker_ports_.back()));
+  nat64.set_uplink4(node_ ? view->uplink_route4() != nullptr : up(worker_ports_.back()));
 }
 
 }  // namespace isthmus::nat64

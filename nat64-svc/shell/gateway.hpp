@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gateway mode: owns everything that runs (steering, workers, routes, watcher) and applies policy and
+// Either mode: owns everything that runs (steering, workers, routes, watcher, and in node mode what
+// NodeMode makes) and applies policy and
 // allocation to it in the order that never leaves a gap: routes, then workers, then what the kernel steers to
 // them; removal the other way round.
 //
@@ -17,8 +18,12 @@
 #include <vector>
 
 #include "common/control/service_handlers.hpp"
+#include "nat64-svc/shell/announce/announced_routes.hpp"
+#include "nat64-svc/shell/announce/arp_responder.hpp"
 #include "nat64-svc/shell/netlink/kernel_routes.hpp"
 #include "nat64-svc/shell/netlink/netlink_watcher.hpp"
+#include "nat64-svc/shell/node/masquerade_watch.hpp"
+#include "nat64-svc/shell/node/node_mode.hpp"
 #include "nat64-svc/shell/startup_config.hpp"
 #include "nat64-svc/shell/usable_leases.hpp"
 #include "nat64-svc/shell/worker.hpp"
@@ -38,9 +43,18 @@ class Gateway {
   [[nodiscard]] ServiceHandlers handlers();
   // Ends on purpose: nothing of ours stays in the kernel.
   void close();
+  // Gateway mode: neighbours and routing daemons are told to send elsewhere; what still comes is translated.
+  void stop_announcing();
 
   // Empty when traffic is translated, else why not.
   [[nodiscard]] std::string not_ready_because() const;
+
+  // Node mode: has the node a way to the IPv4 internet, and do all packets come from its own addresses?
+  struct NodeStatus {
+    bool uplink4 = false;
+    bool masqueraded = false;
+  };
+  [[nodiscard]] std::optional<NodeStatus> node_status() const;
 
   struct PortStatus {
     std::string interface;
@@ -49,8 +63,13 @@ class Gateway {
   [[nodiscard]] const std::vector<PortStatus>& ports() const { return ports_; }
   [[nodiscard]] const std::vector<std::unique_ptr<Worker>>& workers() const { return workers_; }
   [[nodiscard]] const EventSpool* events() const { return events_.get(); }
+  void reopen_events() {
+    if (events_) events_->reopen();
+  }
   [[nodiscard]] const Steering& steering() const { return *steering_; }
   [[nodiscard]] std::vector<LeasedAddress> leases() const;
+  [[nodiscard]] Allocation allocation() const;                 // what of it is in use
+  [[nodiscard]] std::shared_ptr<const Policy> policy() const;  // null: none runs yet
 
  private:
   struct Targets {
@@ -59,15 +78,21 @@ class Gateway {
   };
 
   Gateway() = default;
+  [[nodiscard]] Result<void, std::string> open_all(StartupConfig config);
   [[nodiscard]] Result<void, std::string> open_port(std::uint32_t port, const std::string& interface,
                                                     Take take);
   [[nodiscard]] Result<void, std::string> open_workers(const StartupConfig& config);
   [[nodiscard]] Result<void, std::string> open_worker(WorkerOptions options);
-  [[nodiscard]] Applied apply(std::shared_ptr<const Policy> policy, const Allocation& leased);
+  [[nodiscard]] Applied apply(std::shared_ptr<const Policy> whole, const Allocation& leased);
   // One for each worker: they differ in what they own.
   using Runtimes = std::vector<std::shared_ptr<const Runtime>>;
   [[nodiscard]] bool run_everywhere(const Runtimes& runtimes);
-  [[nodiscard]] RuntimeOptions runtime_options() const;
+  [[nodiscard]] RuntimeOptions runtime_options(const Policy& policy) const;
+  [[nodiscard]] Result<void, std::string> open_node(StartupConfig& config);
+  [[nodiscard]] PoolKind pool_kind() const { return node_ ? PoolKind::kNodeLocal : PoolKind::kLeased; }
+  void tend_node();
+  [[nodiscard]] Result<void, std::string> open_announcers(const StartupConfig& config);
+  [[nodiscard]] Result<void, std::string> announce(const Targets& targets);
   void on_network_change(const NetworkView& view);
   void on_lease_deadlines(const std::vector<LeaseDeadline>& deadlines);
   void guard_leases();
@@ -81,16 +106,23 @@ class Gateway {
   std::vector<WorkerPort> worker_ports_;
   UniqueFd namespace_lock_;
   HashKey key_{};
+  bool busy_poll_ = false;
+  std::shared_ptr<BlockShare> blocks_ = std::make_shared<BlockShare>();
   std::unique_ptr<NetlinkWatcher> watcher_;
   std::unique_ptr<KernelRoutes> routes_;
   std::unique_ptr<Steering> steering_;
-  std::unique_ptr<EventSpool> events_;  // null: events are not kept
+  std::unique_ptr<AnnouncedRoutes> announced_;  // null: not wanted
+  std::unique_ptr<ArpResponder> arp_;           // null: not wanted
+  std::unique_ptr<NodeMode> node_;              // null: gateway mode
+  MasqueradeWatch sources_;                     // node mode
+  std::unique_ptr<EventSpool> events_;          // null: events are not kept
   std::vector<std::unique_ptr<Worker>> workers_;
 
   mutable std::mutex mutex_;  // what follows, and routes_ and steering_
   std::shared_ptr<const Policy> policy_;
-  Allocation leased_;      // as the controller said
-  Allocation allocation_;  // what of it is in use
+  std::shared_ptr<const Policy> own_policy_;  // what of it concerns this node
+  Allocation leased_;                         // as the controller said
+  Allocation allocation_;                     // what of it is in use
   std::vector<LeaseDeadline> deadlines_;
   std::optional<TimePoint> stop_;         // of the workers
   std::optional<TimePoint> next_change_;  // of what is in use, if no renewal comes
@@ -98,6 +130,7 @@ class Gateway {
   bool stopping_ = false;
   std::thread guard_;
   bool allocated_ = false;
+  TimePoint node_tended_{};
   std::map<Ipv4Address, TimePoint> withdrawn_since_;
   RuntimeOptions applied_options_;
   std::string problem_;

@@ -26,14 +26,14 @@ class HandOverRing {
       : mask_(slots - 1), slot_size_(slot_size), heads_(slots), bytes_(std::size_t{slots} * slot_size) {}
 
   // Writer: false when the ring is full or the packet too long.
-  [[nodiscard]] bool stage(Side side, std::span<const std::uint8_t> packet) {
+  [[nodiscard]] bool stage(Side side, const FragmentNote& note, std::span<const std::uint8_t> packet) {
     if (packet.size() > slot_size_) return false;
     if (write_ - read_seen_ > mask_) {
       read_seen_ = read_.load(std::memory_order_acquire);
       if (write_ - read_seen_ > mask_) return false;
     }
     const auto slot = static_cast<std::size_t>(write_ & mask_);
-    heads_[slot] = {side, static_cast<std::uint32_t>(packet.size())};
+    heads_[slot] = {side, note, static_cast<std::uint32_t>(packet.size())};
     std::memcpy(bytes_.data() + slot * slot_size_, packet.data(), packet.size());
     ++write_;
     return true;
@@ -45,8 +45,8 @@ class HandOverRing {
     return true;
   }
 
-  // Reader: calls take(Side, span) for up to `most` packets; returns how many. Spans are valid during the
-  // call.
+  // Reader: calls take(Side, note, span) for up to `most` packets; returns how many. Spans are valid during
+  // the call.
   template <class Take>
   std::size_t drain(std::size_t most, Take&& take) {
     const auto read = read_.load(std::memory_order_relaxed);
@@ -54,7 +54,7 @@ class HandOverRing {
     const auto n = std::min<std::uint64_t>(waiting, most);
     for (std::uint64_t i = 0; i < n; ++i) {
       const auto slot = static_cast<std::size_t>((read + i) & mask_);
-      take(heads_[slot].side,
+      take(heads_[slot].side, heads_[slot].note,
            std::span<const std::uint8_t>(bytes_.data() + slot * slot_size_, heads_[slot].length));
     }
     if (n > 0) read_.store(read + n, std::memory_order_release);
@@ -68,6 +68,7 @@ class HandOverRing {
  private:
   struct Head {
     Side side = Side::kV6;
+    FragmentNote note;
     std::uint32_t length = 0;
   };
   const std::uint64_t mask_;

@@ -38,6 +38,8 @@ struct IoCounters {
   std::array<Counter, 2> transmitted;  // frames, by port
   Counter held_for_neighbour;          // packets that wait now
   Counter free_frames;
+  Counter sampled_sources;      // node mode: packets from the IPv6 side whose source was looked at
+  Counter sampled_own_sources;  // of them, those from an address of the node itself
 
   void drop(IoDrop reason) { dropped[static_cast<std::size_t>(reason)].add(); }
 };

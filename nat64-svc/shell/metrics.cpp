@@ -120,6 +120,27 @@ HttpReply metrics_reply(const Gateway& gateway, const FeedStatus& feed) {
                  static_cast<double>(events->written()));
     page.counter("isthmus_nat64_event_records_lost_total", "Event records that could not be kept", {},
                  static_cast<double>(events->lost()));
+    if (const auto* syslog = events->syslog()) {
+      page.counter("isthmus_nat64_event_syslog_sent_total", "Event records given to the syslog collector", {},
+                   static_cast<double>(syslog->sent()));
+      page.counter("isthmus_nat64_event_syslog_lost_total",
+                   "Event records that waited too long for the syslog collector", {},
+                   static_cast<double>(syslog->lost()));
+    }
+  }
+  if (const auto node = gateway.node_status()) {
+    page.gauge("isthmus_nat64_node_ipv4_uplink", "1 while this node has a way to the IPv4 internet", {},
+               node->uplink4 ? 1 : 0);
+    page.gauge("isthmus_nat64_node_sources_masqueraded",
+               "1 while every packet comes from an address of the node itself", {},
+               node->masqueraded ? 1 : 0);
+  }
+  if (const auto node = gateway.node_status()) {
+    page.gauge("isthmus_nat64_node_ipv4_uplink", "1 while this node has a way to the IPv4 internet", {},
+               node->uplink4 ? 1 : 0);
+    page.gauge("isthmus_nat64_node_sources_masqueraded",
+               "1 while every packet comes from an address of the node itself", {},
+               node->masqueraded ? 1 : 0);
   }
   const auto problem = gateway.not_ready_because();
   page.gauge("isthmus_nat64_ready", "1 when this node translates", {}, problem.empty() ? 1 : 0);

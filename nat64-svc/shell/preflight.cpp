@@ -57,8 +57,8 @@ std::string missing_capabilities(std::uint64_t effective) {
 Result<void, std::string> check_machine() {
   utsname name{};
   uname(&name);
-  if (!kernel_at_least(name.release, 5, 10)) {
-    return failure(std::string("Linux ") + name.release + " is too old: run 5.10 or newer");
+  if (!kernel_at_least(name.release, 5, 15)) {
+    return failure(std::string("Linux ") + name.release + " is too old: run 5.15 or newer");
   }
   if (const auto missing = missing_capabilities(effective_capabilities()); !missing.empty()) {
     return failure(

@@ -10,11 +10,11 @@
 #include <cstring>
 
 #include "common/net/big_endian.hpp"
+#include "nat64-svc/shell/huge_pages.hpp"
 
 namespace isthmus::nat64 {
 namespace {
 
-constexpr std::size_t kBurst = 64;
 constexpr std::uint16_t kEthertypeIpv4 = 0x0800;
 constexpr std::uint16_t kEthertypeIpv6 = 0x86dd;
 // Packets that wait for a link address: RFC 4861 §7.2.2 asks for at least one per neighbour; small, for
@@ -79,7 +79,9 @@ Result<std::unique_ptr<Worker>, std::string> Worker::create(WorkerOptions option
   std::uint64_t seed = 0;
   if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
     return failure(std::string("the kernel gives no random bytes"));
-  self->translator_ = std::make_unique<Translator>(o.limits, o.key, seed);
+  auto limits = o.limits;
+  if (limits.memory == nullptr) limits.memory = HugePages::get();
+  self->translator_ = std::make_unique<Translator>(limits, o.key, seed);
   self->translator_->set_route_mtu(&Worker::route_mtu, self.get());
   self->view_reader_.refresh();
   return self;
@@ -118,16 +120,29 @@ std::uint64_t Worker::publish(std::shared_ptr<const Runtime> runtime) {
   return generation;
 }
 
+bool Worker::look(const std::function<void(const Translator&, TimePoint)>& look) {
+  return mailbox_.ask([&](TimePoint now) { look(*translator_, now); }, [this] { wake(); });
+}
+
+bool Worker::set_tap(std::shared_ptr<CaptureTap> tap) {
+  // The old one is destroyed by the asker, not by the worker.
+  return mailbox_.ask([&](TimePoint) { std::swap(tap_, tap); }, [this] { wake(); });
+}
+
 void Worker::run() {
   while (!stop_.load(std::memory_order_relaxed)) {
     const auto now = boot_now();
     refresh(now);
+    mailbox_.answer(now);
     std::size_t received = 0;
     for (auto& bound : sockets_) received += receive_from(bound, now);
     received += receive_handed_over(now);
-    publish_handed_over();
-    translator_->expire(now);
+    const bool more_to_expire = translator_->expire(now);
     translator_->drain_extra([&](Side, std::span<const std::uint8_t> packet) { send_copy(packet, now); });
+    translator_->drain_hand_overs(
+        [this](std::uint16_t owner, Side from, const FragmentNote& note,
+               std::span<const std::uint8_t> packet) { hand_over(owner, from, note, packet); });
+    publish_handed_over();
     translator_->drain_events([this](const EventRecord& record) {
       if (options_.events != nullptr) options_.events->put(record);
     });
@@ -137,7 +152,7 @@ void Worker::run() {
       bound.socket->refill();
     }
     io_.free_frames.set(umem_->free_frames());
-    if (received == 0 && options_.busy_poll == 0) sleep();
+    if (received == 0 && !more_to_expire && options_.busy_poll == 0) sleep();
   }
 }
 
@@ -156,15 +171,29 @@ std::size_t Worker::receive_from(BoundSocket& bound, TimePoint now) {
   if (options_.busy_poll > 0) bound.socket->busy_poll();
   const auto n = bound.socket->receive(burst);
   io_.received[bound.port].add(n);
+  if (n > 0 && options_.kernel_end) sample_source(burst[0]);
   if (now.time_since_epoch().count() >= stop_at_.load(std::memory_order_acquire)) {
     for (std::size_t i = 0; i < n; ++i) drop(burst[i].address, IoDrop::kLeaseOver);
     return n;
   }
-  for (std::size_t i = 0; i < n; ++i) process(burst[i], now);
+  for (std::size_t i = 0; i < n; ++i) gather(burst[i]);
+  translate_burst(now);
   return n;
 }
 
-void Worker::process(const Received& received, TimePoint now) {
+// One packet of a burst. In node mode all packets from the node's own addresses mean that somebody hides the
+// pods behind the node before they come to us.
+void Worker::sample_source(const Received& received) {
+  const auto offset = static_cast<std::size_t>(received.address - umem_->start_of(received.address));
+  const auto frame = umem_->frame(received.address);
+  if (received.length < kEthernetHeader + 40 || offset + received.length > frame.size()) return;
+  const auto packet = frame.subspan(offset + kEthernetHeader);
+  if (packet[0] >> 4 != 6) return;
+  io_.sampled_sources.add();
+  if (view_reader_.value()->is_own(Ipv6Address::load(packet.data() + 8))) io_.sampled_own_sources.add();
+}
+
+void Worker::gather(const Received& received) {
   const auto start = umem_->start_of(received.address);
   const auto frame = umem_->frame(received.address);
   const auto offset = static_cast<std::size_t>(received.address - start);
@@ -174,43 +203,67 @@ void Worker::process(const Received& received, TimePoint now) {
   const auto ethertype = load_be16(frame.data() + offset + 12);
   const auto packet = received.address + kEthernetHeader;
   const auto length = received.length - kEthernetHeader;
-  if (ethertype == kEthertypeIpv6) return translate(Side::kV6, packet, length, now);
-  if (ethertype == kEthertypeIpv4) return translate(Side::kV4, packet, length, now);
+  if (ethertype == kEthertypeIpv6) return gather(Side::kV6, packet, length);
+  if (ethertype == kEthertypeIpv4) return gather(Side::kV4, packet, length);
   drop(received.address, IoDrop::kOtherEthertype);
 }
 
-void Worker::translate(Side from, FrameAddress address, std::size_t length, TimePoint now) {
-  const auto start = umem_->start_of(address);
+// At most kBurst between two translate_burst().
+void Worker::gather(Side from, FrameAddress address, std::size_t length, const FragmentNote& note) {
   // The translator may write the frame but for its first bytes, which stay free for an Ethernet header.
   const auto frame = umem_->frame(address).subspan(kEthernetHeader);
-  PacketBuffer packet(frame, static_cast<std::size_t>(address - start) - kEthernetHeader, length);
-  const auto verdict =
-      from == Side::kV6 ? translator_->from_v6(packet, now) : translator_->from_v4(packet, now);
+  const auto offset = static_cast<std::size_t>(address - umem_->start_of(address)) - kEthernetHeader;
+  if (tap_ != nullptr) [[unlikely]]
+    tap_->before(gathered_count_, from, frame.subspan(offset, length));
+  gathered_[gathered_count_] = address;
+  burst_[gathered_count_++] = {from, PacketBuffer(frame, offset, length), {}, note};
+}
+
+void Worker::translate_burst(TimePoint now) {
+  translator_->translate(std::span{burst_}.first(gathered_count_), now);
+  for (std::size_t i = 0; i < gathered_count_; ++i) {
+    if (tap_ != nullptr) [[unlikely]]
+      tap_->after(i, burst_[i].verdict, burst_[i].packet.packet(), now);
+    dispatch(gathered_[i], burst_[i], now);
+  }
+  gathered_count_ = 0;
+}
+
+void Worker::dispatch(FrameAddress address, const BurstPacket& done, TimePoint now) {
+  const auto& packet = done.packet;
+  const auto& verdict = done.verdict;
   if (verdict.sends()) {
+    const auto start = umem_->start_of(address);
     return route(start + kEthernetHeader + packet.offset(), static_cast<std::uint32_t>(packet.length()), now,
                  true);
   }
-  if (verdict.action == Verdict::Action::kHandOver &&
-      (verdict.owner >= peers_.size() || peers_[verdict.owner] == this ||
-       !peers_[verdict.owner]->inboxes_[options_.index]->stage(verdict.out, packet.packet()))) {
-    io_.drop(IoDrop::kHandOverRing);
-  }
+  if (verdict.action == Verdict::Action::kHandOver)
+    hand_over(verdict.owner, verdict.out, verdict.note, packet.packet());
   umem_->give_back(address);  // dropped or held: the core has counted it; handed over: a copy travels
+}
+
+// Staged; publish_handed_over() shows a whole burst.
+void Worker::hand_over(std::uint16_t owner, Side from, const FragmentNote& note,
+                       std::span<const std::uint8_t> packet) {
+  if (owner >= peers_.size() || peers_[owner] == this ||
+      !peers_[owner]->inboxes_[options_.index]->stage(from, note, packet))
+    io_.drop(IoDrop::kHandOverRing);
 }
 
 std::size_t Worker::receive_handed_over(TimePoint now) {
   std::size_t n = 0;
   for (const auto& inbox : inboxes_) {
     if (inbox == nullptr) continue;
-    n += inbox->drain(kBurst, [&](Side from, std::span<const std::uint8_t> packet) {
+    n += inbox->drain(kBurst, [&](Side from, const FragmentNote& note, std::span<const std::uint8_t> packet) {
       const auto frame = umem_->take();
       if (!frame) return io_.drop(IoDrop::kNoFrame);
       constexpr std::size_t kOffset = kXdpHeadroom + kFrameHeadroom + kEthernetHeader;
       const auto room = umem_->frame(*frame).subspan(kOffset);
       if (packet.size() > room.size()) return drop(*frame, IoDrop::kExceedsMtu);
       std::memcpy(room.data(), packet.data(), packet.size());
-      translate(from, *frame + kOffset, packet.size(), now);
+      gather(from, *frame + kOffset, packet.size(), note);
     });
+    translate_burst(now);
   }
   return n;
 }
@@ -223,6 +276,8 @@ void Worker::publish_handed_over() {
 }
 
 void Worker::send_copy(std::span<const std::uint8_t> packet, TimePoint now) {
+  if (tap_ != nullptr) [[unlikely]]
+    tap_->made(packet, now);
   const auto frame = umem_->take();
   if (!frame) return io_.drop(IoDrop::kNoFrame);
   constexpr std::size_t kOffset = kXdpHeadroom + kFrameHeadroom;
@@ -235,6 +290,11 @@ void Worker::send_copy(std::span<const std::uint8_t> packet, TimePoint now) {
 void Worker::route(FrameAddress address, std::uint32_t length, TimePoint now, bool may_hold) {
   const auto& view = *view_reader_.value();
   const auto offset = static_cast<std::size_t>(address - umem_->start_of(address));
+  if (options_.kernel_end) {
+    const auto* pair = view.interface(options_.ports.front().interface_index);
+    if (pair == nullptr || length > pair->mtu) return drop(address, IoDrop::kExceedsMtu);
+    return transmit(0, *options_.kernel_end, address, length);
+  }
   const auto hop = next_hop(view, umem_->frame(address).subspan(offset, length));
   if (hop.reach == Reach::kUnresolved || hop.reach == Reach::kReady) {
     std::size_t port = 0;
@@ -323,8 +383,10 @@ std::uint32_t Worker::route_mtu(void* self, Side /*side*/, std::span<const std::
   NextHop hop;
   if (destination.size() == 4) hop = view.next_hop(Ipv4Address::load(destination.data()));
   if (destination.size() == 16) hop = view.next_hop(Ipv6Address::load(destination.data()));
-  const auto* interface = view.interface(hop.interface);
-  return interface == nullptr ? 0 : interface->mtu;
+  // Node mode: whatever the way beyond takes, the pair is before it.
+  const auto& options = static_cast<Worker*>(self)->options_;
+  const auto* pair = options.kernel_end ? view.interface(options.ports.front().interface_index) : nullptr;
+  return pair != nullptr && hop.mtu != 0 ? std::min(hop.mtu, pair->mtu) : hop.mtu;
 }
 
 }  // namespace isthmus::nat64

@@ -9,14 +9,17 @@
 #include <array>
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "nat64-svc/core/translator.hpp"
+#include "nat64-svc/shell/capture/capture_tap.hpp"
 #include "nat64-svc/shell/event_spool.hpp"
 #include "nat64-svc/shell/hand_over_ring.hpp"
 #include "nat64-svc/shell/io_counters.hpp"
+#include "nat64-svc/shell/mailbox.hpp"
 #include "nat64-svc/shell/netlink/netlink_watcher.hpp"
 #include "nat64-svc/shell/published.hpp"
 #include "nat64-svc/shell/xsk/xsk_socket.hpp"
@@ -35,6 +38,8 @@ struct WorkerOptions {
   std::uint32_t frame_size = 2048;
   bool copy_only = false;
   std::uint32_t busy_poll = 0;
+  // Node mode: all packets go to the kernel, whose end of the pair has this link address.
+  std::optional<MacAddress> kernel_end;
   EventQueue* events = nullptr;  // none: records are not kept; outlives the worker
   TranslatorLimits limits;
   HashKey key;
@@ -71,11 +76,18 @@ class Worker {
     std::unique_ptr<XskSocket> socket;
   };
   [[nodiscard]] const std::vector<BoundSocket>& sockets() const { return sockets_; }
+  // Any thread: looks into the translator, on the worker's thread and between two bursts; keep it short.
+  // False: the worker did not answer in time, and nothing was done.
+  [[nodiscard]] bool look(const std::function<void(const Translator&, TimePoint)>& look);
+  // Copies of packets go there from now on; null: nowhere. False as for look().
+  [[nodiscard]] bool set_tap(std::shared_ptr<CaptureTap> tap);
+
   [[nodiscard]] const Counters& counters() const { return translator_->counters(); }
   [[nodiscard]] const IoCounters& io() const { return io_; }
   [[nodiscard]] std::uint16_t index() const { return options_.index; }
 
  private:
+  static constexpr std::size_t kBurst = 64;
   struct HeldPacket {  // waits for its neighbour's link address; owns its frame
     NetworkView::NeighbourKey neighbour;
     FrameAddress address;  // of the IP header
@@ -87,8 +99,12 @@ class Worker {
   void run();
   void refresh(TimePoint now);
   std::size_t receive_from(BoundSocket& bound, TimePoint now);
-  void process(const Received& received, TimePoint now);
-  void translate(Side from, FrameAddress address, std::size_t length, TimePoint now);
+  void gather(const Received& received);
+  void gather(Side from, FrameAddress address, std::size_t length, const FragmentNote& note = {});
+  void translate_burst(TimePoint now);
+  void dispatch(FrameAddress address, const BurstPacket& done, TimePoint now);
+  void hand_over(std::uint16_t owner, Side from, const FragmentNote& note,
+                 std::span<const std::uint8_t> packet);
   std::size_t receive_handed_over(TimePoint now);
   void publish_handed_over();
   void send_copy(std::span<const std::uint8_t> packet, TimePoint now);
@@ -98,6 +114,7 @@ class Worker {
   void transmit(std::size_t port, const MacAddress& to, FrameAddress address, std::uint32_t length);
   void retry_held(TimePoint now);
   void drop(FrameAddress address, IoDrop reason);
+  void sample_source(const Received& received);
   void sleep();
   static std::uint32_t route_mtu(void* self, Side side, std::span<const std::uint8_t> destination);
 
@@ -110,6 +127,11 @@ class Worker {
   Published<Runtime> runtime_;
   Published<Runtime>::Reader runtime_reader_{runtime_};
   Published<NetworkView>::Reader view_reader_;
+  std::array<BurstPacket, kBurst> burst_;
+  std::array<FrameAddress, kBurst> gathered_{};  // the frames of the burst
+  std::size_t gathered_count_ = 0;
+  Mailbox mailbox_;
+  std::shared_ptr<CaptureTap> tap_;  // null: nobody captures
   std::vector<HeldPacket> held_;
   std::vector<Worker*> peers_;                          // by index; itself included
   std::vector<std::unique_ptr<HandOverRing>> inboxes_;  // by the sender's index; none from itself

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The chart as Helm 3 and 4 render it: what is refused, what runs with which rights, what belongs together."""
 
+import base64
 import ipaddress
 import os
 import pathlib
@@ -23,6 +24,9 @@ EVERYTHING = {
     "monitoring": {"podMonitor": {"enabled": True}, "rules": {"enabled": True}, "dashboards": {"enabled": True}},
     "dns64": {"autoscaling": {"enabled": True}},
 }
+NODE_MODE = {"nat64": {"mode": "node"}, "coredns": {"corefile": True}, "dns64": {"service": {"clusterIP": "fd00:96::53"}},
+             "cluster": {"podCidrs": ["fd00:244::/48", "10.244.0.0/16"], "serviceCidrs": ["fd00:96::/112", "10.96.0.0/12"],
+                         "nodeCidrs": ["192.0.2.0/24", "2001:db8::/64"]}}
 PROGRAMS = (("Deployment", "controller"), ("Deployment", "dns64"), ("DaemonSet", "nat64"))
 
 
@@ -45,7 +49,8 @@ class Lint(unittest.TestCase):
 
     def test_both_helms_render_the_same(self):
         for example in EXAMPLES:
-            texts = [render(EVERYTHING, major, example) for major in VERSIONS]
+            values = {**EVERYTHING, "tls": {"mode": "certManager"}}  # what Helm generates differs each time
+            texts = [render(values, major, example) for major in VERSIONS]
             self.assertEqual(texts[0].objects, texts[1].objects)
 
     def test_schema_and_readme_are_up_to_date(self):
@@ -80,6 +85,13 @@ class Types(unittest.TestCase):
         done = self.check(render({**EVERYTHING, "dns64": dns64, "imagePullSecrets": [{"name": "key"}]}).text)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
+    def test_everything_rendered_is_valid_in_node_mode_and_with_the_other_stores_and_certificates(self):
+        for values in ({**NODE_MODE, "tls": {"mode": "certManager"}, "controller": {"store": {"kind": "sqlite"}}},
+                       {**NODE_MODE, "tls": {"mode": "off"},
+                        "controller": {"store": {"kind": "etcd", "etcd": {"endpoints": ["etcd:2379"]}}, "replicas": 3}}):
+            done = self.check(render(values, base=CHART / "values.yaml").text)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
     def test_misspelt_and_missing_fields_would_be_found(self):
         text = render().text
         mistakes = (("publishNotReadyAddresses", "publishUnready", "publishUnready"),
@@ -95,12 +107,19 @@ class Types(unittest.TestCase):
 
 class Refusals(unittest.TestCase):
     def refused(self, values, *words, base=GATEWAY):
-        for major in VERSIONS:
+        for major in VERSIONS[-1:]:  # what both refuse alike is shown once, by test_both_helms_refuse_alike
             with self.subTest(helm=major, values=values):
                 with self.assertRaises(AssertionError) as caught:
                     render(values, major, base)
                 for word in words:
                     self.assertIn(word, str(caught.exception))
+
+    def test_both_helms_refuse_alike(self):
+        for values, word in (({"dns46": {}}, "dns46"), ({"dns64": {"replicas": 0}}, "replicas"),
+                             ({"nat64": {"interface6": ""}}, "nat64.interface6 is empty")):
+            for major in VERSIONS:
+                with self.assertRaisesRegex(AssertionError, word):
+                    render(values, major)
 
     def test_misspelt_values_anywhere(self):
         self.refused({"dns46": {}}, "dns46")
@@ -127,6 +146,12 @@ class Refusals(unittest.TestCase):
 
     def test_what_must_be_given(self):
         self.refused({}, "policy is empty", base=CHART / "values.yaml")
+        self.refused({"cluster": {"podCidrs": ["10.0.0.0/8"]}}, "no IPv6 prefix", base=CHART / "values.yaml")
+        self.refused({"cluster": {"podCidrs": ["fd00::/48"]}, "nat64": {"interface6": "a", "interface4": "b"}}, "cluster.pool is empty", base=CHART / "values.yaml")
+        self.refused({"tls": {"mode": "existing"}}, "tls.existing.", "is empty: name the Secret")
+        self.refused({"controller": {"replicas": 2}}, "controller.store.kind=etcd")
+        self.refused({"controller": {"store": {"kind": "etcd"}}}, "endpoints is empty")
+        self.refused({"coredns": {"corefile": True}}, "dns64.service.clusterIP")
         self.refused({"nat64": {"interface6": ""}}, "nat64.interface6 is empty")
         self.refused({"nat64": {"interface4": ""}}, "nat64.interface4 is empty")
 
@@ -244,6 +269,96 @@ class Wiring(unittest.TestCase):
     def test_gateways_run_only_on_labelled_nodes(self):
         self.assertEqual(render().pod("DaemonSet", "nat64")["nodeSelector"], {"isthmus.io/gateway": "true"})
 
+    def test_node_mode_runs_on_every_node_and_names_no_interface(self):
+        pod = render(NODE_MODE, base=CHART / "values.yaml").pod("DaemonSet", "nat64")
+        self.assertEqual(pod["nodeSelector"], {"kubernetes.io/os": "linux"})
+        self.assertEqual(pod["tolerations"], [{"operator": "Exists"}])
+        self.assertEqual((argument(pod, "mode"), argument(pod, "interface6"), argument(pod, "interface4")), ("node", [], []))
+
+    def test_forwarding_is_set_by_a_privileged_init_container_only_when_asked_for(self):
+        self.assertNotIn("initContainers", render().pod("DaemonSet", "nat64"))
+        init = render({"nat64": {"setForwarding": True}}).pod("DaemonSet", "nat64")["initContainers"]
+        self.assertEqual([each["securityContext"]["privileged"] for each in init], [True])
+
+
+class Stores(unittest.TestCase):
+    def test_sqlite_is_one_pod_with_a_volume(self):
+        rendered = render({"controller": {"store": {"kind": "sqlite", "sqlite": {"storageClass": "fast", "size": "2Gi"}}}})
+        self.assertFalse(rendered.has("Deployment", "controller"))
+        spec = rendered.get("StatefulSet", "controller")["spec"]
+        self.assertEqual((spec["replicas"], spec["serviceName"]), (1, "r-isthmus-controller"))
+        claim = spec["volumeClaimTemplates"][0]
+        self.assertEqual(claim["spec"]["storageClassName"], "fast")
+        self.assertEqual(claim["spec"]["resources"], {"requests": {"storage": "2Gi"}})
+        pod = spec["template"]["spec"]
+        self.assertEqual(argument(pod, "store"), "sqlite:/var/lib/isthmus/controller.db")
+        self.assertIn({"name": claim["metadata"]["name"], "mountPath": "/var/lib/isthmus"}, container(pod)["volumeMounts"])
+
+    def test_sqlite_on_a_claim_of_the_operators(self):
+        spec = render({"controller": {"store": {"kind": "sqlite", "sqlite": {"existingClaim": "mine"}}}}).get(
+            "StatefulSet", "controller")["spec"]
+        self.assertNotIn("volumeClaimTemplates", spec)
+        self.assertIn({"name": "state", "persistentVolumeClaim": {"claimName": "mine"}}, spec["template"]["spec"]["volumes"])
+
+    def test_etcd_carries_several_controllers(self):
+        rendered = render({"controller": {"replicas": 3, "store": {"kind": "etcd", "etcd": {"endpoints": ["a:2379", "b:2379"]}}}})
+        self.assertEqual(rendered.get("Deployment", "controller")["spec"]["replicas"], 3)
+        self.assertEqual(argument(rendered.pod("Deployment", "controller"), "store"), "etcd:a:2379,b:2379")
+        self.assertTrue(rendered.has("PodDisruptionBudget", "controller"))
+
+
+class Certificates(unittest.TestCase):
+    FLAGS = {"tls-ca": "ca.crt", "tls-certificate": "tls.crt", "tls-key": "tls.key"}
+
+    def check_wiring(self, rendered, secrets):
+        for kind, name in PROGRAMS:
+            pod = rendered.pod(kind, name)
+            for flag, file in self.FLAGS.items():
+                self.assertEqual(argument(pod, flag), f"/etc/isthmus-tls/{file}")
+            self.assertNotIn("--allow-plaintext", container(pod)["args"])
+            self.assertIn({"name": "tls", "mountPath": "/etc/isthmus-tls", "readOnly": True}, container(pod)["volumeMounts"])
+            volume = [each for each in pod["volumes"] if each["name"] == "tls"][0]
+            self.assertEqual(volume["secret"]["secretName"], secrets[name])
+
+    def test_generated_ones_are_signed_by_the_generated_ca_and_name_the_controllers_service(self):
+        rendered = render()
+        self.check_wiring(rendered, {name: f"r-isthmus-{name}-tls" for _, name in PROGRAMS})
+        with tempfile.TemporaryDirectory() as directory:
+            for name in ("controller", "dns64", "nat64", "operator"):
+                data = rendered.get("Secret", f"{name}-tls")["data"]
+                for file in self.FLAGS.values():
+                    (pathlib.Path(directory) / file).write_bytes(base64.b64decode(data[file]))
+                done = subprocess.run(["openssl", "verify", "-CAfile", "ca.crt", "tls.crt"], cwd=directory, capture_output=True,
+                                      text=True, check=False)
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+                if name == "controller":
+                    text = subprocess.run(["openssl", "x509", "-in", "tls.crt", "-noout", "-ext", "subjectAltName"], cwd=directory,
+                                          capture_output=True, text=True, check=True).stdout
+                    target = argument(rendered.pod("Deployment", "dns64"), "controller").rsplit(":", 1)[0]
+                    for wanted in (f"DNS:{target}", "DNS:localhost", "IP Address:127.0.0.1"):
+                        self.assertIn(wanted, text)
+
+    def test_cert_managers_name_the_controllers_service(self):
+        rendered = render({"tls": {"mode": "certManager"}})
+        self.check_wiring(rendered, {name: f"r-isthmus-{name}-tls" for _, name in PROGRAMS})
+        certificate = rendered.get("Certificate", "controller")["spec"]
+        self.assertIn("r-isthmus-controller.isthmus.svc", certificate["dnsNames"])
+        self.assertEqual(certificate["issuerRef"]["name"], "r-isthmus-ca")
+        issuer = {"name": "corp", "kind": "ClusterIssuer"}
+        rendered = render({"tls": {"mode": "certManager", "certManager": {"issuerRef": issuer}}})
+        self.assertEqual(rendered.get("Certificate", "dns64")["spec"]["issuerRef"], issuer)
+        self.assertFalse(rendered.has("Issuer"))
+
+    def test_existing_ones_are_mounted_and_nothing_is_made(self):
+        rendered = render({"tls": {"mode": "existing", "existing": {"controller": "c1", "dns64": "d1", "nat64": "n1"}}})
+        self.check_wiring(rendered, {"controller": "c1", "dns64": "d1", "nat64": "n1"})
+        self.assertFalse(rendered.has("Secret"))
+
+    def test_off_says_that_plain_text_is_meant(self):
+        rendered = render({"tls": {"mode": "off"}})
+        self.assertIn("--allow-plaintext", container(rendered.pod("Deployment", "controller"))["args"])
+        self.assertFalse(rendered.has("Secret"))
+
 
 class Policy(unittest.TestCase):
     def test_policy_arrives_as_it_was_written(self):
@@ -252,6 +367,20 @@ class Policy(unittest.TestCase):
             written = yaml.safe_load(example.read_text(encoding="utf-8"))["policy"]
             for name in ("policy", "validate-policy"):
                 self.assertEqual(yaml.safe_load(rendered.get("ConfigMap", name)["data"]["policy.yaml"]), written)
+
+    def test_it_is_made_from_the_clusters_prefixes(self):
+        made = render(NODE_MODE, base=CHART / "values.yaml").get("ConfigMap", "policy")["data"]["policy.yaml"]
+        policy = yaml.safe_load(made)
+        self.assertEqual(policy["translation_prefixes"], [{"name": "cluster", "prefix": "64:ff9b::/96", "clients": ["fd00:244::/48"]}])
+        self.assertEqual(policy["exclusions"]["ipv4_destinations"],
+                         ["127.0.0.0/8", "169.254.0.0/16", "10.244.0.0/16", "10.96.0.0/12", "192.0.2.0/24"])
+        self.assertEqual(policy["pools"], [{"name": "node", "kind": "NODE_LOCAL", "addresses": ["169.254.64.0/22"]}])
+
+    def test_isthmusctl_accepts_what_is_made_from_the_cluster(self):
+        more = {**NODE_MODE["cluster"], "resolvers": ["2001:db8::53"], "dnsServer": "fd00:96::a", "extraClients": ["2001:db8:5::/64"]}
+        for values in (NODE_MODE, {**NODE_MODE, "cluster": more}, {**NODE_MODE, "cluster": {**more, "dnssec": False}},
+                       {"cluster": {**more, "pool": ["203.0.113.0/28"]}, "nat64": {"interface6": "a", "interface4": "b"}}):
+            self.accepted(render(values, base=CHART / "values.yaml"), values)
 
     def test_large_numbers_stay_integers(self):
         rendered = render({"policy": {"revision": 9007199254740991, "dns64": {"limits": {"cache_bytes": 34359738368}}},
@@ -262,12 +391,15 @@ class Policy(unittest.TestCase):
         self.assertEqual(argument(rendered.pod("DaemonSet", "nat64"), "max-sessions"), "268435456")
 
     def test_isthmusctl_accepts_the_examples(self):
+        for example in EXAMPLES:
+            self.accepted(render(base=example), example.name)
+
+    def accepted(self, rendered, what):
         program = pathlib.Path(os.environ.get("ISTHMUS_BIN", ROOT / "build/dev/bin")) / "isthmusctl"
         self.assertTrue(program.exists(), f"{program} is not built: ninja -C build/dev isthmusctl")
-        for example in EXAMPLES:
-            text = render(base=example).get("ConfigMap", "policy")["data"]["policy.yaml"]
-            done = subprocess.run([program, "validate", "-"], input=text, capture_output=True, text=True, check=False)
-            self.assertEqual(done.returncode, 0, f"{example.name}: {done.stdout}{done.stderr}")
+        text = rendered.get("ConfigMap", "policy")["data"]["policy.yaml"]
+        done = subprocess.run([program, "validate", "-"], input=text, capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, f"{what}: {done.stdout}{done.stderr}")
 
     def test_hook_validates_before_install_and_upgrade(self):
         rendered = render()
@@ -289,7 +421,7 @@ class Policy(unittest.TestCase):
 class Switches(unittest.TestCase):
     def test_defaults(self):
         self.assertEqual(render().kinds(), ["ConfigMap", "DaemonSet", "Deployment", "Job", "Pod", "PodDisruptionBudget",
-                                            "Service", "ServiceAccount"])
+                                            "Secret", "Service", "ServiceAccount"])
 
     def test_each_program_can_be_left_out(self):
         self.assertFalse(render({"nat64": {"enabled": False}}).has("DaemonSet"))
@@ -368,8 +500,7 @@ class Switches(unittest.TestCase):
         rendered = render({"commonLabels": {"team": "net"}, "commonAnnotations": {"note": "x"}, "extraManifests": [
             {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "{{ .Release.Name }}-extra"}}], **EVERYTHING})
         for each in rendered.objects:
-            if each["kind"] == "Secret":
-                self.assertEqual(each["metadata"]["name"], "r-extra")
+            if each["metadata"]["name"] == "r-extra":
                 continue
             self.assertEqual(each["metadata"]["labels"]["team"], "net")
             self.assertEqual(each["metadata"]["annotations"]["note"], "x")
@@ -440,15 +571,15 @@ class DnsServer(threading.Thread):
 class HelmTest(unittest.TestCase):
     """The script of `helm test`, taken out of the rendered pod and run."""
 
-    def run_script(self, server):
+    def run_script(self, server, target=""):
         pod = render().get("Pod", "test")
         self.assertEqual(pod["metadata"]["annotations"]["helm.sh/hook"], "test")
         program = container(pod["spec"])
-        script, name, host, port = program["args"]
-        self.assertEqual((program["command"], name, host, port), (["bash", "-c"], "test", "r-isthmus-dns64.isthmus.svc", "53"))
+        script, *words = program["args"]
+        self.assertEqual((program["command"], words), (["bash", "-c"], ["test", "r-isthmus-dns64.isthmus.svc", "53", "1.1.1.1:443"]))
         server.start()
         with tempfile.TemporaryDirectory() as directory:
-            done = subprocess.run(["bash", "-c", script, "test", "127.0.0.1", str(server.port)], capture_output=True, text=True,
+            done = subprocess.run(["bash", "-c", script, "test", "127.0.0.1", str(server.port), target], capture_output=True, text=True,
                                   check=False, cwd=directory, timeout=30)
         server.join(5)
         return done
@@ -458,6 +589,17 @@ class HelmTest(unittest.TestCase):
         done = self.run_script(server)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertEqual(server.query[12:], b"\x08ipv4only\x04arpa\x00\x00\x1c\x00\x01")
+
+    def test_opens_a_connection_under_the_prefix_it_was_told(self):
+        # An IPv4-mapped prefix leads to IPv4 without any translator.
+        with socket.create_server(("127.0.0.1", 0)) as web:
+            target = f"127.0.0.1:{web.getsockname()[1]}"
+            done = self.run_script(DnsServer("::ffff:192.0.0.170"), target)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.assertIn("was opened as 0000:0000:0000:0000:0000:ffff:7f00:0001", done.stdout)
+        done = self.run_script(DnsServer("::ffff:192.0.0.170"), target)  # nobody listens any more
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("Connection refused", done.stdout)
 
     def test_fails_when_the_client_is_refused_or_nothing_is_synthesized(self):
         for server, word in ((DnsServer(rcode=5), "RCODE 5"), (DnsServer(), "RCODE 0"), (DnsServer("2001:db8::1"), "RCODE 0")):

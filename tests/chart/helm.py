@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Helm 3 and 4 as tools/get-helm.sh installs them, and what they render."""
 
+import functools
+import json
 import os
 import pathlib
 import subprocess
@@ -68,14 +70,19 @@ class Rendered:
         for each in self.objects:
             if each["kind"] == "Pod":
                 yield each["metadata"]["name"], each["spec"], each["metadata"]["labels"]
-            elif each["kind"] in {"Deployment", "DaemonSet", "Job"}:
+            elif each["kind"] in {"Deployment", "StatefulSet", "DaemonSet", "Job"}:
                 template = each["spec"]["template"]
                 yield each["metadata"]["name"], template["spec"], template["metadata"]["labels"]
 
 
+@functools.lru_cache(maxsize=None)
+def _template(values, major, base, kubernetes):
+    return helm(major, "template", "r", CHART, "-n", "isthmus", "-f", base, "--kube-version", kubernetes, values=json.loads(values))
+
+
 def render(values=None, major=4, base=GATEWAY, kubernetes="1.34.0"):
-    """Renders the chart with `base` and `values`; an AssertionError carries Helm's message."""
-    done = helm(major, "template", "r", CHART, "-n", "isthmus", "-f", base, "--kube-version", kubernetes, values=values or {})
+    """Renders the chart with `base` and `values`; an AssertionError carries Helm's message. The same is rendered once."""
+    done = _template(json.dumps(values or {}, sort_keys=True), major, base, kubernetes)
     if done.returncode != 0:
         raise AssertionError(done.stderr)
     return Rendered(done.stdout)

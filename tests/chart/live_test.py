@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The controller and DNS64 as the chart starts them: they take its arguments, and their pages are what docs/metrics.md says.
+"""The controller and DNS64 as the chart starts them: they take its arguments and certificates, and their pages are what
+docs/metrics.md says.
 
 Needs no root: the addresses of the rendered arguments become free ports of the loopback, the policy is an example's.
 """
 
+import base64
 import os
 import pathlib
 import re
@@ -54,6 +56,10 @@ class Live(unittest.TestCase):
         }
         for name, program in (("controller", "isthmus-controller"), ("dns64", "dns64-svc")):
             command = [str(BIN / program)]
+            for file, content in rendered.get("Secret", f"{name}-tls")["data"].items():
+                path = pathlib.Path(directory.name) / f"{name}-{file}"
+                path.write_bytes(base64.b64decode(content))
+                changes[{"ca.crt": "tls-ca", "tls.crt": "tls-certificate", "tls.key": "tls-key"}[file]] = str(path)
             for argument in rendered.pod("Deployment", name)["containers"][0]["args"]:
                 flag = argument.split("=")[0].removeprefix("--")
                 value = here(cls.ports[name]) if flag == "http-listen" else changes.get(flag)

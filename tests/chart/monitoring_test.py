@@ -25,7 +25,7 @@ def read(path):
 def source_metrics():
     """name -> (type or None, labels or None): None where a name stands in a table and not in a call."""
     found = {}
-    for path in sorted(ROOT.glob("*/shell/metrics*.cpp")):
+    for path in sorted(ROOT.glob("*/shell/*metrics*.cpp")):
         text = path.read_text(encoding="utf-8")
         for match in re.finditer(r'"(isthmus_[a-z0-9_]+)"', text):
             call = re.search(r"(counter|gauge|histogram)\(\s*$", text[:match.start()])
@@ -95,11 +95,18 @@ class Metrics(unittest.TestCase):
         words = set(re.findall(r"`(\w+)`", read("docs/metrics.md")))
         for path, name in (("nat64-svc/core/drop_reason.hpp", "kDropReasonNames"), ("nat64-svc/core/counters.hpp", "kEventNames"),
                            ("nat64-svc/shell/io_counters.hpp", "kIoDropNames"), ("dns64-svc/core/outcome.hpp", "kOutcomeNames"),
-                           ("dns64-svc/core/drop_reason.hpp", "kDropReasonNames"),
+                           ("dns64-svc/core/drop_reason.hpp", "kDropReasonNames"), ("dns64-svc/shell/stream_stats.hpp", "kStreamEndNames"),
                            ("controller/core/messages.hpp", "kEventKindNames")):
             texts = enum_texts(path, name)
             self.assertGreater(len(texts), 3, path)
             self.assertEqual(sorted(set(texts) - words), [], path)
+
+
+    def test_every_reason_and_event_of_the_translator_has_its_place_in_the_drawing(self):
+        drawn = set(re.findall(r"\w+", read("docs/counters.md")))
+        for path, name in (("nat64-svc/core/drop_reason.hpp", "kDropReasonNames"), ("nat64-svc/core/counters.hpp", "kEventNames"),
+                           ("nat64-svc/shell/io_counters.hpp", "kIoDropNames")):
+            self.assertEqual(sorted(set(enum_texts(path, name)) - drawn), [], path)
 
 
 class Rules(unittest.TestCase):

@@ -40,10 +40,18 @@ inline Allocation nat64_allocation() {
   return allocation;
 }
 
+struct HandedOver {
+  std::uint16_t owner;
+  nat64::Side from;
+  nat64::FragmentNote note;
+  Bytes packet;
+};
+
 struct Sent {
   nat64::Verdict verdict;
-  Bytes packet;              // when the verdict sends
-  std::vector<Bytes> extra;  // made beside it
+  Bytes packet;                         // when the verdict sends
+  std::vector<Bytes> extra;             // made beside it
+  std::vector<HandedOver> handed_over;  // beside it, to other workers
 };
 
 class Nat64Harness {
@@ -59,6 +67,10 @@ class Nat64Harness {
   }
   Sent from_v6(const Bytes& bytes) { return send(bytes, nat64::Side::kV6); }
   Sent from_v4(const Bytes& bytes) { return send(bytes, nat64::Side::kV4); }
+  // As a worker gets it from another one.
+  Sent from_worker(nat64::Side side, const Bytes& bytes, const nat64::FragmentNote& note) {
+    return send(bytes, side, &note);
+  }
   void advance(Duration by) {
     now += by;
     for (int i = 0; i < 64; ++i) translator.expire(now);
@@ -78,16 +90,27 @@ class Nat64Harness {
   nat64::Translator translator;
 
  private:
-  Sent send(const Bytes& bytes, nat64::Side side) {
+  Sent send(const Bytes& bytes, nat64::Side side, const nat64::FragmentNote* note = nullptr) {
     Bytes frame(nat64::kTranslationHeadroom + bytes.size() + 64);
     std::copy(bytes.begin(), bytes.end(), frame.begin() + nat64::kTranslationHeadroom);
     nat64::PacketBuffer buffer{frame, nat64::kTranslationHeadroom, bytes.size()};
     Sent sent;
-    sent.verdict =
-        side == nat64::Side::kV6 ? translator.from_v6(buffer, now) : translator.from_v4(buffer, now);
+    if (note != nullptr) {
+      nat64::BurstPacket burst{side, buffer, {}, *note};
+      translator.translate({&burst, 1}, now);
+      sent.verdict = burst.verdict;
+      buffer = burst.packet;
+    } else {
+      sent.verdict =
+          side == nat64::Side::kV6 ? translator.from_v6(buffer, now) : translator.from_v4(buffer, now);
+    }
     if (sent.verdict.sends()) sent.packet.assign(buffer.packet().begin(), buffer.packet().end());
     translator.drain_extra(
         [&](nat64::Side, std::span<const std::uint8_t> p) { sent.extra.emplace_back(p.begin(), p.end()); });
+    translator.drain_hand_overs([&](std::uint16_t owner, nat64::Side from, const nat64::FragmentNote& known,
+                                    std::span<const std::uint8_t> p) {
+      sent.handed_over.push_back({owner, from, known, Bytes(p.begin(), p.end())});
+    });
     return sent;
   }
 };

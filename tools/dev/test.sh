@@ -34,6 +34,31 @@ run_ctest() {
   refuse_skips
 }
 
+# The real programs under the sanitizers: ./dev test sanitized [SCRIPT...], end-to-end scripts; the soak of nat64-svc by
+# default. A report of a sanitizer fails the run, whatever the script says.
+run_sanitized() {
+  local preset script reports status
+  [ $# -gt 0 ] || set -- tests/e2e/nat64/soak_test.py
+  for preset in asan-ubsan tsan; do
+    prepare "$preset" nat64-svc dns64-svc isthmus-controller isthmusctl
+    reports=$LOGS/$preset-reports
+    rm -rf "$reports"
+    mkdir -p "$reports"
+    for script in "$@"; do
+      say "$script with the programs of $preset"
+      status=0
+      ASAN_OPTIONS=log_path=$reports/asan UBSAN_OPTIONS=print_stacktrace=1:log_path=$reports/ubsan \
+        TSAN_OPTIONS=ignore_noninstrumented_modules=1:suppressions=$ROOT/tests/tsan.supp:log_path=$reports/tsan \
+        ISTHMUS_BIN=$ROOT/build/$preset/bin ISTHMUS_SOAK_SECONDS=${ISTHMUS_SOAK_SECONDS:-15} \
+        /usr/bin/python3 "$script" || status=$?
+      [ "$status" = 0 ] || die "$script failed with the programs of $preset" "see above; reports are in $reports"
+      [ -z "$(ls "$reports")" ] || die "a sanitizer reports: $(grep -hm1 'ERROR\|WARNING\|runtime error' "$reports"/*)" \
+        "read $reports"
+    done
+  done
+  note "no sanitizer had anything to report"
+}
+
 dev_test() {
   local what=${1:-all}
   [ $# -eq 0 ] || shift
@@ -43,6 +68,7 @@ dev_test() {
     all)
       need_root test
       need_helm
+      need_packages browser
       prepare dev
       prepare asan-ubsan unit_tests
       prepare fuzz
@@ -50,8 +76,10 @@ dev_test() {
       run_ctest "$@"
       ;;
     unit) prepare dev && combine dev && run_ctest -L 'unit|property' "$@" ;;
-    e2e) need_root test && prepare dev && combine dev && run_ctest -L e2e "$@" ;;
+    browser) need_root test && need_packages browser && prepare dev && combine dev && run_ctest -R browser "$@" ;;
+    e2e) need_root test && need_packages browser && prepare dev && combine dev && run_ctest -L e2e "$@" ;;
     fuzz) prepare fuzz && combine fuzz && run_ctest "$@" ;;
+    sanitized) need_root test && run_sanitized "$@" ;;
     asan) prepare asan-ubsan unit_tests && combine asan-ubsan && run_ctest "$@" ;;
     tsan) prepare tsan unit_tests && combine tsan && run_ctest "$@" ;;
     *) prepare dev && combine dev && run_ctest -R "$what" "$@" ;;

@@ -32,6 +32,7 @@ class Guard {
 // malloc's own cost per block on glibc, on average: header and rounding.
 constexpr std::size_t kAllocationOverhead = 16;
 constexpr std::size_t kFirstSlots = 16;
+constexpr std::size_t kCacheLine = 64;
 
 std::size_t cost(const Fact& fact) {
   return fact.memory() + kAllocationOverhead;
@@ -158,6 +159,29 @@ Lookup FactCache::lookup(std::uint64_t name_hash, NameView name, std::uint16_t t
     found.fact = {};
   }
   return found;
+}
+
+std::uint64_t FactCache::expect(NameView name, std::uint16_t type, std::uint16_t group) const {
+  const auto hash = key_hash(name_hash(name), type, group);
+  auto& shard = shard_of(hash);
+  const Guard guard{shard.lock};
+  if (!shard.slots.empty()) __builtin_prefetch(&shard.slots[static_cast<std::uint32_t>(hash) & shard.mask()]);
+  return hash;
+}
+
+void FactCache::expect_fact(std::uint64_t key) const {
+  const auto hash = static_cast<std::uint32_t>(key);
+  auto& shard = shard_of(key);
+  const Guard guard{shard.lock};
+  if (shard.slots.empty()) return;
+  for (std::size_t i = hash & shard.mask(); shard.slots[i].fact != nullptr; i = (i + 1) & shard.mask()) {
+    if (shard.slots[i].hash != hash) continue;
+    const auto* bytes = reinterpret_cast<const char*>(shard.slots[i].fact);
+    __builtin_prefetch(bytes, 1);  // its reference count will be written
+    __builtin_prefetch(bytes + kCacheLine);
+    __builtin_prefetch(bytes + 2 * kCacheLine);
+    return;
+  }
 }
 
 void FactCache::insert(FactPtr fact, TimePoint now) {

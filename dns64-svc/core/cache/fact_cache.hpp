@@ -54,6 +54,10 @@ class FactCache {
   [[nodiscard]] Lookup lookup(NameView name, std::uint16_t type, std::uint16_t group, TimePoint now) const {
     return lookup(name_hash(name), name, type, group, now);
   }
+  // For a batch of requests: what lookup() will read is fetched from memory while other requests are worked
+  // on. expect() looks at the table and gives the key for expect_fact(), to be called a while later.
+  [[nodiscard]] std::uint64_t expect(NameView name, std::uint16_t type, std::uint16_t group) const;
+  void expect_fact(std::uint64_t key) const;
   // Replaces what is kept for the same key; but a failure never replaces an answer that may still serve
   // stale.
   void insert(FactPtr fact, TimePoint now);

@@ -19,39 +19,37 @@ struct UpperLayer {
   std::size_t offset = kIpv6Header;
 };
 
-std::optional<Refusal> read_fragment_header(Bytes bytes, std::size_t at, Parsed& out) {
+void read_fragment_header(Bytes bytes, std::size_t at, Parsed& out) {
   const std::uint16_t field = load_be16(&bytes[at + 2]);
   out.fragment_header = true;
   out.fragment_offset = field & 0xfff8;
   out.more_fragments = (field & 1) != 0;
   out.fragment_id = load_be32(&bytes[at + 4]);
-  return std::nullopt;
 }
 
-Result<UpperLayer, Refusal> walk_extensions(Bytes bytes, Parsed& out) {
-  UpperLayer at{bytes[6], kIpv6Header};
+std::optional<Refusal> walk_extensions(Bytes bytes, UpperLayer& at, Parsed& out) {
   for (int count = 0;; ++count) {
     const bool extension = at.protocol == kHopByHop || at.protocol == kRouting || at.protocol == kFragment ||
                            at.protocol == kDestinationOptions;
-    if (!extension) return at;
-    if (count == kMaxExtensions) return failure(Refusal{DropReason::kTooManyExtensions});
-    if (at.offset + 8 > bytes.size()) return failure(Refusal{DropReason::kTruncated});
+    if (!extension) return std::nullopt;
+    if (count == kMaxExtensions) return DropReason::kTooManyExtensions;
+    if (at.offset + 8 > bytes.size()) return DropReason::kTruncated;
     const std::uint8_t next = bytes[at.offset];
     std::size_t length = 8;
     if (at.protocol == kFragment) {
-      if (out.fragment_header) return failure(Refusal{DropReason::kBadHeader});
+      if (out.fragment_header) return DropReason::kBadHeader;
       read_fragment_header(bytes, at.offset, out);
     } else {
       length = (std::size_t{bytes[at.offset + 1]} + 1) * 8;
       // RFC 7915 §5.1: with segments left the packet is not translated; the pointer names that field.
       if (at.protocol == kRouting && bytes[at.offset + 3] != 0) {
         const auto pointer = static_cast<std::uint32_t>(at.offset + 3);
-        return failure(Refusal{DropReason::kRoutingHeader, {icmp6::kParameterProblem, 0, pointer}});
+        return Refusal{DropReason::kRoutingHeader, {icmp6::kParameterProblem, 0, pointer}};
       }
     }
-    if (at.offset + length > bytes.size()) return failure(Refusal{DropReason::kTruncated});
+    if (at.offset + length > bytes.size()) return DropReason::kTruncated;
     at = {next, at.offset + length};
-    if (out.fragment_offset != 0) return at;  // what follows is the middle of something
+    if (out.fragment_offset != 0) return std::nullopt;  // what follows is the middle of something
   }
 }
 
@@ -88,10 +86,9 @@ struct IcmpTypes {
 
 std::optional<Refusal> read_icmp(Bytes l4, Whole whole, const IcmpTypes& types, Parsed& out) {
   out.protocol = Protocol::kIcmp;
-  // RFC 7915 §1.2: fragmented ICMP is not translated. The ICMPv6 checksum covers a length that no fragment
-  // tells.
-  if (out.is_fragment()) return DropReason::kFragmentedIcmp;
-  if (l4.size() < kIcmpHeader) return DropReason::kTruncated;
+  // The length that the ICMPv6 checksum covers is not known inside an error.
+  if (out.is_fragment() && whole == Whole::kInsideError) return DropReason::kFragmentedIcmp;
+  if (l4.size() < kIcmpHeader) return out.more_fragments ? DropReason::kTinyFragment : DropReason::kTruncated;
   out.icmp_type = l4[0];
   out.icmp_code = l4[1];
   if (out.icmp_type == types.echo_request || out.icmp_type == types.echo_reply) {
@@ -99,6 +96,8 @@ std::optional<Refusal> read_icmp(Bytes l4, Whole whole, const IcmpTypes& types, 
     return std::nullopt;
   }
   if (!types.is_error(out.icmp_type)) return DropReason::kUnsupportedIcmp;
+  // Errors fit into the least MTU of their family (RFC 4443 §2.4 (c), RFC 1812 §4.3.2.3).
+  if (out.is_fragment()) return DropReason::kFragmentedIcmp;
   // An error about an error is never sent, so it is none of ours to translate either.
   if (whole == Whole::kInsideError) return DropReason::kIcmpErrorBadInner;
   out.kind = Kind::kIcmpError;
@@ -108,10 +107,11 @@ std::optional<Refusal> read_icmp(Bytes l4, Whole whole, const IcmpTypes& types, 
 std::optional<Refusal> read_transport(Bytes l4, std::uint8_t protocol, Whole whole, std::uint8_t icmp,
                                       const IcmpTypes& types, Refusal unsupported, Parsed& out) {
   if (out.fragment_offset != 0) {
-    if (protocol == icmp) return DropReason::kFragmentedIcmp;
-    if (protocol != kProtoTcp && protocol != kProtoUdp) return unsupported;
+    if (protocol != kProtoTcp && protocol != kProtoUdp && protocol != icmp) return unsupported;
     if (std::size_t{out.fragment_offset} + l4.size() > 65535) return DropReason::kBadHeader;
-    out.protocol = protocol == kProtoTcp ? Protocol::kTcp : Protocol::kUdp;
+    out.protocol = protocol == kProtoTcp   ? Protocol::kTcp
+                   : protocol == kProtoUdp ? Protocol::kUdp
+                                           : Protocol::kIcmp;
     out.kind = Kind::kLaterFragment;
     return std::nullopt;
   }
@@ -145,54 +145,48 @@ bool has_unexpired_source_route(Bytes options) {
   return false;
 }
 
-}  // namespace
-
-Result<Parsed6, Refusal> parse_ipv6(Bytes bytes, Whole whole) {
-  if (bytes.size() < kIpv6Header) return failure(Refusal{DropReason::kTruncated});
-  if (bytes[0] >> 4 != 6) return failure(Refusal{DropReason::kBadVersion});
+std::optional<Refusal> read_ipv6(Bytes bytes, Whole whole, Parsed6& out) {
+  if (bytes.size() < kIpv6Header) return DropReason::kTruncated;
+  if (bytes[0] >> 4 != 6) return DropReason::kBadVersion;
   const std::size_t payload = load_be16(&bytes[4]);
   const std::size_t claimed = kIpv6Header + payload;
-  if (whole == Whole::kYes && claimed > bytes.size()) return failure(Refusal{DropReason::kTruncated});
-  if (claimed > 65535) return failure(Refusal{DropReason::kBadHeader});
+  if (whole == Whole::kYes && claimed > bytes.size()) return DropReason::kTruncated;
+  if (claimed > 65535) return DropReason::kBadHeader;
   if (bytes.size() > claimed) bytes = bytes.first(claimed);
 
-  Parsed6 out;
   out.traffic_class = static_cast<std::uint8_t>(load_be16(bytes.data()) >> 4);
   out.hop_limit = bytes[7];
   out.source = Ipv6Address::load(&bytes[8]);
   out.destination = Ipv6Address::load(&bytes[24]);
-  const auto upper = walk_extensions(bytes, out);
-  if (!upper) return failure(upper.error());
+  UpperLayer upper{bytes[6], kIpv6Header};
+  if (auto refused = walk_extensions(bytes, upper, out)) return refused;
   // RFC 8200 §4.5: all fragments but the last are multiples of eight.
-  if (out.more_fragments && whole == Whole::kYes && (claimed - upper->offset) % 8 != 0)
-    return failure(Refusal{DropReason::kBadHeader});
-  out.l4_offset = static_cast<std::uint16_t>(upper->offset);
-  out.l4_length = static_cast<std::uint16_t>(bytes.size() - upper->offset);
-  out.l4_claimed = static_cast<std::uint16_t>(claimed - upper->offset);
+  if (out.more_fragments && whole == Whole::kYes && (claimed - upper.offset) % 8 != 0)
+    return DropReason::kBadHeader;
+  out.l4_offset = static_cast<std::uint16_t>(upper.offset);
+  out.l4_length = static_cast<std::uint16_t>(bytes.size() - upper.offset);
+  out.l4_claimed = static_cast<std::uint16_t>(claimed - upper.offset);
   static constexpr IcmpTypes kTypes{icmp6::kEchoRequest, icmp6::kEchoReply, is_icmp6_error};
   // RFC 6146 §3.4: other protocols are answered with port unreachable.
   const Refusal unsupported{DropReason::kUnsupportedProtocol,
                             {icmp6::kUnreachable, icmp6::kPortUnreachable, 0}};
-  if (auto refused = read_transport(bytes.subspan(upper->offset), upper->protocol, whole, kProtoIcmp6, kTypes,
-                                    unsupported, out))
-    return failure(*refused);
-  return out;
+  return read_transport(bytes.subspan(upper.offset), upper.protocol, whole, kProtoIcmp6, kTypes, unsupported,
+                        out);
 }
 
-Result<Parsed4, Refusal> parse_ipv4(Bytes bytes, Whole whole) {
-  if (bytes.size() < kIpv4Header) return failure(Refusal{DropReason::kTruncated});
-  if (bytes[0] >> 4 != 4) return failure(Refusal{DropReason::kBadVersion});
+std::optional<Refusal> read_ipv4(Bytes bytes, Whole whole, Parsed4& out) {
+  if (bytes.size() < kIpv4Header) return DropReason::kTruncated;
+  if (bytes[0] >> 4 != 4) return DropReason::kBadVersion;
   const std::size_t header = std::size_t{bytes[0]} % 16 * 4;
   const std::size_t claimed = load_be16(&bytes[2]);
-  if (header < kIpv4Header || claimed < header) return failure(Refusal{DropReason::kBadHeader});
+  if (header < kIpv4Header || claimed < header) return DropReason::kBadHeader;
   if (header > bytes.size() || (whole == Whole::kYes && claimed > bytes.size()))
-    return failure(Refusal{DropReason::kTruncated});
+    return DropReason::kTruncated;
   if (bytes.size() > claimed) bytes = bytes.first(claimed);
   // Routers may have quoted a header whose checksum is stale; only whole packets must be right.
   if (whole == Whole::kYes && fold(sum_bytes(bytes.first(header))) != 0xffff)
-    return failure(Refusal{DropReason::kBadIpChecksum});
+    return DropReason::kBadIpChecksum;
 
-  Parsed4 out;
   out.traffic_class = bytes[1];
   out.hop_limit = bytes[8];
   out.fragment_id = load_be16(&bytes[4]);
@@ -205,20 +199,36 @@ Result<Parsed4, Refusal> parse_ipv4(Bytes bytes, Whole whole) {
   out.destination = Ipv4Address::load(&bytes[16]);
   if (header > kIpv4Header && has_unexpired_source_route(bytes.subspan(kIpv4Header, header - kIpv4Header))) {
     // RFC 7915 §4.1: not translated, answered with "source route failed".
-    return failure(Refusal{DropReason::kSourceRoute, {icmp4::kUnreachable, icmp4::kSourceRouteFailed, 0}});
+    return Refusal{DropReason::kSourceRoute, {icmp4::kUnreachable, icmp4::kSourceRouteFailed, 0}};
   }
   if (out.more_fragments && whole == Whole::kYes && (claimed - header) % 8 != 0)
-    return failure(Refusal{DropReason::kBadHeader});
+    return DropReason::kBadHeader;
   out.l4_offset = static_cast<std::uint16_t>(header);
   out.l4_length = static_cast<std::uint16_t>(bytes.size() - header);
   out.l4_claimed = static_cast<std::uint16_t>(claimed - header);
   static constexpr IcmpTypes kTypes{icmp4::kEchoRequest, icmp4::kEchoReply, is_icmp4_error};
   const Refusal unsupported{DropReason::kUnsupportedProtocol,
                             {icmp4::kUnreachable, icmp4::kProtocolUnreachable, 0}};
-  if (auto refused =
-          read_transport(bytes.subspan(header), bytes[9], whole, kProtoIcmp, kTypes, unsupported, out))
-    return failure(*refused);
+  return read_transport(bytes.subspan(header), bytes[9], whole, kProtoIcmp, kTypes, unsupported, out);
+}
+
+// Filled where it is returned: what is parsed is never copied.
+template <class P>
+Result<P, Refusal> parse(Bytes bytes, Whole whole, std::optional<Refusal> (*read)(Bytes, Whole, P&)) {
+  Result<P, Refusal> out;
+  if (const auto refused = read(bytes, whole, *out)) [[unlikely]]
+    out = failure(*refused);
   return out;
+}
+
+}  // namespace
+
+Result<Parsed6, Refusal> parse_ipv6(Bytes bytes, Whole whole) {
+  return parse<Parsed6>(bytes, whole, read_ipv6);
+}
+
+Result<Parsed4, Refusal> parse_ipv4(Bytes bytes, Whole whole) {
+  return parse<Parsed4>(bytes, whole, read_ipv4);
 }
 
 }  // namespace isthmus::nat64

@@ -20,7 +20,7 @@ inline constexpr std::uint8_t kFin = 1, kSyn = 2, kRst = 4, kAck = 16;
 enum class Kind : std::uint8_t {
   kTransport,      // TCP, UDP or ICMP echo with its ports (ICMP: the identifier) known
   kIcmpError,      // carries a packet inside
-  kLaterFragment,  // TCP or UDP, ports unknown
+  kLaterFragment,  // ports or identifier unknown
 };
 
 struct Parsed {
@@ -36,9 +36,10 @@ struct Parsed {
   bool more_fragments = false;
   std::uint16_t fragment_offset = 0;  // bytes
   std::uint32_t fragment_id = 0;
-  std::uint16_t l4_offset = 0;    // from the start of the packet
-  std::uint16_t l4_length = 0;    // bytes that are there
-  std::uint16_t l4_claimed = 0;   // bytes that the header says; more than there only inside ICMP errors
+  std::uint16_t l4_offset = 0;   // from the start of the packet
+  std::uint16_t l4_length = 0;   // bytes that are there
+  std::uint16_t l4_claimed = 0;  // bytes that the header says; more than there inside ICMP errors, and in the
+                                 // first fragment of an echo once the last one has told the whole length
   std::uint16_t source_port = 0;  // ICMP: the identifier, in both
   std::uint16_t destination_port = 0;
 

@@ -17,9 +17,19 @@ namespace isthmus::nat64 {
 }
 
 // The 40 or 48 bytes before the transport header. Hop limit as in `packet`.
-[[nodiscard]] Ipv6Fields ipv6_header(const Parsed4& packet, std::uint16_t l4_length,
-                                     const Ipv6Address& source, const Ipv6Address& destination,
-                                     const Nat64Policy& policy);
+[[nodiscard]] inline Ipv6Fields ipv6_header(const Parsed4& packet, std::uint16_t l4_length,
+                                            const Ipv6Address& source, const Ipv6Address& destination,
+                                            const Nat64Policy& policy) {
+  const std::uint16_t extra = packet.fragment_header ? kFragmentHeader : 0;
+  return {
+      .traffic_class = policy.traffic_class == TrafficClass::kCopy ? packet.traffic_class : std::uint8_t{0},
+      .payload_length = static_cast<std::uint16_t>(l4_length + extra),
+      .next_header = packet.fragment_header ? std::uint8_t{44} : ip_protocol6(packet.protocol),
+      .hop_limit = packet.hop_limit,
+      .source = source,
+      .destination = destination,
+  };
+}
 
 // Translates server -> client. Refusals: kUdpZeroChecksum, kNoRoom.
 [[nodiscard]] Result<void, Refusal> four_to_six(PacketBuffer& buffer, const Parsed4& packet,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // RFC 7915 §4.2-4.3 and §5.2-5.3: an ICMP error and the packet inside it. The result is written anew over the
-// buffer, cut to what the family allows.
+// buffer, cut to what the family allows. Extensions (RFC 4884) go with it as they are, when the translated
+// error may have them.
 #pragma once
 
 #include "nat64-svc/core/packet/parsed.hpp"

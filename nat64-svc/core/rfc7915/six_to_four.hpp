@@ -12,9 +12,26 @@ namespace isthmus::nat64 {
 
 // The IPv4 header for `packet`, whose source is `source` now. `l4_length` is what the IPv4 packet carries.
 // The caller has checked the hop limit; inside ICMP errors it is not decremented.
-[[nodiscard]] Ipv4Fields ipv4_header(const Parsed6& packet, std::uint16_t l4_length, Ipv4Address source,
-                                     Ipv4Address destination, const Nat64Policy& policy,
-                                     std::uint16_t identification);
+[[nodiscard]] inline Ipv4Fields ipv4_header(const Parsed6& packet, std::uint16_t l4_length,
+                                            Ipv4Address source, Ipv4Address destination,
+                                            const Nat64Policy& policy, std::uint16_t identification) {
+  const bool fragment = packet.fragment_header;
+  const auto total = static_cast<std::uint16_t>(kIpv4Header + l4_length);
+  return {
+      .tos = policy.traffic_class == TrafficClass::kCopy ? packet.traffic_class : std::uint8_t{0},
+      .total_length = total,
+      // §5.1.1: the low 16 bits of the fragment header's identification.
+      .identification = fragment ? static_cast<std::uint16_t>(packet.fragment_id) : identification,
+      // §5.1: clear up to 1260 bytes, so that IPv4 routers may fragment what IPv6 calls small enough.
+      .dont_fragment = !fragment && total > 1260,
+      .more_fragments = packet.more_fragments,
+      .fragment_offset = packet.fragment_offset,
+      .ttl = packet.hop_limit,
+      .protocol = ip_protocol4(packet.protocol),
+      .source = source,
+      .destination = destination,
+  };
+}
 
 // Length of the IPv4 packet that `packet` becomes.
 [[nodiscard]] inline std::uint32_t length_as_ipv4(const Parsed6& packet) {

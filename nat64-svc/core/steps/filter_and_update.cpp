@@ -6,35 +6,22 @@
 namespace isthmus::nat64 {
 namespace {
 
-Flow flow_of(const Session& s) {
-  return {s.tuple6(), s.tuple4(), s.hairpin()};
-}
-
-// A session for the tuple that today's policy allows, or kNone.
-template <class Tuple>
-std::uint32_t find_valid(WorkerState& state, const Tuple& tuple, TimePoint now) {
-  const auto number = state.tables.find(tuple);
-  if (number == kNone || state.tables.sessions()[number].generation == state.generation) return number;
-  return state.revalidate(number, now) ? number : kNone;
-}
-
-Flow touch(WorkerState& state, std::uint32_t number, Side from, std::uint8_t tcp_flags, TimePoint now) {
-  Session& session = state.tables.sessions()[number];
-  if (session.protocol() == Protocol::kTcp)
-    state.apply(session, number, next(session.state(), tcp_event(from, tcp_flags)), now);
-  else
-    session.last_seen = session_ticks(now);
-  return flow_of(session);
-}
-
 bool opens(Protocol protocol, Side from, std::uint8_t tcp_flags) {
   if (protocol != Protocol::kTcp) return true;
   const auto event = tcp_event(from, tcp_flags);
   return event == TcpEvent::kV6Syn || event == TcpEvent::kV4Syn;
 }
 
-Result<Flow, Refusal> open_from_v6(WorkerState& state, const Tuple6& tuple, std::uint8_t tcp_flags,
-                                   TimePoint now) {
+// A refusal meant for the IPv6 side, told to the IPv4 side.
+Refusal as_ipv4(Refusal refusal) {
+  if (!refusal.answer) return refusal;
+  return {refusal.reason, {icmp4::kUnreachable, icmp4::kHostUnreachable, 0}};
+}
+
+}  // namespace
+
+Result<Flow, Refusal> open_flow(WorkerState& state, const Tuple6& tuple, std::uint8_t tcp_flags,
+                                TimePoint now) {
   const auto server4 = admit(*state.runtime, tuple.client6.address, tuple.server6.address);
   if (!server4) return failure(server4.error());
   const TransportAddress4 peer{*server4, tuple.server6.port};
@@ -51,7 +38,7 @@ Result<Flow, Refusal> open_from_v6(WorkerState& state, const Tuple6& tuple, std:
   const Tuple4 four{tuple.protocol, {b.public4, b.port4}, peer};
   // The same conversation through another translation prefix: the latest one wins, or answers had two
   // sources.
-  if (const auto known = find_valid(state, four, now); known != kNone) {
+  if (const auto known = find_session(state, four, now); known != kNone) {
     state.tables.change_server6(known, tuple.server6.address);
     return touch(state, known, Side::kV6, tcp_flags, now);
   }
@@ -66,14 +53,8 @@ Result<Flow, Refusal> open_from_v6(WorkerState& state, const Tuple6& tuple, std:
   return flow_of(state.tables.sessions()[*session]);
 }
 
-// A refusal meant for the IPv6 side, told to the IPv4 side.
-Refusal as_ipv4(Refusal refusal) {
-  if (!refusal.answer) return refusal;
-  return {refusal.reason, {icmp4::kUnreachable, icmp4::kHostUnreachable, 0}};
-}
-
-Result<Flow, Refusal> open_from_v4(WorkerState& state, const Tuple4& tuple, std::uint8_t tcp_flags,
-                                   TimePoint now) {
+Result<Flow, Refusal> open_flow(WorkerState& state, const Tuple4& tuple, std::uint8_t tcp_flags,
+                                TimePoint now) {
   if (!state.pool.is_active(tuple.public4.address)) return failure(Refusal{DropReason::kNotOurAddress});
   const auto bib = state.tables.find_bib(tuple.protocol, tuple.public4);
   const bool opening = opens(tuple.protocol, Side::kV4, tcp_flags);
@@ -100,32 +81,14 @@ Result<Flow, Refusal> open_from_v4(WorkerState& state, const Tuple4& tuple, std:
   return flow_of(state.tables.sessions()[*session]);
 }
 
-}  // namespace
-
-Result<Flow, Refusal> filter_and_update(WorkerState& state, const Tuple6& tuple, std::uint8_t tcp_flags,
-                                        TimePoint now) {
-  const auto number = find_valid(state, tuple, now);
-  if (number != kNone) [[likely]]
-    return touch(state, number, Side::kV6, tcp_flags, now);
-  return open_from_v6(state, tuple, tcp_flags, now);
-}
-
-Result<Flow, Refusal> filter_and_update(WorkerState& state, const Tuple4& tuple, std::uint8_t tcp_flags,
-                                        TimePoint now) {
-  const auto number = find_valid(state, tuple, now);
-  if (number != kNone) [[likely]]
-    return touch(state, number, Side::kV4, tcp_flags, now);
-  return open_from_v4(state, tuple, tcp_flags, now);
-}
-
 Result<Flow, Refusal> find_flow(WorkerState& state, const Tuple6& tuple, TimePoint now) {
-  const auto number = find_valid(state, tuple, now);
+  const auto number = find_session(state, tuple, now);
   if (number == kNone) return failure(Refusal{DropReason::kIcmpErrorNoSession});
   return flow_of(state.tables.sessions()[number]);
 }
 
 Result<Flow, Refusal> find_flow(WorkerState& state, const Tuple4& tuple, TimePoint now) {
-  const auto number = find_valid(state, tuple, now);
+  const auto number = find_session(state, tuple, now);
   if (number == kNone) return failure(Refusal{DropReason::kIcmpErrorNoSession});
   return flow_of(state.tables.sessions()[number]);
 }

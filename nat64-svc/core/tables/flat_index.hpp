@@ -52,7 +52,11 @@ class FlatIndex {
     slots_[hole] = 0;
   }
 
+  // For bursts: fetch the slot first; later the record that will most likely match, or kNone.
   void prefetch(std::uint64_t hash) const { __builtin_prefetch(&slots_[home(hash)]); }
+  [[nodiscard]] std::uint32_t candidate(std::uint64_t hash) const {
+    return find(hash, [](std::uint32_t) { return true; });
+  }
 
  private:
   [[nodiscard]] std::uint32_t number_mask() const {

@@ -31,25 +31,26 @@ std::uint32_t FragmentTable::find_or_add(const FragmentKey& key, TimePoint deadl
   const auto found = find(key);
   if (found != kNone || used_ == entries_.size()) return found;
   const auto number = static_cast<std::uint32_t>((first_ + used_) % entries_.size());
-  entries_[number] = {key, deadline, std::nullopt, kNone};
+  entries_[number] = {key, deadline, {}, kNone};
   index_.insert(hash(key), number);
   ++used_;
   return number;
 }
 
-std::optional<Ports> FragmentTable::ports(const FragmentKey& key) const {
+FragmentNote FragmentTable::note(const FragmentKey& key) const {
   const auto number = find(key);
-  return number == kNone ? std::nullopt : entries_[number].ports;
+  return number == kNone ? FragmentNote{} : entries_[number].note;
 }
 
-bool FragmentTable::hold(const FragmentKey& key, std::span<const std::uint8_t> fragment, TimePoint deadline) {
+bool FragmentTable::hold(const FragmentKey& key, bool first, std::span<const std::uint8_t> fragment,
+                         TimePoint deadline) {
   if (free_ == kNone || fragment.size() > kMaxHeld) return false;
   const auto number = find_or_add(key, deadline);
   if (number == kNone) return false;
   const auto held = free_;
   free_ = helds_[held].next;
   std::ranges::copy(fragment, bytes(held).begin());
-  helds_[held] = {entries_[number].first_held, static_cast<std::uint16_t>(fragment.size())};
+  helds_[held] = {entries_[number].first_held, first, static_cast<std::uint16_t>(fragment.size())};
   entries_[number].first_held = held;
   ++held_;
   return true;

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// RFC 6146 §3.4: later fragments wait until the first one tells the ports; afterwards they pass at once.
-// Bounded in number, size and time: all entries live equally long, so they end in the order in which they
-// came.
+// RFC 6146 §3.4: later fragments wait until the first one tells the ports; afterwards they pass at once. The
+// first fragment of an echo waits for the last one. Bounded in number, size and time: all entries live
+// equally long, so they end in the order in which they came.
 #pragma once
 
-#include <optional>
 #include <span>
 #include <vector>
 
 #include "common/base/clock.hpp"
 #include "common/net/ipv6_address.hpp"
 #include "common/net/keyed_hash.hpp"
+#include "nat64-svc/core/fragment_note.hpp"
 #include "nat64-svc/core/tables/flat_index.hpp"
 
 namespace isthmus::nat64 {
@@ -24,24 +24,23 @@ struct FragmentKey {
   bool operator==(const FragmentKey&) const = default;
 };
 
-struct Ports {
-  std::uint16_t source = 0;
-  std::uint16_t destination = 0;
-};
-
 class FragmentTable {
  public:
   // At most `capacity` packets remembered and as many fragments held, each of at most kMaxHeld bytes.
   FragmentTable(std::uint32_t capacity, HashKey key);
   static constexpr std::size_t kMaxHeld = 2048;
 
-  [[nodiscard]] std::optional<Ports> ports(const FragmentKey& key) const;
+  [[nodiscard]] FragmentNote note(const FragmentKey& key) const;
   // False: no room.
-  [[nodiscard]] bool hold(const FragmentKey& key, std::span<const std::uint8_t> fragment, TimePoint deadline);
-  // Remembers the ports and gives release(bytes) each fragment that waited for them. False: no room to
-  // remember.
+  [[nodiscard]] bool hold(const FragmentKey& key, bool first, std::span<const std::uint8_t> fragment,
+                          TimePoint deadline);
+  // Remembers the ports (those of `note`) and gives release(bytes) each fragment that waited for them. False:
+  // no room to remember.
   template <class Release>
-  bool learn(const FragmentKey& key, Ports ports, TimePoint deadline, Release&& release);
+  bool learn_ports(const FragmentKey& key, const FragmentNote& note, TimePoint deadline, Release&& release);
+  // Remembers the length and gives release(bytes) the first fragment, if it waited for it. False: no room.
+  template <class Release>
+  bool learn_length(const FragmentKey& key, std::uint16_t length, TimePoint deadline, Release&& release);
   // The number of fragments that waited in vain.
   std::uint32_t expire(TimePoint now);
 
@@ -51,11 +50,12 @@ class FragmentTable {
   struct Entry {
     FragmentKey key;
     TimePoint deadline;
-    std::optional<Ports> ports;
+    FragmentNote note;
     std::uint32_t first_held = kNone;
   };
   struct Held {
     std::uint32_t next = kNone;
+    bool first = false;  // fragment of its packet
     std::uint16_t length = 0;
   };
   [[nodiscard]] std::uint64_t hash(const FragmentKey& key) const;
@@ -78,16 +78,35 @@ class FragmentTable {
 };
 
 template <class Release>
-bool FragmentTable::learn(const FragmentKey& key, Ports ports, TimePoint deadline, Release&& release) {
+bool FragmentTable::learn_ports(const FragmentKey& key, const FragmentNote& note, TimePoint deadline,
+                                Release&& release) {
   const auto number = find_or_add(key, deadline);
   if (number == kNone) return false;
-  entries_[number].ports = ports;
+  const auto length = entries_[number].note.length;
+  entries_[number].note = note;
+  entries_[number].note.length = length;
   while (entries_[number].first_held != kNone) {
     const auto held = entries_[number].first_held;
     entries_[number].first_held = helds_[held].next;
     release(std::span<const std::uint8_t>{bytes(held).first(helds_[held].length)});
     free_held(held);
   }
+  return true;
+}
+
+template <class Release>
+bool FragmentTable::learn_length(const FragmentKey& key, std::uint16_t length, TimePoint deadline,
+                                 Release&& release) {
+  const auto number = find_or_add(key, deadline);
+  if (number == kNone) return false;
+  entries_[number].note.length = length;
+  std::uint32_t* link = &entries_[number].first_held;
+  while (*link != kNone && !helds_[*link].first) link = &helds_[*link].next;
+  if (*link == kNone) return true;
+  const auto held = *link;
+  *link = helds_[held].next;
+  release(std::span<const std::uint8_t>{bytes(held).first(helds_[held].length)});
+  free_held(held);
   return true;
 }
 

@@ -4,11 +4,10 @@
 #include <algorithm>
 #include <bit>
 
-#include "nat64-svc/core/slices.hpp"
-
 namespace isthmus::nat64 {
 
 void Pool4::configure(const Runtime& runtime) {
+  worker_ = runtime.options.worker;
   statics_ = runtime.static_mappings;
   for (auto& a : addresses_) a.active = a.open = false;
   if (!runtime.pools.empty()) {
@@ -25,29 +24,25 @@ void Pool4::configure(const Runtime& runtime) {
       Address& a = addresses_.back();
       a.address = wanted.address;
       a.ports = runtime.pools[wanted.pool].ports;
-      a.block_of.assign(65536 / block_size_, kForeign);
-      for (std::uint32_t b = 0; b < a.block_of.size(); ++b) {
-        const std::uint32_t first = b * block_size_;
-        const bool in_range = first + block_size_ > a.ports.first && first <= a.ports.last;
-        if (!in_range ||
-            slice_owner(runtime, wanted.address, static_cast<std::uint16_t>(first)) != runtime.options.worker)
-          continue;
-        a.block_of[b] = kFree;
-        ++a.free_blocks;
-      }
-      by_address_.push_back(number);
-      std::ranges::sort(by_address_, {}, [&](std::uint32_t n) { return addresses_[n].address; });
+      a.owners = wanted.owners;
+      a.block_of.assign(65536 / block_size_, kNone);
+      const auto at = std::ranges::lower_bound(by_address_, wanted.address, {},
+                                               [&](std::uint32_t n) { return addresses_[n].address; });
+      by_address_.insert(at, number);
     }
     addresses_[number].active = true;
     addresses_[number].open = !wanted.withdrawn;
   }
   active_ = 0;
-  std::uint32_t blocks = 0;
+  std::uint32_t blocks = 0;  // that this worker may have at once
+  std::uint32_t all = 0;
   for (const auto& a : addresses_) {
     if (a.active) ++active_;
-    blocks += a.active ? a.free_blocks + a.used_blocks : a.used_blocks;
+    if (a.active) all += a.owners->blocks();
+    blocks += a.active ? a.owners->blocks() : a.used_blocks;
   }
-  blocks_total_ = blocks;
+  const std::uint32_t workers = runtime.options.workers;
+  blocks_total_ = all / workers + (worker_ < all % workers ? 1 : 0);
   // Room for every block, so that a packet never allocates.
   const auto extra = blocks > blocks_.size() ? blocks - blocks_.size() : 0;
   for (std::size_t i = 0; i < extra; ++i)
@@ -71,31 +66,41 @@ std::uint64_t* Pool4::bitmap(std::uint32_t block, Protocol protocol) {
   return &bitmaps_[(std::size_t{block} * kProtocols + static_cast<std::size_t>(protocol)) * words_];
 }
 
-// The address a subscriber has, else one that its prefix leads to, else any with a free block.
-std::uint32_t Pool4::pick_address(const Subscriber& subscriber, std::uint64_t random) const {
-  const auto usable = [&](std::uint32_t n) { return addresses_[n].open && addresses_[n].free_blocks > 0; };
-  if (subscriber.address != kNone && usable(subscriber.address)) return subscriber.address;
+// On the address that the subscriber has, else on one that nobody uses (an address of its own for each, while they
+// last), else on any with a free block. Where to begin is left to chance.
+std::uint32_t Pool4::take_block(const Subscriber& subscriber, std::uint32_t subscriber_number,
+                                std::uint64_t random) {
+  if (subscriber.address != kNone) {
+    const auto block = take_block_of(subscriber.address, subscriber_number, random);
+    if (block != kNone) return block;
+  }
   const std::size_t n = addresses_.size();
-  for (std::size_t i = 0; i < n; ++i) {
+  for (std::size_t i = 0; i < std::min(n, kAddressesTried); ++i) {
     const auto number = static_cast<std::uint32_t>((random % n + i) % n);
-    if (usable(number)) return number;
+    const auto& owners = *addresses_[number].owners;
+    if (owners.free_blocks() != owners.blocks()) continue;
+    const auto block = take_block_of(number, subscriber_number, random >> 8);
+    if (block != kNone) return block;
+  }
+  for (std::size_t i = 0; i < n; ++i) {
+    const auto block =
+        take_block_of(static_cast<std::uint32_t>((random % n + i) % n), subscriber_number, random >> 8);
+    if (block != kNone) return block;
   }
   return kNone;
 }
 
-std::uint32_t Pool4::take_block(std::uint32_t address, std::uint32_t subscriber_number,
-                                std::uint64_t random) {
+std::uint32_t Pool4::take_block_of(std::uint32_t address, std::uint32_t subscriber_number,
+                                   std::uint64_t random) {
   Address& a = addresses_[address];
-  const std::size_t n = a.block_of.size();
-  std::size_t at = random % n;
-  while (a.block_of[at] != kFree) at = at + 1 == n ? 0 : at + 1;  // free_blocks > 0: there is one
+  const auto claimed = a.open ? a.owners->claim(worker_, random) : std::nullopt;
+  if (!claimed) return kNone;
   const std::uint32_t block = free_blocks_.back();
   free_blocks_.pop_back();
-  a.block_of[at] = block;
-  --a.free_blocks;
+  a.block_of[*claimed] = block;
   ++a.used_blocks;
   ++blocks_used_;
-  blocks_[block] = {subscriber_number, kNone, address, static_cast<std::uint16_t>(at), {}};
+  blocks_[block] = {subscriber_number, kNone, address, static_cast<std::uint16_t>(*claimed), {}};
   reserve_ports(block);
   return block;
 }
@@ -128,7 +133,7 @@ void Pool4::reserve_statics(std::uint32_t block) {
 void Pool4::reserve_static_ports() {
   for (const auto& a : addresses_) {
     for (const auto block : a.block_of) {
-      if (block < kForeign) reserve_statics(block);
+      if (block != kNone) reserve_statics(block);
     }
   }
 }
@@ -172,15 +177,14 @@ Result<Pool4::Grant, DropReason> Pool4::allocate(Subscriber& subscriber, std::ui
     }
   }
   if (subscriber.blocks >= max_blocks_) return failure(DropReason::kBlockLimit);
-  const std::uint32_t address = pick_address(subscriber, random);
-  if (address == kNone) {
+  const std::uint32_t block = take_block(subscriber, subscriber_number, random >> 8);
+  if (block == kNone) {
     const bool any_open = std::ranges::any_of(addresses_, [](const Address& a) { return a.open; });
     return failure(any_open ? DropReason::kPoolExhausted : DropReason::kNoPoolAddress);
   }
-  const std::uint32_t block = take_block(address, subscriber_number, random >> 8);
   blocks_[block].next = subscriber.first_block;
   subscriber.first_block = block;
-  subscriber.address = address;
+  subscriber.address = blocks_[block].address;
   ++subscriber.blocks;
   auto offset = pick_port(block, protocol, port6, protocol == Protocol::kUdp, random);
   if (offset == kNone) offset = pick_port(block, protocol, port6, false, random);
@@ -196,7 +200,7 @@ std::uint32_t Pool4::release(Subscriber& subscriber, Protocol protocol, const Tr
   if (number == kNone) return kNone;
   Address& a = addresses_[number];
   const std::uint32_t block = a.block_of[public4.port / block_size_];
-  if (block >= kForeign) return kNone;
+  if (block == kNone) return kNone;
   Block& b = blocks_[block];
   const std::uint32_t offset = public4.port % block_size_;
   bitmap(block, protocol)[offset / 64] &= ~(std::uint64_t{1} << offset % 64);
@@ -213,8 +217,8 @@ void Pool4::free_block(Subscriber& subscriber, std::uint32_t block) {
   while (*link != block && *link != kNone) link = &blocks_[*link].next;
   if (*link == block) *link = b.next;
   --subscriber.blocks;
-  a.block_of[b.number] = kFree;
-  ++a.free_blocks;
+  a.block_of[b.number] = kNone;
+  a.owners->give_back(b.number);
   --a.used_blocks;
   --blocks_used_;
   free_blocks_.push_back(block);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The IPv4 pool (RFC 6146 §2) divided into blocks of ports for subscribers: paired pooling (RFC 4787 REQ-2),
-// a random port inside the block (RFC 6056), parity kept for UDP where possible (RFC 4787 REQ-4). One number
-// serves all three protocols.
+// One worker's part of the IPv4 pool (RFC 6146 §2), divided into blocks of ports for subscribers: paired
+// pooling (RFC 4787 REQ-2), a random port inside the block (RFC 6056), parity kept for UDP where possible
+// (RFC 4787 REQ-4). One block serves all three protocols. Blocks that nobody uses belong to no worker:
+// BlockOwners.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "common/net/keyed_hash.hpp"
@@ -69,6 +71,8 @@ class Pool4 {
   [[nodiscard]] Result<Grant, DropReason> allocate(Subscriber& subscriber, std::uint32_t subscriber_number,
                                                    Protocol protocol, std::uint16_t port6,
                                                    std::uint64_t random);
+  // What allocate() would refuse now; null: a subscriber yet unknown. In foresight.cpp.
+  [[nodiscard]] std::optional<DropReason> would_refuse(const Subscriber* subscriber, Protocol protocol) const;
   // Gives a port back; the number of the block that became free with it, or kNone.
   std::uint32_t release(Subscriber& subscriber, Protocol protocol, const TransportAddress4& public4);
 
@@ -81,7 +85,11 @@ class Pool4 {
     std::uint16_t last;
   };
   [[nodiscard]] Ports ports_of(std::uint32_t block) const;
+  // The block in use in which the port lies, or kNone; and the subscriber that holds it.
+  [[nodiscard]] std::uint32_t block_at(const TransportAddress4& public4) const;
+  [[nodiscard]] std::uint32_t holder_of(std::uint32_t block) const { return blocks_[block].subscriber; }
   [[nodiscard]] std::uint32_t blocks_used() const { return blocks_used_; }
+  // This worker's even share of all blocks; no limit to it. The shares of all workers add up to all.
   [[nodiscard]] std::uint32_t blocks_total() const { return blocks_total_; }
   [[nodiscard]] std::uint32_t addresses() const { return active_; }
 
@@ -90,18 +98,17 @@ class Pool4 {
     Ipv4Address address;
     PortRange ports;
     bool active = false;
-    bool open = false;  // takes new mappings
-    std::uint32_t free_blocks = 0;
-    std::uint32_t used_blocks = 0;
-    std::vector<std::uint32_t> block_of;  // by block number: index into blocks_, kFree or kForeign
+    bool open = false;                    // takes new mappings
+    std::uint32_t used_blocks = 0;        // by this worker
+    std::shared_ptr<BlockOwners> owners;  // of all workers
+    std::vector<std::uint32_t> block_of;  // by block number: index into blocks_; kNone: not this worker's
   };
-  static constexpr std::uint32_t kFree = 0xffffffff;
-  static constexpr std::uint32_t kForeign = 0xfffffffe;  // no port of ours in it
 
   [[nodiscard]] std::uint32_t find(Ipv4Address address) const;
-  [[nodiscard]] std::uint32_t pick_address(const Subscriber& subscriber, std::uint64_t random) const;
-  [[nodiscard]] std::uint32_t take_block(std::uint32_t address, std::uint32_t subscriber_number,
+  [[nodiscard]] std::uint32_t take_block(const Subscriber& subscriber, std::uint32_t subscriber_number,
                                          std::uint64_t random);
+  [[nodiscard]] std::uint32_t take_block_of(std::uint32_t address, std::uint32_t subscriber_number,
+                                            std::uint64_t random);
   [[nodiscard]] std::uint32_t pick_port(std::uint32_t block, Protocol protocol, std::uint16_t port6,
                                         bool parity, std::uint64_t random);
   void reserve_ports(std::uint32_t block);
@@ -109,6 +116,9 @@ class Pool4 {
   void free_block(Subscriber& subscriber, std::uint32_t block);
   [[nodiscard]] std::uint64_t* bitmap(std::uint32_t block, Protocol protocol);
 
+  // In search of an unused address: a node's pool whole, and a bound for a gateway's.
+  static constexpr std::size_t kAddressesTried = 4096;
+  std::uint16_t worker_ = 0;
   std::uint32_t block_size_ = 256;
   std::uint32_t max_blocks_ = 8;
   std::uint32_t words_ = 4;                // of a bitmap

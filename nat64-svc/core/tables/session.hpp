@@ -44,10 +44,21 @@ struct alignas(64) Session {
   [[nodiscard]] std::uint32_t next_free() const { return timer_next; }
   void set_next_free(std::uint32_t n) { timer_next = n; }
 
+  [[nodiscard]] bool is(const Tuple6& t) const {
+    return is_live(t.protocol) && client6 == t.client6.address && server6 == t.server6.address &&
+           port6 == t.client6.port && server_port == t.server6.port;
+  }
+  [[nodiscard]] bool is(const Tuple4& t) const {
+    return is_live(t.protocol) && public4 == t.public4.address && server4 == t.server4.address &&
+           port4 == t.public4.port && server_port == t.server4.port;
+  }
   [[nodiscard]] Tuple6 tuple6() const { return {protocol(), {client6, port6}, {server6, server_port}}; }
   [[nodiscard]] Tuple4 tuple4() const { return {protocol(), {public4, port4}, {server4, server_port}}; }
 
  private:
+  [[nodiscard]] bool is_live(Protocol p) const {
+    return (packed & 0x43) == (0x40 | static_cast<unsigned>(p));
+  }
   void set(unsigned mask, unsigned value) { packed = static_cast<std::uint8_t>((packed & ~mask) | value); }
 };
 static_assert(sizeof(Session) == 64 && std::is_trivially_copyable_v<Session>);

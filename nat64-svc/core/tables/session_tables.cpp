@@ -23,7 +23,7 @@ SessionTables::SessionTables(std::uint32_t max_sessions, HashKey key, std::pmr::
 std::uint64_t SessionTables::hash(const Tuple6& t) const {
   const std::uint64_t client = mix(t.client6.address.high() ^ key_.k0, t.client6.address.low() ^ key_.k1);
   const std::uint64_t server = mix(t.server6.address.high() ^ key_.k1, t.server6.address.low() ^ key_.k0);
-  return keyed_hash(key_, client, server, ports(t.protocol, t.client6.port, t.server6.port));
+  return mix(client ^ key_.k1, server ^ key_.k0 ^ ports(t.protocol, t.client6.port, t.server6.port));
 }
 std::uint64_t SessionTables::hash(const Tuple4& t) const {
   return keyed_hash(key_, std::uint64_t{t.public4.address.value()} << 32 | t.server4.address.value(),
@@ -57,11 +57,21 @@ bool SessionTables::has_peer(std::uint32_t bib, Ipv4Address server4) const {
   }) != kNone;
 }
 
-std::uint32_t SessionTables::find(const Tuple6& tuple) const {
-  return by_tuple6_.find(hash(tuple), [&](std::uint32_t n) { return sessions_[n].tuple6() == tuple; });
+std::uint32_t SessionTables::find_by_hash(const Tuple6& tuple) const {
+  return by_tuple6_.find(hash(tuple), [&](std::uint32_t n) { return sessions_[n].is(tuple); });
 }
-std::uint32_t SessionTables::find(const Tuple4& tuple) const {
-  return by_tuple4_.find(hash(tuple), [&](std::uint32_t n) { return sessions_[n].tuple4() == tuple; });
+std::uint32_t SessionTables::find_by_hash(const Tuple4& tuple) const {
+  return by_tuple4_.find(hash(tuple), [&](std::uint32_t n) { return sessions_[n].is(tuple); });
+}
+std::uint64_t SessionTables::prefetch(const Tuple6& tuple) const {
+  const auto h = hash(tuple);
+  by_tuple6_.prefetch(h);
+  return h;
+}
+std::uint64_t SessionTables::prefetch(const Tuple4& tuple) const {
+  const auto h = hash(tuple);
+  by_tuple4_.prefetch(h);
+  return h;
 }
 std::uint32_t SessionTables::find_bib(Protocol protocol, const TransportAddress6& client6) const {
   return bib_by_client6_.find(hash(protocol, client6), [&](std::uint32_t n) {

@@ -10,6 +10,7 @@
 #include "nat64-svc/core/tables/session.hpp"
 #include "nat64-svc/core/tables/slab.hpp"
 #include "nat64-svc/core/tables/timer_wheel.hpp"
+#include "nat64-svc/core/verdict.hpp"
 
 namespace isthmus::nat64 {
 
@@ -17,8 +18,22 @@ class SessionTables {
  public:
   SessionTables(std::uint32_t max_sessions, HashKey key, std::pmr::memory_resource* memory);
 
-  [[nodiscard]] std::uint32_t find(const Tuple6& tuple) const;
-  [[nodiscard]] std::uint32_t find(const Tuple4& tuple) const;
+  // `hint`: a number that may be the one (candidate()); any number and kNone are right.
+  [[nodiscard]] std::uint32_t find(const Tuple6& tuple, std::uint32_t hint = kNone) const {
+    return hint < sessions_.touched() && sessions_[hint].is(tuple) ? hint : find_by_hash(tuple);
+  }
+  [[nodiscard]] std::uint32_t find(const Tuple4& tuple, std::uint32_t hint = kNone) const {
+    return hint < sessions_.touched() && sessions_[hint].is(tuple) ? hint : find_by_hash(tuple);
+  }
+  // For bursts, in three steps a packet apart, so that none waits for memory: the slot of the index is
+  // fetched, the session that it names is fetched, find() compares it.
+  [[nodiscard]] std::uint64_t prefetch(const Tuple6& tuple) const;
+  [[nodiscard]] std::uint64_t prefetch(const Tuple4& tuple) const;
+  [[nodiscard]] std::uint32_t candidate(Side from, std::uint64_t hash) const {
+    const auto number = (from == Side::kV6 ? by_tuple6_ : by_tuple4_).candidate(hash);
+    if (number != kNone) __builtin_prefetch(&sessions_[number]);
+    return number;
+  }
   [[nodiscard]] std::uint32_t find_bib(Protocol protocol, const TransportAddress6& client6) const;
   [[nodiscard]] std::uint32_t find_bib(Protocol protocol, const TransportAddress4& public4) const;
 
@@ -44,6 +59,8 @@ class SessionTables {
   [[nodiscard]] const Slab<Bib>& bibs() const { return bibs_; }
 
  private:
+  [[nodiscard]] std::uint32_t find_by_hash(const Tuple6& tuple) const;
+  [[nodiscard]] std::uint32_t find_by_hash(const Tuple4& tuple) const;
   [[nodiscard]] std::uint64_t hash(const Tuple6& t) const;
   [[nodiscard]] std::uint64_t hash(const Tuple4& t) const;
   [[nodiscard]] std::uint64_t hash(Protocol p, const TransportAddress6& a) const;

@@ -42,6 +42,7 @@ Interface interface_of(rtnl_link* link) {
   interface.index = rtnl_link_get_ifindex(link);
   interface.mtu = rtnl_link_get_mtu(link);
   interface.up = (rtnl_link_get_flags(link) & IFF_UP) != 0;
+  if (const char* kind = rtnl_link_get_type(link); kind != nullptr) interface.kind = kind;
   if (nl_addr* address = rtnl_link_get_addr(link); address != nullptr && nl_addr_get_len(address) == 6) {
     std::memcpy(interface.mac.bytes.data(), nl_addr_get_binary_addr(address), 6);
   }
@@ -74,6 +75,8 @@ std::optional<Route> route_of(rtnl_route* route) {
     default:
       return std::nullopt;
   }
+  std::uint32_t mtu = 0;
+  if (rtnl_route_get_metric(route, RTAX_MTU, &mtu) == 0) result.mtu = mtu;
   for (int i = 0; i < rtnl_route_get_nnexthops(route); ++i) {
     rtnl_nexthop* hop = rtnl_route_nexthop_n(route, i);
     if ((rtnl_route_nh_get_flags(hop) & (RTNH_F_DEAD | RTNH_F_LINKDOWN)) != 0) continue;

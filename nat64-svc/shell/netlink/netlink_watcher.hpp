@@ -33,6 +33,8 @@ class NetlinkWatcher {
   NetlinkWatcher(const NetlinkWatcher&) = delete;
   NetlinkWatcher& operator=(const NetlinkWatcher&) = delete;
 
+  // Reads anew what just changed. Before start() only.
+  [[nodiscard]] bool refresh() { return read_all(); }
   void start(OnChange on_change);
   void stop();
   [[nodiscard]] const Published<NetworkView>& view() const { return view_; }

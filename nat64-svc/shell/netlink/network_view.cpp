@@ -1,7 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nat64-svc/shell/netlink/network_view.hpp"
 
+#include <algorithm>
+
 namespace isthmus::nat64 {
+
+void NetworkView::add(const Interface& interface) {
+  own6_.insert(interface.addresses6.begin(), interface.addresses6.end());
+  interfaces_[interface.index] = interface;
+}
+
+const Route* NetworkView::uplink_route4() const {
+  const auto usable = [&](const Route& route) {
+    const auto* interface = this->interface(route.interface);
+    return route.kind == RouteKind::kUnicast && interface != nullptr && interface->up;
+  };
+  const auto* route = routes4_.exactly(Ipv4Prefix{});
+  if (route != nullptr && usable(*route)) return route;
+  const Route* found = nullptr;
+  routes4_.for_each([&](const Ipv4Prefix&, const Route& other) {
+    const bool by_router = other.gateway && std::holds_alternative<Ipv4Address>(*other.gateway);
+    if (by_router && usable(other)) found = &other;
+  });
+  return found;
+}
+
+std::vector<std::pair<Ipv4Prefix, Route>> NetworkView::routes_overlapping(const Ipv4Prefix& prefix) const {
+  std::vector<std::pair<Ipv4Prefix, Route>> found;
+  routes4_.for_each([&](const Ipv4Prefix& other, const Route& route) {
+    if (other.overlaps(prefix)) found.emplace_back(other, route);
+  });
+  return found;
+}
 
 void NetworkView::add_neighbour(int interface, const IpAddress& address, const MacAddress& mac,
                                 bool needs_refresh) {
@@ -19,6 +49,9 @@ NextHop NetworkView::resolve(const Route* route, const IpAddress& destination) c
   }
   hop.reach = Reach::kUnresolved;
   hop.interface = route->interface;
+  const auto* interface = this->interface(route->interface);
+  hop.mtu = interface != nullptr ? interface->mtu : 0;
+  if (route->mtu != 0 && (hop.mtu == 0 || route->mtu < hop.mtu)) hop.mtu = route->mtu;
   hop.neighbour = route->gateway.value_or(destination);
   const auto it = neighbours_.find({hop.interface, hop.neighbour});
   if (it == neighbours_.end()) return hop;

@@ -8,7 +8,10 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <string>
 #include <unordered_map>
+#include <unordered_set>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -25,6 +28,7 @@ struct Interface {
   MacAddress mac;
   std::uint32_t mtu = 0;
   bool up = false;
+  std::string kind;  // of a virtual one: "veth", "bond", "vlan", ...
   std::vector<Ipv4Address> addresses4;
   std::vector<Ipv6Address> addresses6;  // global ones only
   bool operator==(const Interface&) const = default;
@@ -41,6 +45,7 @@ struct Route {
   std::uint32_t metric = 0;
   int interface = 0;
   std::optional<IpAddress> gateway;  // none: the destination is on the link
+  std::uint32_t mtu = 0;             // of the route itself (ip route ... mtu N); 0: the interface's
 };
 
 enum class Reach : std::uint8_t {
@@ -54,8 +59,9 @@ enum class Reach : std::uint8_t {
 struct NextHop {
   Reach reach = Reach::kNoRoute;
   int interface = 0;
-  IpAddress neighbour;  // valid for kReady and kUnresolved
-  MacAddress mac;       // valid for kReady
+  IpAddress neighbour;    // valid for kReady and kUnresolved
+  MacAddress mac;         // valid for kReady
+  std::uint32_t mtu = 0;  // of the route, else of its interface; 0: unknown
 };
 
 // Longest prefix match: one hash table per prefix length in use, longest first.
@@ -74,6 +80,18 @@ class RouteTable {
     }
     return nullptr;
   }
+  [[nodiscard]] const Route* exactly(const Prefix& prefix) const {
+    const auto table = lengths_.find(prefix.length());
+    if (table == lengths_.end()) return nullptr;
+    const auto it = table->second.find(prefix.address());
+    return it == table->second.end() ? nullptr : &it->second;
+  }
+  template <class Use>
+  void for_each(Use&& use) const {
+    for (const auto& [length, table] : lengths_) {
+      for (const auto& [address, route] : table) use(Prefix{address, length}, route);
+    }
+  }
 
  private:
   std::map<unsigned, std::unordered_map<Address, Route>, std::greater<>> lengths_;
@@ -81,7 +99,7 @@ class RouteTable {
 
 class NetworkView {
  public:
-  void add(const Interface& interface) { interfaces_[interface.index] = interface; }
+  void add(const Interface& interface);
   void add(const Ipv4Prefix& prefix, const Route& route) { routes4_.add(prefix, route); }
   void add(const Ipv6Prefix& prefix, const Route& route) { routes6_.add(prefix, route); }
   // `needs_refresh`: the kernel would verify it at its next use (NUD_STALE).
@@ -99,6 +117,16 @@ class NetworkView {
   [[nodiscard]] NextHop next_hop(const Ipv6Address& destination) const {
     return resolve(routes6_.find(destination), destination);
   }
+
+  // The best route to exactly this prefix; null: there is none.
+  [[nodiscard]] const Route* exact_route(const Ipv4Prefix& prefix) const { return routes4_.exactly(prefix); }
+  [[nodiscard]] const Route* exact_route(const Ipv6Prefix& prefix) const { return routes6_.exactly(prefix); }
+  // The way to the IPv4 internet: the default route, else a route by some IPv4 router. Null: there is none.
+  [[nodiscard]] const Route* uplink_route4() const;
+  // Slow: looks at every route.
+  [[nodiscard]] std::vector<std::pair<Ipv4Prefix, Route>> routes_overlapping(const Ipv4Prefix& prefix) const;
+  // A global address of this machine.
+  [[nodiscard]] bool is_own(const Ipv6Address& address) const { return own6_.contains(address); }
 
   struct NeighbourKey {
     int interface = 0;
@@ -123,6 +151,7 @@ class NetworkView {
   [[nodiscard]] NextHop resolve(const Route* route, const IpAddress& destination) const;
 
   std::map<int, Interface> interfaces_;
+  std::unordered_set<Ipv6Address> own6_;
   RouteTable<Ipv4Address, Ipv4Prefix> routes4_;
   RouteTable<Ipv6Address, Ipv6Prefix> routes6_;
   std::unordered_map<NeighbourKey, Neighbour, KeyHash> neighbours_;

@@ -74,7 +74,7 @@ Result<std::unique_ptr<Steering>, std::string> Steering::load() {
         std::string("the kernel refuses the steering program: ") + std::strerror(error) +
         (error == EPERM || error == EACCES
              ? ": grant CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"
-             : ": Linux 5.10 or newer with CONFIG_XDP_SOCKETS is needed; --log-level debug tells more"));
+             : ": Linux 5.15 or newer with CONFIG_XDP_SOCKETS is needed; --log-level debug tells more"));
   }
   return std::unique_ptr<Steering>(new Steering(object));
 }
@@ -126,7 +126,7 @@ Result<void, std::string> Steering::set_socket(std::uint32_t port, std::uint32_t
   const std::uint32_t key = port * STEER_MAX_QUEUES + queue;
   if (bpf_map_update_elem(bpf_map__fd(object_->maps.sockets), &key, &fd, BPF_ANY) != 0) {
     return failure(std::string("cannot enter an AF_XDP socket into the map: ") + std::strerror(errno) +
-                   ": Linux 5.10 or newer is needed");
+                   ": Linux 5.15 or newer is needed");
   }
   return {};
 }

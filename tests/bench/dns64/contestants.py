@@ -208,7 +208,7 @@ class Isthmus(Contestant):
         self.push()
         help_text = subprocess.run([f"{self.bench.bin}/dns64-svc", "--help"], capture_output=True, text=True, check=True).stdout
         self.dot = "--dot-listen" in help_text
-        tls = ["--dot-listen", f"127.0.0.1:{self.tls}", "--tls-cert", f"{self.dir}/tls.crt", "--tls-key", f"{self.dir}/tls.key"]
+        tls = ["--dot-listen", f"127.0.0.1:{self.tls}", "--dns-certificate", f"{self.dir}/tls.crt", "--dns-key", f"{self.dir}/tls.key"]
         return [f"{self.bench.bin}/dns64-svc", "--listen", f"127.0.0.1:{self.port}", "--workers", "1", "--policy-file",
                 f"{self.dir}/policy.yaml", "--http-listen", "127.0.0.1:9465", "--log-level", "warning", *(tls if self.dot else [])]
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Checks manifests on standard input against the types and schemas of current Kubernetes and of the Prometheus operator:
+// Checks manifests on standard input against the types and schemas of current Kubernetes, the Prometheus operator and cert-manager:
 //   node check.mjs DIRECTORY < manifests.yaml      DIRECTORY holds node_modules, as tools/get-helm.sh installs it
 // The validators know enums, patterns and required fields; the TypeScript compiler knows which fields exist at all.
 import fs from 'node:fs';
@@ -17,7 +17,8 @@ const report = (object, message) => problems.push(`${object.kind}/${object.metad
 
 function modelFile({ apiVersion, kind }) {
   const [group, version] = apiVersion.includes('/') ? apiVersion.split('/') : ['', apiVersion];
-  const name = group === 'monitoring.coreos.com' ? '@kubernetes-models/prometheus-operator' : 'kubernetes-models';
+  const name = { 'monitoring.coreos.com': '@kubernetes-models/prometheus-operator', 'cert-manager.io': '@kubernetes-models/cert-manager' }[group]
+    ?? 'kubernetes-models';
   const file = path.join(modules, name, group, version, kind);
   return ['.js', '.mjs'].map((ending) => file + ending).find(fs.existsSync) && file;
 }

@@ -152,6 +152,7 @@ class FakeAuthority:
         self.key = Key("evil.test.")
         self.seen, self.lock = [], threading.Lock()
         self.stop = threading.Event()
+        self.is_dead = False  # answers nothing at all
 
     def start(self):
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -196,6 +197,8 @@ class FakeAuthority:
     def replies(self, wire, transport, port):
         query = dns.message.from_wire(wire)
         question = query.question[0]
+        if self.is_dead:
+            return []
         with self.lock:
             self.seen.append((question.name.to_text(), dns.rdatatype.to_text(question.rdtype), transport, port))
         reply = dns.message.make_response(query)
@@ -263,13 +266,16 @@ class FakeAuthority:
             reply.set_rcode(dns.rcode.REFUSED)
             return [reply.to_wire()]
         address = {"ns": FAKE}.get(label, "20.0.4.1")
+        ttl = int(label[3:].split("-")[0]) if label.startswith("ttl") else 300  # ttl10.odd.test., ttl10-x.odd.test.
+        if ttl != 300:
+            soa = rrset("odd.test.", ttl, "SOA", f"ns.odd.test. h.odd.test. 1 3600 600 86400 {ttl}")
         if owner == "odd.test.":
             if kind in ("SOA", "NS"):
                 reply.answer.append(soa if kind == "SOA" else rrset(owner, 300, "NS", "ns.odd.test."))
             else:
                 reply.authority.append(soa)
         elif kind == "A":
-            reply.answer.append(rrset(owner, 300, "A", address))
+            reply.answer.append(rrset(owner, ttl, "A", address))
             if label == "poison":
                 reply.answer.append(rrset("plain.test.", 300, "A", "6.6.6.6"))
                 reply.additional.append(rrset("victim.odd.test.", 300, "A", "6.6.6.6"))

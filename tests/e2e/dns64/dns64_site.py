@@ -58,10 +58,11 @@ exclusions:
 
 
 class Site:
-    def __init__(self):
-        self.namespaces = NamespaceSet(PREFIX, ["node"])
+    def __init__(self, prefix=PREFIX, flags=()):
+        self.namespaces = NamespaceSet(prefix, ["node"])
         self.node = self.namespaces.of["node"]
-        self.dir = f"/run/{PREFIX.rstrip('-')}"
+        self.flags = list(flags)  # of dns64-svc, besides those that every test needs
+        self.dir = f"/run/{prefix.rstrip('-')}"
         self.policy_file = f"{self.dir}/policy.yaml"
         self.service = self.knot = None
         self.outside = open("/proc/self/ns/net", "rb")
@@ -100,8 +101,9 @@ class Site:
             return False
 
     def command(self, http=HTTP):
+        drain = [] if "--drain-timeout" in self.flags else ["--drain-timeout", "0"]
         return [f"{BIN}/dns64-svc", "--workers", "2", "--http-listen", http, "--policy-file", self.policy_file,
-                "--drain-timeout", "0"]
+                *drain, *self.flags]
 
     def start_service(self, policy=POLICY):
         self.write("policy.yaml", policy)

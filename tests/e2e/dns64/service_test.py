@@ -132,11 +132,12 @@ class Tcp(unittest.TestCase):
     def test_one_client_cannot_take_all_connections(self):
         streams = [socket.create_connection(("::1", 53), timeout=2) for _ in range(200)]
         try:
-            eventually(lambda: site.service.metrics()["isthmus_dns64_tcp_refused_total"] > 0, 5, "connections are refused")
+            eventually(lambda: site.service.metric_sum("isthmus_dns64_connections_ended_total", 'transport="tcp"', 'reason="limit"') > 0,
+                       5, "connections are refused")
         finally:
             for stream in streams:
                 stream.close()
-        eventually(lambda: site.service.metrics()["isthmus_dns64_tcp_connections"] == 0, 5, "closed streams are forgotten")
+        eventually(lambda: site.service.metric_sum("isthmus_dns64_connections") == 0, 5, "closed streams are forgotten")
         self.assertEqual(ask("v4only.test.", tcp=True).rcode(), dns.rcode.NOERROR)
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """UDP by hand:  udp_echo.py serve ADDRESS PORT
-                 udp_echo.py ask ADDRESS PORT COUNT INTERVAL_SECONDS
+                 udp_echo.py ask ADDRESS PORT COUNT INTERVAL_SECONDS [SOURCE_ADDRESS]
 
 `serve` sends every datagram back. `ask` sends COUNT numbered datagrams from one socket and prints a line
 "NUMBER SENT_AT ROUND_TRIP_MS" for each that came back whole (wall clock seconds); it exits 1 when none did.
@@ -21,10 +21,12 @@ def serve(address, port):
             server.sendto(data, peer)
 
 
-def ask(address, port, count, interval):
+def ask(address, port, count, interval, source=None):
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     sent, answered = {}, 0
     with socket.socket(family, socket.SOCK_DGRAM) as client:
+        if source:
+            client.bind((source, 0))
         client.connect((address, port))
         begin = time.time()
         end = begin + count * interval + 1.0
@@ -56,4 +58,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "serve":
         serve(sys.argv[2], int(sys.argv[3]))
     else:
-        sys.exit(ask(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), float(sys.argv[5])))
+        sys.exit(ask(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), float(sys.argv[5]), *sys.argv[6:7]))

@@ -24,7 +24,8 @@ class GatewayLab(Lab):
                                   *extra)
 
     def nat64_command(self, *extra):
-        return [super(GatewayLab, self).nat64_command()[0], "--http-listen", HTTP, "--drain-timeout", "0", *extra]
+        drain = [] if "--drain-timeout" in extra else ["--drain-timeout", "0"]
+        return [super(GatewayLab, self).nat64_command()[0], "--http-listen", HTTP, *drain, *extra]
 
     def start_alone(self, *extra, **interfaces):
         self.nat64 = self._daemon(self.node, "nat64-svc", self.alone(*extra, **interfaces), HTTP).start()

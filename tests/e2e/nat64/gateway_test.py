@@ -3,6 +3,7 @@
 
 import json
 import os
+import signal
 import unittest
 
 from gateway_lab import GatewayLab
@@ -10,6 +11,8 @@ from gateway_lab import GatewayLab
 from lib import suite
 from lib.daemon import eventually
 from lib.topology import CLIENT, ECHO_PORT, NODE4, NODE6, POLICY, WEB4, capture, embedded
+
+ECHO = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib/udp_echo.py")
 
 lab = None
 
@@ -33,8 +36,7 @@ class Gateway(unittest.TestCase):
         lab.start_alone()
         self.check_service()
         self.assertEqual(2, lab.counter("xdp_mode", 'mode="native"'))
-        echo = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib/udp_echo.py")
-        lab.client.run(["/usr/bin/python3", echo, "ask", embedded(WEB4), ECHO_PORT, "20", "0.01"])
+        lab.client.run(["/usr/bin/python3", ECHO, "ask", embedded(WEB4), ECHO_PORT, "20", "0.01"])
         for protocol in ("tcp", "udp", "icmp"):
             for side in ("ipv6", "ipv4"):
                 self.assertGreater(lab.counter("translated_packets_total", f'protocol="{protocol}"', f'from="{side}"'), 0)
@@ -81,6 +83,7 @@ class Gateway(unittest.TestCase):
             url = f"http://[{embedded(WEB4)}]/body.bin"
             self.assertEqual(lab.body_sha256, lab.fetch(url, "--interface", client), f"the body for {client} differs")
             self.assertEqual(0, lab.client.run(f"ping -6 -n -c 2 -i 0.2 -W 1 -I {client} {embedded(WEB4)}", check=False).returncode)
+            lab.client.run(["/usr/bin/python3", ECHO, "ask", embedded(WEB4), ECHO_PORT, "10", "0.005", client])
         for worker in ("0", "1"):
             self.assertGreater(lab.counter("sessions", f'worker="{worker}"'), 0, f"worker {worker} has nothing to do")
         self.assertGreater(lab.counter("interface_received_packets_total", 'worker="0"'), 0)
@@ -105,6 +108,78 @@ class Gateway(unittest.TestCase):
         self.assertEqual(0, lab.server.run(f"ping -n -c 1 -W 1 {NODE4}", check=False).returncode, "ARP broke")
         self.assertEqual(0, lab.counter("translated_packets_total", 'protocol="icmp"'))
         self.assertEqual(0, lab.counter("dropped_packets_total", 'from="ipv6"', 'reason="not_in_prefix"'))
+
+    def test_ssh_and_bgp_on_the_same_interfaces_go_on(self):
+        serve = """import socket, sys
+listener = socket.create_server((sys.argv[1], int(sys.argv[2])), family=socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET)
+while True:
+    peer, _ = listener.accept()
+    with peer: peer.sendall(b"x" * 300000)"""
+        ask = """import socket, sys
+with socket.create_connection((sys.argv[1], int(sys.argv[2])), 5) as peer:
+    print(len(b"".join(iter(lambda: peer.recv(65536), b""))))"""
+        for address, port in ((NODE6, 22), (NODE4, 179)):
+            listener = lab.node.popen(["/usr/bin/python3", "-c", serve, address, str(port)])
+            self.addCleanup(listener.wait)
+            self.addCleanup(listener.kill)
+        lab.start_alone()
+        self.check_service()
+        eventually(lambda: lab.node.run("ss -ltn").count("LISTEN") >= 3, 10, "both listen, and the management port")
+        self.assertEqual("300000", lab.client.run(["/usr/bin/python3", "-c", ask, NODE6, "22"]).strip())
+        self.assertEqual("300000", lab.server.run(["/usr/bin/python3", "-c", ask, NODE4, "179"]).strip())
+
+    def test_pool_addresses_on_the_link_are_answered_by_arp(self):
+        self.addCleanup(lab.write_policy, POLICY)
+        on_link = POLICY.replace("203.0.113.0/30", "20.0.0.64/31")
+        lab.write_policy(on_link)
+        lab.start_alone()
+        self.assertFalse(lab.pings(embedded(WEB4)), "somebody answers ARP without being told to")
+        lab.nat64.terminate(within=2)
+        lab.server.run("ip neigh flush dev eth0")
+        with capture(lab, lab.server, "eth0", "arp and src host 20.0.0.64") as seen:
+            lab.start_alone("--answer-arp")
+            eventually(lambda: any("Request who-has 20.0.0.64" in line for line in seen()), 3, "the address is announced")
+            self.assertTrue(lab.pings(embedded(WEB4), 2))
+            eventually(lambda: lab.server.run("ip neigh show 20.0.0.64 dev eth0") + lab.server.run("ip neigh show 20.0.0.65 dev eth0"),
+                       3, "the neighbour is known")
+        lab.write_policy(POLICY)
+        lab.server.run("ip neigh flush dev eth0")
+        eventually(lambda: "203.0.113" in lab.node.run("ip route show proto 110"), 5, "the pool moved")
+        self.assertNotEqual(0, lab.server.run("ping -n -c 1 -W 2 20.0.0.64", check=False).returncode)
+        self.assertNotIn("lladdr", lab.server.run("ip neigh show 20.0.0.64 dev eth0"), "a lost address is still answered for")
+
+    def test_announced_routes_end_with_the_process_however_it_ends(self):
+        lab.start_alone("--announce-routes")
+        self.check_service()
+        for show, wanted in (("ip route show", "203.0.113.1 dev isthmus0 proto 110"), ("ip -6 route show", "64:ff9b::/96 dev isthmus0 proto 110")):
+            self.assertIn(wanted, lab.node.run(show))
+        lab.nat64.kill()
+        for show in ("ip route show", "ip -6 route show"):
+            self.assertNotIn("isthmus0", lab.node.run(show))
+            self.assertIn("unreachable", lab.node.run(show), "nothing is behind them")
+        lab.start_alone("--announce-routes", "--drain-timeout", "30")
+        self.check_service()
+        lab.nat64.process.send_signal(signal.SIGTERM)
+        eventually(lambda: "isthmus0" not in lab.node.run("ip route show"), 3, "withdrawn when the drain begins")
+        self.assertTrue(lab.pings(embedded(WEB4)), "what still comes is not translated")
+        lab.nat64.terminate(within=3)
+        self.assertNotIn("proto 110", lab.node.run("ip route show") + lab.node.run("ip -6 route show"))
+
+    def test_a_virtual_interface_without_native_xdp_serves_in_generic_mode(self):
+        lab.node.run("ip link add lanm link lan type macvlan mode bridge")
+        self.addCleanup(lab.node.run, "ip link del lanm")
+        lab.node.run("ip link set lanm up")
+        mac = json.loads(lab.node.run("ip -j link show lanm"))[0]["address"]
+        lab.client.run(f"ip -6 neigh replace fe80::99 lladdr {mac} dev eth0 nud permanent")
+        lab.client.run("ip -6 route add 64:ff9b::/96 via fe80::99 dev eth0")
+        self.addCleanup(lab.client.run, "ip -6 neigh del fe80::99 dev eth0")
+        self.addCleanup(lab.client.run, "ip -6 route del 64:ff9b::/96")
+        lab.node.run(f"ip -6 route add {CLIENT}/128 dev lanm")
+        self.addCleanup(lab.node.run, f"ip -6 route del {CLIENT}/128")
+        lab.start_alone(lan="lanm")
+        self.assertTrue(lab.pings(embedded(WEB4), 2))
+        self.assertEqual(1, lab.counter("xdp_mode", 'mode="generic"', 'interface="lanm"'))
+        self.assertIn("native XDP is not possible on lanm", lab.nat64.log())
 
     def test_packets_for_another_machine_on_the_link_are_not_taken(self):
         lab.start_alone()

@@ -3,91 +3,22 @@
 
 import unittest
 
-from gateway_lab import GatewayLab
+from packet_lab import PREFIX, SERVER6, PacketTest, at_client, at_server, counted, from_client, from_server, start
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import (ICMPv6DestUnreach, ICMPv6EchoReply, ICMPv6EchoRequest, ICMPv6PacketTooBig,
                                 ICMPv6TimeExceeded, IPv6)
 from scapy.packet import Raw
-from wire import Wire
 
 from lib import suite
 from lib.daemon import eventually
 from lib.topology import CLIENT, NODE6, WEB4, embedded
 
-PREFIX = "2001:db8:64::"  # may carry addresses that are not global, as those of the pool here
-POLICY = """\
-translation_prefixes:
-  - {name: well-known, prefix: "64:ff9b::/96", clients: ["2001:db8:1::/64"]}
-  - {name: own, prefix: "2001:db8:64::/96", clients: ["2001:db8:1::/64"], allow_non_global: true}
-pools:
-  - {name: public, addresses: [203.0.113.0/30], subscribers: {prefix_length: 64}}
-"""
-SERVER6 = embedded(WEB4)
-
-lab = client = server = None
-
 
 def setUpModule():
-    global lab, client, server
-    lab = GatewayLab()
-    unittest.addModuleCleanup(lab.__exit__, None, None, None)
-    lab.__enter__()
-    lab.write_policy(POLICY)
-    lab.start_alone()
-    client, server = Wire(lab.client, "eth0"), Wire(lab.server, "eth0")
-    unittest.addModuleCleanup(client.close)
-    unittest.addModuleCleanup(server.close)
-    # No kernel answers for the addresses that the tests speak for.
-    lab.client.run("nft add table ip6 quiet")
-    lab.client.run(["nft", "add chain ip6 quiet out { type filter hook output priority 0; }"])
-    lab.client.run(["nft", "add rule ip6 quiet out icmpv6 type { destination-unreachable, echo-reply } drop"])
-    lab.client.run(["nft", "add rule ip6 quiet out tcp flags rst drop"])
-    lab.server.run("nft add table ip quiet")
-    lab.server.run(["nft", "add chain ip quiet out { type filter hook output priority 0; }"])
-    lab.server.run(["nft", "add rule ip quiet out icmp type { destination-unreachable, echo-reply } drop"])
-    lab.server.run(["nft", "add rule ip quiet out tcp flags rst drop"])
-    lab.pings(SERVER6)  # link addresses are known from here on
+    start()
 
 
-def node_mac(device):
-    words = lab.node.run(f"ip -o link show {device}").split()
-    return words[words.index("link/ether") + 1]
-
-
-def from_client(packet, ethertype=None):
-    client.send(node_mac("lan"), packet, ethertype)
-
-
-def from_server(packet, ethertype=None):
-    server.send(node_mac("wan"), packet, ethertype)
-
-
-def at_server(proto, within=2.0):
-    frame = server.receive(lambda f: IP in f and f[IP].proto == proto and f[IP].src.startswith("203.0.113."), within)
-    return frame[IP] if frame else None
-
-
-def at_client(wanted, within=2.0):
-    frame = client.receive(lambda f: IPv6 in f and f[IPv6].dst == CLIENT and wanted(f[IPv6]), within)
-    return frame[IPv6] if frame else None
-
-
-class Packets(unittest.TestCase):
-    ports = iter(range(40001, 41000, 2))
-
-    def same(self, expected, got):
-        """Byte for byte; shows both as scapy reads them."""
-        self.assertIsNotNone(got, "nothing came")
-        if bytes(expected) != bytes(got):
-            self.fail(f"expected {type(got)(bytes(expected))!r}\n     got {got!r}")
-
-    def mapping(self, port, text=b"hello"):
-        """Sends one datagram out; returns the public address and port it got."""
-        from_client(IPv6(src=CLIENT, dst=SERVER6, hlim=64) / UDP(sport=port, dport=7) / Raw(text))
-        out = at_server(17)
-        self.assertIsNotNone(out, "no datagram at the server")
-        return out.src, out[UDP].sport, out
-
+class Packets(PacketTest):
     def test_udp_out_and_back(self):
         port = next(self.ports)
         from_client(IPv6(src=CLIENT, dst=SERVER6, hlim=61, tc=0xb8, fl=0x12345)
@@ -176,13 +107,11 @@ class Packets(unittest.TestCase):
         ]
         for side, reason, send in rows:
             with self.subTest(f"{side} {reason}"):
-                def count(side=side, reason=reason):
-                    labels = (f'from="{side}"', f'reason="{reason}"')
-                    return lab.counter("dropped_packets_total", *labels) + lab.counter("answered_packets_total", *labels)
-                before = count()
+                before = counted(side, reason)
                 send()
-                eventually(lambda: count() == before + 1, 2, f"{reason} is counted once")
-        self.assertTrue(lab.nat64.is_ready())
+                eventually(lambda side=side, reason=reason, before=before: counted(side, reason) == before + 1, 2,
+                           f"{reason} is counted once")
+        self.assertTrue(self.lab.nat64.is_ready())
 
 
 if __name__ == "__main__":

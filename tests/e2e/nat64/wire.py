@@ -33,6 +33,11 @@ class Wire:
     def close(self):
         self.socket.close()
 
+    def drain(self):
+        """Forgets what came so far."""
+        while select.select([self.socket], [], [], 0)[0]:
+            self.socket.recv(65535)
+
     def send(self, to_mac, packet, ethertype=None):
         """A scapy packet, or bytes under an ethertype, which may be shorter than their own header says."""
         header = Ether(src=self.mac, dst=to_mac) if ethertype is None else Ether(src=self.mac, dst=to_mac, type=ethertype)

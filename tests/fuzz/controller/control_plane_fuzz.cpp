@@ -33,6 +33,37 @@ Hello hello(unsigned who) {
   return h;
 }
 
+PolicySteps steps(unsigned variant) {
+  PolicySteps out{.target = {policy(variant), nullptr}, .bridge = {}, .interim = {}, .retired = {}};
+  out.staged = {variant % 4 != 0, variant % 8 != 0};
+  if (variant % 16 > 8) out.bridge = {policy(variant + 1), nullptr};
+  if (variant % 32 > 16)
+    out.interim = {PolicyText{policy(variant + 2), nullptr}, PolicyText{policy(variant + 3), nullptr}};
+  out.answers_live = std::chrono::seconds{variant % 60};
+  return out;
+}
+
+void operate(const std::string& node, unsigned what, ControlPlane& plane, TimePoint now) {
+  if (what % 3 == 0) return plane.fence(node, now);
+  if (what % 3 == 1) return plane.undrain(node, now);
+  plane.drain({.node_id = node, .since = {}, .began = {}, .author = "", .comment = ""}, now);
+}
+
+// A policy that is on its way is wanted by everyone in one of its editions, and a drained node gets no
+// address.
+void check_rollout(const ControlPlane& plane) {
+  if (plane.policy() == nullptr) return;
+  for (const auto& [key, service] : plane.services()) {
+    if (plane.rollout().wanted(key) == nullptr) std::abort();
+    const auto* drain = plane.drain_of(key.second);
+    if (key.first != ServiceKind::kNat64 || drain == nullptr || drain->stage != DrainStage::kReleasing)
+      continue;
+    for (const auto address : plane.leases().held_by(service.holder())) {
+      if (plane.leases().find(address)->state != LeaseState::kWithdrawing) std::abort();
+    }
+  }
+}
+
 // Each address that is told to two nodes as theirs would be a fault: holders are disjoint by the table's own
 // index.
 void check(const ControlPlane& plane) {
@@ -60,7 +91,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     now += std::chrono::milliseconds{detail};
     switch (what & 15U) {
       case 0:
-        plane.set_policy(policy(detail), now);
+        if (detail % 2 == 0) {
+          plane.set_policy(policy(detail), now);
+        } else {
+          plane.set_policy(steps(detail), now);
+        }
         break;
       case 1:
       case 2:
@@ -89,7 +124,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         plane.on_closed(session, now);
         break;
       case 10:
-        plane.fence("n" + std::to_string(detail % 3), now);
+        operate("n" + std::to_string(detail % 3), detail, plane, now);
         break;
       case 11:
         now += std::chrono::seconds{detail};
@@ -98,6 +133,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         plane.settle(now);
         (void)plane.take();
         check(plane);
+        check_rollout(plane);
     }
   }
   return 0;

@@ -136,8 +136,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     } else {
       const Side side = (command & 1) != 0 ? Side::kV4 : Side::kV6;
       if ((choice & 0x80) == 0) make_plausible(packet, side, choice);
-      const bool right = verified(packet);
-      const auto sent = side == Side::kV6 ? nat.from_v6(packet) : nat.from_v4(packet);
+      // As another worker would hand it over, with a note that need not be true.
+      const bool noted = (command & 0x40) != 0;
+      const FragmentNote note{(choice & 1) != 0, std::uint16_t{choice}, 53, std::uint16_t{choice}};
+      const bool right = verified(packet) && !noted;
+      const auto sent = noted               ? nat.from_worker(side, packet, note)
+                        : side == Side::kV6 ? nat.from_v6(packet)
+                                            : nat.from_v4(packet);
       check_output(sent, right);
       if (sent.verdict.action == Verdict::Action::kForward && sent.verdict.out == Side::kV4 &&
           (choice & 8) != 0) {

@@ -2,7 +2,8 @@
 // The promise of the lease rules, driven at random: no two nodes forward for one address. The real control
 // plane plays against model nodes over model streams, with delayed messages, partitions, crashes, reboots,
 // pauses, clocks that run slow or fast, second machines with a node_id that is taken, policy changes,
-// fencing, and controllers that restart from their store. The promise is checked after every step.
+// fencing, and controllers that restart from their store: after a crash in the midst of a commit, and from a
+// backup of long ago. The promise is checked after every step.
 //
 // A model node does what docs/controller.md asks of a service, no more: it applies whole allocations in the
 // order of the stream, uses a STOP address only until `term` after sending a renewal that was answered, stops
@@ -87,6 +88,25 @@ struct ToController {
   std::vector<Ipv4Address> addresses;
 };
 
+// What a store holds: the state as of the last commit.
+struct Stored {
+  std::uint64_t epoch = 1;
+  bool settling = true;
+  std::map<Ipv4Address, Lease> leases;
+  std::map<Holder, KnownNode> nodes;
+
+  // As controller/store/ledger.cpp does: the clock keeps the epoch above those of a store that is newer.
+  [[nodiscard]] Memory memory(TimePoint now) const {
+    const auto clock = static_cast<std::uint64_t>(now.time_since_epoch() / milliseconds{1});
+    Memory memory{.epoch = std::max(epoch + 1, clock),
+                  .settling = settling,
+                  .leases = {},
+                  .nodes = {nodes.begin(), nodes.end()}};
+    for (const auto& [address, lease] : leases) memory.leases.push_back(lease);
+    return memory;
+  }
+};
+
 // One stream: two ordered queues. What is in them when it dies is lost or, on the way up, may still arrive.
 struct Stream {
   std::size_t machine;
@@ -113,7 +133,15 @@ class World {
     now_ += milliseconds{random_.below(100)};
     act();
     plane_->settle(now_);
-    deliver_outcome();
+    auto outcome = plane_->take();
+    if (random_.chance(5000)) {  // the power goes while it commits: nobody is told
+      ++lost_commits_;
+      store(outcome, true);
+      restart_controller();
+      return;
+    }
+    store(outcome, false);
+    deliver(outcome);
   }
 
   // The promise. Returns the address that two machines forward for.
@@ -130,7 +158,7 @@ class World {
 
   // Evidence that the walk saw something.
   std::uint64_t forwarding_ = 0, grants_ = 0, conflicts_ = 0, restarts_ = 0, fences_ = 0, expiries_ = 0,
-                releases_ = 0, duplicates_ = 0;
+                releases_ = 0, duplicates_ = 0, lost_commits_ = 0, restores_ = 0, settled_ = 0;
 
  private:
   void act() {
@@ -151,6 +179,8 @@ class World {
     if (what < 907) return restart_controller();
     if (what < 914) return drop_stream();
     if (what == 914) now_ += seconds{random_.below(30)};
+    if (what == 915 && random_.chance(4)) backup_ = stored_;
+    if (what == 916 && random_.chance(20)) restore_backup();
   }
 
   // --- the controller ---
@@ -176,33 +206,67 @@ class World {
 
   void start_controller() {
     plane_ = std::make_unique<ControlPlane>(
-        Settings{.adopt_grace = seconds{0}, .liveness = seconds{5}, .withdraw_within = seconds{5}}, ++epoch_,
-        now_);
+        Settings{.adopt_grace = seconds{0}, .liveness = seconds{5}, .withdraw_within = seconds{5}},
+        stored_.memory(now_), now_);
     plane_->set_policy(policy(), now_);
   }
 
-  // Everything was stored before it was sent: a new process begins with the table of the old one.
+  // A new process begins with what the store holds.
   void restart_controller() {
     ++restarts_;
-    const auto stored = plane_->leases().leases();
     for (auto& [id, stream] : streams_) stream.dead_at_controller = stream.dead_at_node = true;
     for (auto& m : machines_) m.session = kNoSession;
     streams_.clear();
-    plane_ = std::make_unique<ControlPlane>(
-        Settings{.adopt_grace = seconds{0}, .liveness = seconds{5}, .withdraw_within = seconds{5}}, ++epoch_,
-        now_);
-    for (const auto& [address, lease] : stored) plane_->restore_lease(lease);
-    plane_->set_policy(policy(), now_);
+    start_controller();
   }
 
-  void deliver_outcome() {
-    auto outcome = plane_->take();
+  // `torn`: of what is large only some commits got through.
+  void store(const Outcome& outcome, bool torn) {
+    for (const auto address : outcome.changed_leases) {
+      if (torn && random_.chance(2)) continue;
+      if (const Lease* lease = plane_->leases().find(address)) {
+        stored_.leases[address] = *lease;
+      } else {
+        stored_.leases.erase(address);
+      }
+    }
+    for (const auto& holder : outcome.changed_nodes) {
+      if (torn && random_.chance(2)) continue;
+      const auto known = plane_->known_nodes().find(holder);
+      if (known == plane_->known_nodes().end()) {
+        stored_.nodes.erase(holder);
+      } else {
+        stored_.nodes[holder] = known->second;
+      }
+    }
+    if (torn && random_.chance(2)) return;
+    stored_.epoch = plane_->epoch();
+    stored_.settling = plane_->settling();
+  }
+
+  // As docs/operations.md says: a gateway that the backup does not know and that is cut off is turned off
+  // first and comes back wiped.
+  void restore_backup() {
+    ++restores_;
+    for (auto& m : machines_) {
+      if (backup_.nodes.contains(Holder{m.node_id, m.machine}) || m.uses.empty()) continue;
+      crash(m);
+      m.fenced = true;
+    }
+    stored_ = backup_;
+    stored_.settling = true;
+    for (auto& [holder, node] : stored_.nodes) node.last_heard = now_;
+    restart_controller();
+  }
+
+  void deliver(Outcome& outcome) {
     for (const auto& event : outcome.events) {
       grants_ += event.kind == EventKind::kGranted ? 1 : 0;
       conflicts_ += event.kind == EventKind::kLeaseConflict ? 1 : 0;
       expiries_ += event.kind == EventKind::kExpired ? 1 : 0;
       releases_ += event.kind == EventKind::kReleased ? 1 : 0;
       duplicates_ += event.kind == EventKind::kDuplicateNode ? 1 : 0;
+      settled_ += event.kind == EventKind::kSettled ? 1 : 0;
     }
     for (auto& action : outcome.actions) {
       const auto session = std::visit([](const auto& a) { return a.session; }, action);
@@ -427,7 +491,8 @@ class World {
 
   Random random_;
   TimePoint now_{seconds{1000}};
-  std::uint64_t epoch_ = 1;
+  Stored stored_;
+  Stored backup_;
   SessionId next_session_ = kNoSession;
   bool stop_ = false;
   std::unique_ptr<ControlPlane> plane_;
@@ -465,13 +530,16 @@ TEST(LeaseModel, NoTwoNodesEverForwardForOneAddress) {
     total.expiries_ += world.expiries_;
     total.releases_ += world.releases_;
     total.duplicates_ += world.duplicates_;
+    total.lost_commits_ += world.lost_commits_;
+    total.restores_ += world.restores_;
+    total.settled_ += world.settled_;
   }
   RecordProperty("address_steps_forwarding", std::to_string(total.forwarding_));
   std::printf(
       "forwarding %lu, grants %lu, releases %lu, expiries %lu, fences %lu, restarts %lu, duplicates %lu, "
-      "conflicts %lu\n",
+      "conflicts %lu, lost commits %lu, restores %lu, settled %lu\n",
       total.forwarding_, total.grants_, total.releases_, total.expiries_, total.fences_, total.restarts_,
-      total.duplicates_, total.conflicts_);
+      total.duplicates_, total.conflicts_, total.lost_commits_, total.restores_, total.settled_);
   // A walk in which nothing happens proves nothing.
   const auto per = [&](std::uint64_t n) { return length * kWalks / n; };
   EXPECT_GT(total.forwarding_, per(2));
@@ -481,6 +549,9 @@ TEST(LeaseModel, NoTwoNodesEverForwardForOneAddress) {
   EXPECT_GT(total.fences_, per(10000));
   EXPECT_GT(total.restarts_, per(2000));
   EXPECT_GT(total.duplicates_, per(10000));
+  EXPECT_GT(total.lost_commits_, per(10000));
+  EXPECT_GT(total.restores_, per(50000));
+  EXPECT_GT(total.settled_, per(50000));
 }
 
 }  // namespace

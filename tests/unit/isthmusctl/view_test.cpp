@@ -59,8 +59,8 @@ TEST(ShowPolicy, TableIsYamlThatCanBeAppliedAgain) {
   *answer.mutable_policy() = parse_policy_yaml(test::kFullPolicy).value();
   answer.set_source("file /etc/isthmus/policy.yaml");
   answer.add_rejected()->set_message("misspelt");
-  const auto text = show(answer, Format::kTable);
-  EXPECT_NE(text.find("# version - from file /etc/isthmus/policy.yaml"), std::string::npos);
+  const auto text = show(answer, Format::kTable, 1000);
+  EXPECT_NE(text.find("# version 0 (-) from file /etc/isthmus/policy.yaml"), std::string::npos);
   EXPECT_NE(text.find("REFUSED"), std::string::npos);
   EXPECT_TRUE(load_policy(text));
 }
@@ -84,6 +84,59 @@ TEST(Ago, AtMostTwoUnits) {
   EXPECT_EQ(ago(312), "5m12s");
   EXPECT_EQ(ago(7500), "2h5m");
   EXPECT_EQ(ago(86400 * 4 + 3 * 3600 + 59), "4d3h");
+}
+
+TEST(ShowPolicy, ARolloutThatStoppedSaysByWhomAndWhatToDo) {
+  v1::RolloutStatus rollout;
+  rollout.set_phase("nat64");
+  rollout.set_admitted(1);
+  EXPECT_EQ("on its way to NAT64 nodes (1 so far)", rollout_text(rollout, 1000));
+  rollout.mutable_next()->set_seconds(1007);
+  EXPECT_NE(std::string::npos, rollout_text(rollout, 1000).find("goes on in 7s"));
+  rollout.add_stopped_by("gw2: refused it");
+  EXPECT_NE(std::string::npos, rollout_text(rollout, 1000).find("STOPPED by gw2: refused it"));
+  rollout.set_phase("done");
+  EXPECT_EQ("", rollout_text(rollout, 1000));
+}
+
+TEST(ShowChanges, WhatCameWentAndChanged) {
+  v1::DiffResponse answer;
+  auto* came = answer.add_changes();
+  came->set_path("a");
+  came->set_after("1");
+  auto* went = answer.add_changes();
+  went->set_path("b");
+  went->set_before("2");
+  auto* changed = answer.add_changes();
+  changed->set_path("c");
+  changed->set_before("3");
+  changed->set_after("4");
+  EXPECT_EQ("+ a: 1\n- b: 2\n~ c: 3 -> 4\n", show(answer, Format::kTable));
+  EXPECT_EQ("no difference to version 0\n", show(v1::DiffResponse{}, Format::kTable));
+}
+
+TEST(ShowHistory, OneLinePerVersionWithWhoAndWhy) {
+  v1::HistoryResponse answer;
+  auto& version = *answer.add_versions();
+  version.set_version(4);
+  version.mutable_time()->set_seconds(940);
+  version.set_author("alice");
+  version.set_comment("more addresses");
+  version.set_changes(2);
+  const auto text = show(answer, Format::kTable, 1000);
+  EXPECT_NE(std::string::npos, text.find("4        1m ago  alice   2        -         more addresses"));
+}
+
+TEST(DescribeNode, ADrainSaysHowFarItIs) {
+  auto nodes = two_nodes();
+  auto& node = *nodes.mutable_nodes(0);
+  node.mutable_drain()->set_stage("accepting");
+  node.mutable_drain()->set_author("bob");
+  node.mutable_drain()->set_waits_for("answers that name it to age: 12 s more");
+  const auto text = describe(node, 1000);
+  EXPECT_NE(std::string::npos, text.find("Drain:         accepting, began - by bob"));
+  EXPECT_NE(std::string::npos, text.find("12 s more"));
+  EXPECT_NE(std::string::npos, show(nodes, Format::kTable, 1000).find("gw-1 drains (accepting)"));
 }
 
 }  // namespace

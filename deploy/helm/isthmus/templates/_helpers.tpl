@@ -82,7 +82,7 @@ imagePullSecrets:
 {{- with .values.priorityClassName }}
 priorityClassName: {{ . }}
 {{- end }}
-{{- with .values.nodeSelector }}
+{{- with .nodeSelector | default .values.nodeSelector }}
 nodeSelector:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -137,9 +137,118 @@ seccompProfile: {type: RuntimeDefault}
 {{ include "isthmus.fullname" . }}-controller.{{ .Release.Namespace }}.svc:{{ .Values.controller.service.port | int }}
 {{- end }}
 
-{{- define "isthmus.policy" -}}
-{{- if not .Values.policy }}
-{{- fail "policy is empty: give one with -f FILE; deploy/helm/isthmus/examples has some, and `isthmusctl validate` checks it" }}
+{{/* The Secret with ca.crt, tls.crt and tls.key of a component. */}}
+{{- define "isthmus.tlsSecret" -}}
+{{- if eq .root.Values.tls.mode "existing" }}
+{{- $key := printf "tls.existing.%s" .component }}
+{{- required (printf "tls.mode is existing and %s is empty: name the Secret" $key) (index .root.Values.tls.existing .component) }}
+{{- else }}
+{{- printf "%s-%s-tls" (include "isthmus.fullname" .root) .component }}
 {{- end }}
+{{- end }}
+
+{{- define "isthmus.tlsArguments" -}}
+{{- if ne .Values.tls.mode "off" }}
+- --tls-ca=/etc/isthmus-tls/ca.crt
+- --tls-certificate=/etc/isthmus-tls/tls.crt
+- --tls-key=/etc/isthmus-tls/tls.key
+{{- end }}
+{{- end }}
+
+{{- define "isthmus.tlsMount" -}}
+{{- if ne .Values.tls.mode "off" }}
+- {name: tls, mountPath: /etc/isthmus-tls, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "isthmus.tlsVolume" -}}
+{{- if ne .root.Values.tls.mode "off" }}
+- name: tls
+  secret: {secretName: {{ include "isthmus.tlsSecret" . }}, defaultMode: 0440}
+{{- end }}
+{{- end }}
+
+{{/* Names that a component's certificate carries; the controller's are what its clients call it. */}}
+{{- define "isthmus.tlsNames" -}}
+{{- $name := printf "%s-%s" (include "isthmus.fullname" .root) .component }}
+{{- $names := list $name }}
+{{- if eq .component "controller" }}
+{{- $service := printf "%s.%s" $name .root.Release.Namespace }}
+{{- $names = list $name $service (printf "%s.svc" $service) (printf "%s.svc.%s" $service .root.Values.cluster.domain) "localhost" }}
+{{- end }}
+{{- toJson $names }}
+{{- end }}
+
+{{- define "isthmus.components" -}}
+{{- $components := list "controller" }}
+{{- if .Values.dns64.enabled }}{{ $components = append $components "dns64" }}{{ end }}
+{{- if .Values.nat64.enabled }}{{ $components = append $components "nat64" }}{{ end }}
+{{- join "," $components }}
+{{- end }}
+
+{{- define "isthmus.policy" -}}
+{{- if .Values.policy }}
 {{- toYaml .Values.policy }}
+{{- else if .Values.cluster.podCidrs }}
+{{- include "isthmus.clusterPolicy" . }}
+{{- else }}
+{{- fail "policy is empty and so is cluster.podCidrs: name the pods' prefixes, or give a policy with -f FILE; deploy/helm/isthmus/examples has some" }}
+{{- end }}
+{{- end }}
+
+{{/* The policy for the pods of this cluster, from .Values.cluster. */}}
+{{- define "isthmus.clusterPolicy" -}}
+{{- $c := .Values.cluster }}
+{{- $clients := $c.extraClients }}
+{{- $excluded := list "127.0.0.0/8" "169.254.0.0/16" }}
+{{- range $c.podCidrs }}{{ if contains ":" . }}{{ $clients = append $clients . }}{{ end }}{{ end }}
+{{- range concat $c.podCidrs $c.serviceCidrs $c.nodeCidrs }}{{ if not (contains ":" .) }}{{ $excluded = append $excluded . }}{{ end }}{{ end }}
+{{- if not $clients }}{{ fail "cluster.podCidrs has no IPv6 prefix: nobody could be translated" }}{{ end }}
+translation_prefixes:
+  - name: cluster
+    prefix: {{ $c.translationPrefix | quote }}
+    clients: {{ toJson $clients }}
+exclusions:
+  ipv4_destinations: {{ toJson (uniq $excluded) }}
+{{- if .Values.nat64.enabled }}
+pools:
+  {{- if eq .Values.nat64.mode "node" }}
+  - name: node
+    kind: NODE_LOCAL
+    addresses: {{ toJson ($c.pool | default (list "169.254.64.0/22")) }}
+  {{- else }}
+  {{- if not $c.pool }}{{ fail "cluster.pool is empty: gateways need public IPv4 addresses" }}{{ end }}
+  - name: public
+    addresses: {{ toJson $c.pool }}
+    subscribers: {prefix_length: 128}
+  {{- end }}
+nat64:
+  # Paths beyond the translator often drop ICMP Packet Too Big.
+  mss_clamp: true
+{{- end }}
+{{- if .Values.dns64.enabled }}
+dns64:
+  resolvers:
+    - name: main
+      mode: {{ ternary "FORWARD" "RECURSE" (not (empty $c.resolvers)) }}
+      dnssec: {{ $c.dnssec }}
+      {{- with $c.resolvers }}
+      upstreams:
+        {{- range . }}
+        - {address: {{ . | quote }}}
+        {{- end }}
+      {{- end }}
+      {{- with $c.dnsServer }}
+      zones:
+        {{- range list $c.domain "in-addr.arpa" "ip6.arpa" }}
+        - {name: {{ printf "%s." (trimSuffix "." .) | quote }}, kind: FORWARD, upstreams: [{address: {{ $c.dnsServer | quote }}}]}
+        {{- end }}
+      {{- end }}
+      {{- if and $c.dnsServer $c.dnssec }}
+      # The cluster's own DNS does not sign.
+      negative_trust_anchors: [{{ printf "%s." (trimSuffix "." $c.domain) | quote }}, "in-addr.arpa.", "ip6.arpa."]
+      {{- end }}
+  views:
+    - {name: pods, clients: {{ toJson $clients }}, prefixes: [cluster], resolver: main}
+{{- end }}
 {{- end }}

@@ -13,6 +13,7 @@ Caller with(std::vector<std::string> names) {
 TEST(RightNeeded, ReadingVerbsReadAndEverythingElseChanges) {
   EXPECT_EQ(Right::kRead, right_needed("/isthmus.v1.Admin/GetPolicy"));
   EXPECT_EQ(Right::kRead, right_needed("/isthmus.v1.Admin/ValidatePolicy"));
+  EXPECT_EQ(Right::kRead, right_needed("/isthmus.v1.Admin/LeaseHistory"));
   EXPECT_EQ(Right::kChange, right_needed("/isthmus.v1.Admin/Fence"));
   EXPECT_EQ(Right::kChange, right_needed("/isthmus.v1.Admin/"));
   EXPECT_EQ(Right::kChange, right_needed("/isthmus.v1.Admin/SomethingNew"));

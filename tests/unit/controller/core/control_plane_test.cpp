@@ -248,5 +248,147 @@ TEST_F(ControlPlaneTest, WhatASessionThatNeverSaidHelloSendsMeansNothing) {
   EXPECT_THAT(plane.services(), IsEmpty());
 }
 
+TEST_F(ControlPlaneTest, ADrainedNodeLeavesTheAnswersThenItsAddressesAndComesBack) {
+  now += seconds{3};
+  auto policy = std::make_shared<Policy>(*small_policy());
+  policy->dns64.views.resize(1);
+  policy->dns64.views[0].steering_ttl = seconds{30};
+  plane.set_policy(policy, now);
+  plane.on_hello(9, hello("dns1", ServiceKind::kDns64), now);
+  plane.on_hello(1, hello("gw1"), now);
+  serving(1);
+  obey();
+  obey();
+  ASSERT_THAT(last_health->nodes, SizeIs(1));
+  const auto held = plane.leases().held_by(nat64("gw1").holder());
+  ASSERT_THAT(held, testing::Not(IsEmpty()));
+
+  plane.drain({.node_id = "gw1", .since = {}, .began = {}, .author = "", .comment = ""}, now);
+  const auto sent = out<SendHealth>();
+  ASSERT_THAT(sent, SizeIs(1));
+  EXPECT_THAT(sent[0].health->nodes, IsEmpty());
+  EXPECT_FALSE(plane.health().held()) << "it leaves on purpose";
+  EXPECT_EQ(DrainStage::kLeavingAnswers, plane.drain_of("gw1")->stage) << "dns1 has not acked";
+  obey();
+  EXPECT_EQ(DrainStage::kAccepting, plane.drain_of("gw1")->stage);
+  EXPECT_FALSE(last_allocation[1].draining);
+
+  const auto both_live = [&](Duration time) {
+    for (Duration passed{}; passed < time; passed += seconds{2}) {
+      now += seconds{2};
+      plane.on_report(1, {.serving = true, .released = {}}, now);
+      plane.on_report(9, {.serving = true, .released = {}}, now);
+      obey();
+    }
+  };
+  both_live(seconds{28});
+  EXPECT_EQ(DrainStage::kAccepting, plane.drain_of("gw1")->stage);
+  both_live(seconds{4});
+  EXPECT_EQ(DrainStage::kReleasing, plane.drain_of("gw1")->stage);
+  EXPECT_TRUE(last_allocation[1].draining);
+  for (const auto& lease : last_allocation[1].addresses) EXPECT_TRUE(lease.withdrawn);
+
+  plane.undrain("gw1", now);
+  obey();
+  EXPECT_FALSE(last_allocation[1].draining);
+  for (const auto& lease : last_allocation[1].addresses) EXPECT_FALSE(lease.withdrawn);
+  EXPECT_THAT(last_health->nodes, SizeIs(1));
+}
+
+TEST_F(ControlPlaneTest, ADrainedNodeThatReleasedAllIsDrainedAndGetsNothingMore) {
+  now += seconds{3};
+  plane.on_hello(1, hello("gw1"), now);
+  serving(1);
+  obey();
+  plane.drain({.node_id = "gw1", .since = {}, .began = {}, .author = "", .comment = ""}, now);
+  obey();
+  obey();
+  ASSERT_EQ(DrainStage::kReleasing, plane.drain_of("gw1")->stage) << "no answers to wait for";
+  const auto held = plane.leases().held_by(nat64("gw1").holder());
+  plane.on_report(1, {.serving = false, .released = {held.begin(), held.end()}}, now);
+  obey();
+  EXPECT_EQ(DrainStage::kDrained, plane.drain_of("gw1")->stage);
+  EXPECT_THAT(last_allocation[1].addresses, IsEmpty());
+  EXPECT_THAT(last_allocation[1].node_prefixes, IsEmpty());
+}
+
+TEST_F(ControlPlaneTest, ANodeWhoseUplinkIsDownLeavesTheAnswers) {
+  for (SessionId i = 1; i <= 3; ++i) {
+    plane.on_hello(i, hello("gw" + std::to_string(i)), now);
+    serving(i);
+  }
+  (void)out<SendPolicy>();
+  obey();
+  ASSERT_THAT(plane.health().published(), SizeIs(3));
+  plane.on_report(2, {.serving = true, .fit = false, .released = {}}, now);
+  plane.settle(now);
+  EXPECT_THAT(plane.health().published(), testing::UnorderedElementsAre("gw1", "gw3"));
+}
+
+TEST_F(ControlPlaneTest, APolicyThatANodeRefusesReachesNoFurtherNodeAndNoDns) {
+  for (SessionId i = 1; i <= 3; ++i) plane.on_hello(i, hello("gw" + std::to_string(i)), now);
+  plane.on_hello(9, hello("dns1", ServiceKind::kDns64), now);
+  (void)out<SendPolicy>();
+  obey();
+  plane.set_policy(PolicySteps{.target = {small_policy(), nullptr},
+                               .bridge = {},
+                               .interim = {},
+                               .staged = {true, true},
+                               .retired = {}},
+                   now);
+  const auto sent = out<SendPolicy>();
+  ASSERT_THAT(sent, SizeIs(1)) << "the canary";
+  plane.on_nack(sent[0].session, Resource::kPolicy, sent[0].nonce, {}, {{"nat64", "no"}}, now);
+  now += seconds{1};
+  EXPECT_THAT(out<SendPolicy>(), IsEmpty());
+  EXPECT_TRUE(std::ranges::any_of(outcome.events,
+                                  [](const Event& e) { return e.kind == EventKind::kRolloutStopped; }));
+  now += seconds{3};
+  EXPECT_THAT(out<SendPolicy>(), IsEmpty());
+  EXPECT_EQ(RolloutPhase::kNat64, plane.rollout().phase());
+}
+
+TEST_F(ControlPlaneTest, PoolsFollowThePolicyWhenEveryNodeRunsIt) {
+  now += seconds{3};
+  for (SessionId i = 1; i <= 2; ++i) plane.on_hello(i, hello("gw" + std::to_string(i)), now);
+  (void)out<SendPolicy>();
+  obey();
+  plane.set_policy(PolicySteps{.target = {small_policy("198.51.100.0/30"), nullptr},
+                               .bridge = {},
+                               .interim = {},
+                               .staged = {false, true},
+                               .retired = {}},
+                   now);
+  EXPECT_EQ(nullptr, plane.leases().find({198, 51, 100, 0}));
+  (void)out<SendPolicy>();
+  obey();
+  for (int i = 0; i < 6; ++i) {
+    now += seconds{2};
+    for (SessionId s = 1; s <= 2; ++s) plane.on_report(s, {.serving = true, .released = {}}, now);
+    obey();
+  }
+  EXPECT_EQ(RolloutPhase::kDone, plane.rollout().phase());
+  EXPECT_NE(nullptr, plane.leases().find({198, 51, 100, 0}));
+}
+
+TEST_F(ControlPlaneTest, AControllerThatBeganAgainWaitsForItsNodesBeforeDnsGetsANewPolicy) {
+  Memory memory{.epoch = kEpoch + 1, .settling = false, .leases = {}, .nodes = {}};
+  memory.nodes.push_back({Holder{"gw1", "machine-gw1"}, KnownNode{"boot", "first", now}});
+  ControlPlane again{Settings{.adopt_grace = seconds{3}}, memory, now};
+  again.set_policy(small_policy(), now);
+  again.set_policy(PolicySteps{.target = {small_policy("203.0.113.0/29"), nullptr},
+                               .bridge = {},
+                               .interim = {},
+                               .staged = {true, true},
+                               .retired = {}},
+                   now);
+  again.settle(now);
+  EXPECT_EQ(RolloutPhase::kNat64, again.rollout().phase());
+  again.on_hello(1, hello("gw1"), now);
+  now += seconds{2};
+  again.settle(now);
+  EXPECT_EQ(RolloutPhase::kNat64, again.rollout().phase());
+}
+
 }  // namespace
 }  // namespace isthmus::controller

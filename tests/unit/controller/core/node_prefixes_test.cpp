@@ -22,7 +22,7 @@ TEST(NodePrefixes, EachNodeHasA96OfItsOwnUnderTheParent) {
   prefixes.set_policy(with_parent("2001:db8:64::/64"));
   std::set<std::string> seen;
   for (int i = 0; i < 100; ++i) {
-    const auto of = prefixes.of("gw" + std::to_string(i));
+    const auto of = prefixes.of("gw" + std::to_string(i), with_parent("2001:db8:64::/64"));
     ASSERT_EQ(1U, of.size());
     EXPECT_EQ(96U, of[0].prefix.length());
     EXPECT_TRUE(Ipv6Prefix::parse("2001:db8:64::/64")->contains(of[0].prefix.prefix()));
@@ -33,23 +33,23 @@ TEST(NodePrefixes, EachNodeHasA96OfItsOwnUnderTheParent) {
 TEST(NodePrefixes, ANodeKeepsItsPrefixAcrossPoliciesAndControllers) {
   NodePrefixes one;
   one.set_policy(with_parent("2001:db8:64::/64"));
-  const auto before = one.of("gw1");
-  (void)one.of("gw2");
+  const auto before = one.of("gw1", with_parent("2001:db8:64::/64"));
+  (void)one.of("gw2", with_parent("2001:db8:64::/64"));
   one.set_policy(with_parent("2001:db8:64::/64"));
-  EXPECT_EQ(before, one.of("gw1"));
+  EXPECT_EQ(before, one.of("gw1", with_parent("2001:db8:64::/64")));
   NodePrefixes another;
   another.set_policy(with_parent("2001:db8:64::/64"));
-  EXPECT_EQ(before, another.of("gw1"));
+  EXPECT_EQ(before, another.of("gw1", with_parent("2001:db8:64::/64")));
 }
 
 TEST(NodePrefixes, AFullParentGivesNoneAndAForgottenNodeMakesRoom) {
   NodePrefixes prefixes;
   prefixes.set_policy(with_parent("2001:db8:64::/95"));
-  EXPECT_EQ(1U, prefixes.of("a").size());
-  EXPECT_EQ(1U, prefixes.of("b").size());
-  EXPECT_TRUE(prefixes.of("c").empty());
+  EXPECT_EQ(1U, prefixes.of("a", with_parent("2001:db8:64::/95")).size());
+  EXPECT_EQ(1U, prefixes.of("b", with_parent("2001:db8:64::/95")).size());
+  EXPECT_TRUE(prefixes.of("c", with_parent("2001:db8:64::/95")).empty());
   prefixes.forget("a");
-  EXPECT_EQ(1U, prefixes.of("c").size());
+  EXPECT_EQ(1U, prefixes.of("c", with_parent("2001:db8:64::/95")).size());
 }
 
 }  // namespace

@@ -16,8 +16,13 @@ class AdminServiceTest : public testing::Test {
  protected:
   AdminServiceTest() {
     auto wire = parse_policy_yaml(test::kSmallPolicy);
-    hub.set_policy(std::make_shared<const Policy>(*from_proto(*wire)),
-                   std::make_shared<const v1::Policy>(*wire), "file test.yaml");
+    EXPECT_TRUE(hub.use_policy_from(PolicyOrigin::kFile, "file test.yaml", false).has_value());
+    hub.propose({.from = PolicyOrigin::kFile,
+                 .text = {std::make_shared<const Policy>(*from_proto(*wire)),
+                          std::make_shared<const v1::Policy>(*wire)},
+                 .author = "test",
+                 .comment = "",
+                 .if_version = std::nullopt});
     hub.start();
     grpc::ServerBuilder builder;
     builder.RegisterService(&service);
@@ -76,6 +81,146 @@ TEST_F(AdminServiceTest, EveryPoolAddressIsListedFreeWhenNobodyHoldsIt) {
   ASSERT_EQ(16, answer.leases_size());
   EXPECT_EQ(v1::LeaseEntry::FREE, answer.leases(15).state());
   EXPECT_EQ("203.0.113.15", answer.leases(15).address());
+}
+
+TEST_F(AdminServiceTest, APolicyOfAFileIsReadOnlyAndTheRefusalSaysWhereToChangeIt) {
+  v1::ApplyRequest request;
+  request.set_yaml(test::kFullPolicy);
+  v1::ApplyResponse answer;
+  const auto status = stub->Apply(&context, request, &answer);
+  EXPECT_EQ(grpc::StatusCode::FAILED_PRECONDITION, status.error_code());
+  EXPECT_NE(std::string::npos, status.error_message().find("file test.yaml"));
+}
+
+// The controller keeps the policy.
+class AdminStoreTest : public AdminServiceTest {
+ protected:
+  AdminStoreTest() {
+    hub.post([](ControlPlane&, TimePoint) {});
+    restart_with_store();
+  }
+  void restart_with_store() {
+    hub.stop();
+    EXPECT_TRUE(own.use_policy_from(PolicyOrigin::kStore, "the store", false).has_value());
+    own.start();
+    grpc::ServerBuilder builder;
+    builder.RegisterService(&own_service);
+    own_server = builder.BuildAndStart();
+    stub = v1::Admin::NewStub(own_server->InProcessChannel({}));
+  }
+  ~AdminStoreTest() override {
+    own_server->Shutdown(std::chrono::system_clock::now());
+    own_server->Wait();
+    own.stop();
+  }
+
+  // Each call has a context of its own.
+  template <class Request, class Response>
+  grpc::Status call(grpc::Status (v1::Admin::Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+                    const Request& request, Response& response) {
+    grpc::ClientContext its_own;
+    its_own.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds{20});
+    response.Clear();
+    return ((*stub).*method)(&its_own, request, &response);
+  }
+  v1::ApplyResponse apply(const std::string& yaml, std::optional<std::uint64_t> if_version = {},
+                          bool dry = false) {
+    v1::ApplyRequest request;
+    request.set_yaml(yaml);
+    request.set_author("alice");
+    request.set_comment("test");
+    request.set_dry_run(dry);
+    if (if_version) request.set_if_version(*if_version);
+    v1::ApplyResponse answer;
+    status = call(&v1::Admin::Stub::Apply, request, answer);
+    return answer;
+  }
+  static std::string with_exclusion() {
+    return std::string{test::kSmallPolicy} + "exclusions: {ipv4_destinations: [192.0.2.0/24]}\n";
+  }
+
+  Hub own{Settings{.adopt_grace = Duration{0}}, 1};
+  AdminService own_service{own};
+  std::unique_ptr<grpc::Server> own_server;
+  grpc::Status status;
+};
+
+TEST_F(AdminStoreTest, VersionsAreAppliedToldApartAndRolledBack) {
+  EXPECT_EQ(1U, apply(test::kSmallPolicy).version());
+  const auto second = apply(with_exclusion(), 1);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(2U, second.version());
+  ASSERT_EQ(1, second.changes_size());
+  EXPECT_EQ("exclusions.ipv4_destinations", second.changes(0).path());
+  EXPECT_EQ(2U, apply(with_exclusion()).version()) << "the same text again is no new version";
+
+  v1::RollbackRequest back;
+  back.set_to(1);
+  v1::ApplyResponse rolled;
+  ASSERT_TRUE(call(&v1::Admin::Stub::Rollback, back, rolled).ok());
+  EXPECT_EQ(3U, rolled.version());
+  v1::HistoryResponse history;
+  ASSERT_TRUE(call(&v1::Admin::Stub::History, {}, history).ok());
+  ASSERT_EQ(3, history.versions_size());
+  EXPECT_EQ("rollback to 1", history.versions(0).comment());
+  EXPECT_EQ("alice", history.versions(1).author());
+  EXPECT_EQ(1U, history.versions(1).changes());
+  v1::DiffRequest request;
+  request.set_from(1);
+  request.set_to(3);
+  v1::DiffResponse same;
+  ASSERT_TRUE(call(&v1::Admin::Stub::Diff, request, same).ok());
+  EXPECT_EQ(0, same.changes_size());
+}
+
+TEST_F(AdminStoreTest, WhoHasNotSeenTheNewestVersionIsRefused) {
+  (void)apply(test::kSmallPolicy);
+  (void)apply(with_exclusion(), 0);
+  EXPECT_EQ(grpc::StatusCode::ABORTED, status.error_code());
+}
+
+TEST_F(AdminStoreTest, ADryRunTellsAllAndChangesNothing) {
+  (void)apply(test::kSmallPolicy);
+  const auto dry = apply(with_exclusion(), {}, true);
+  EXPECT_EQ(1, dry.changes_size());
+  EXPECT_EQ(1U, dry.version());
+  EXPECT_GT(apply("pools: [{name: a}, {name: a}]").violations_size(), 1);
+  v1::GetPolicyResponse now;
+  ASSERT_TRUE(call(&v1::Admin::Stub::GetPolicy, {}, now).ok());
+  EXPECT_EQ(1U, now.number());
+  EXPECT_EQ("done", now.rollout().phase());
+}
+
+TEST_F(AdminStoreTest, OnlyKnownNodesAreDrainedAndFenced) {
+  v1::DrainRequest drain;
+  drain.set_node_id("gw9");
+  v1::DrainResponse drained;
+  EXPECT_EQ(grpc::StatusCode::NOT_FOUND, call(&v1::Admin::Stub::Drain, drain, drained).error_code());
+  Hello hello;
+  hello.node_id = "gw1";
+  hello.machine = "abc";
+  hello.kind = ServiceKind::kNat64;
+  own.post([&](ControlPlane& core, TimePoint now) { core.on_hello(7, hello, now); });
+  drain.set_node_id("gw1");
+  ASSERT_TRUE(call(&v1::Admin::Stub::Drain, drain, drained).ok());
+  v1::ListNodesResponse nodes;
+  ASSERT_TRUE(call(&v1::Admin::Stub::ListNodes, {}, nodes).ok());
+  ASSERT_EQ(1, nodes.nodes_size());
+  EXPECT_FALSE(nodes.nodes(0).drain().stage().empty());
+  EXPECT_FALSE(nodes.nodes(0).drain().waits_for().empty());
+  EXPECT_EQ("abc", nodes.nodes(0).machine());
+  v1::UndrainRequest undrain;
+  undrain.set_node_id("gw1");
+  v1::UndrainResponse undrained;
+  EXPECT_TRUE(call(&v1::Admin::Stub::Undrain, undrain, undrained).ok());
+  EXPECT_EQ(grpc::StatusCode::NOT_FOUND, call(&v1::Admin::Stub::Undrain, undrain, undrained).error_code());
+  v1::FenceRequest fence;
+  fence.set_node_id("gw1");
+  fence.set_machine("another");
+  v1::FenceResponse fenced;
+  EXPECT_EQ(grpc::StatusCode::FAILED_PRECONDITION, call(&v1::Admin::Stub::Fence, fence, fenced).error_code());
+  fence.set_machine("abc");
+  EXPECT_TRUE(call(&v1::Admin::Stub::Fence, fence, fenced).ok());
 }
 
 }  // namespace

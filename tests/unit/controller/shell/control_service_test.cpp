@@ -16,8 +16,12 @@ class ControlServiceTest : public testing::Test {
  protected:
   ControlServiceTest() {
     auto wire = parse_policy_yaml(test::kSmallPolicy);
-    hub.set_policy(std::make_shared<const Policy>(*from_proto(*wire)),
-                   std::make_shared<const v1::Policy>(*wire), "test");
+    hub.propose({.from = PolicyOrigin::kFile,
+                 .text = {std::make_shared<const Policy>(*from_proto(*wire)),
+                          std::make_shared<const v1::Policy>(*wire)},
+                 .author = "test",
+                 .comment = "",
+                 .if_version = std::nullopt});
     hub.start();
     grpc::ServerBuilder builder;
     builder.RegisterService(&service);

@@ -151,6 +151,28 @@ TEST_F(LookupsTest, AboveTheLimitALookupIsRefusedAtOnce) {
   EXPECT_EQ(lookups_->failures(ResolveFailure::kBusy), 1U);
 }
 
+TEST_F(LookupsTest, OneZoneGetsAQuarterOfWhatMayBeInFlight) {
+  limits_.max_outstanding = 8;
+  run_policy();
+  for (const auto* name : {"s1.a.dead.test1.", "s2.a.dead.test1.", "s3.dead.test1."})
+    lookups_->resolve(a_of(name), {.worker = 0, .query = 1});
+  ASSERT_EQ(delivered_.size(), 1U);
+  EXPECT_EQ(delivered_[0].result.why, ResolveFailure::kBusy);
+  lookups_->resolve(a_of("host.living.test2."), {.worker = 0, .query = 2});
+  turn_until([&] { return delivered_.size() == 2; });
+  EXPECT_TRUE(delivered_[1].result.fact);
+}
+
+TEST_F(LookupsTest, AfterARenewalLookupsInFlightEndInTheOldContextAndNewOnesInTheNew) {
+  run_policy();
+  lookups_->resolve(a_of("host.example."), {.worker = 0, .query = 1});
+  lookups_->renew();
+  lookups_->resolve(a_of("other.example."), {.worker = 0, .query = 2});
+  turn_until([&] { return delivered_.size() == 2; });
+  EXPECT_TRUE(delivered_[0].result.fact);
+  EXPECT_TRUE(delivered_[1].result.fact);
+}
+
 TEST_F(LookupsTest, AGroupThatIsPreparedSurvivesUntilItsPolicyRuns) {
   ASSERT_TRUE(lookups_->prepare(groups_, limits_).has_value());
   turn_until([&] { return lookups_->has_answered(); });

@@ -39,6 +39,16 @@ TEST(ResolverConfig, OwnAnchorsReplaceTheBuiltInOnes) {
   EXPECT_THAT(text, HasSubstr("domain-insecure: \"broken.test.\""));
 }
 
+TEST(ResolverConfig, TheRootsKeysAreFollowedInAFileWhereThereIsOne) {
+  const auto text = unbound_config({.name = "main"}, {}, {.root_anchor = "/var/lib/x.key"}).value();
+  EXPECT_THAT(text, HasSubstr("auto-trust-anchor-file: \"/var/lib/x.key\""));
+  EXPECT_THAT(text, Not(HasSubstr("  trust-anchor: ")));
+  const auto own = unbound_config({.name = "main", .trust_anchors = {"test. IN DS 1 8 2 AA"}}, {},
+                                  {.root_anchor = "/var/lib/x.key"})
+                       .value();
+  EXPECT_THAT(own, Not(HasSubstr("auto-trust-anchor-file")));
+}
+
 TEST(ResolverConfig, ANegativeAnchorTakesThePlaceOfAnAnchorOfTheSameName) {
   const auto text = config({.name = "main",
                             .trust_anchors = {"Broken.test DS 1 8 2 AA", "good.test. DS 1 8 2 BB"},

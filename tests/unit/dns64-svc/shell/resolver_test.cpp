@@ -5,6 +5,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <iterator>
 
 #include "dns64-svc/core/wire/message_view.hpp"
 #include "dns64-svc/shell/event_loop.hpp"
@@ -65,6 +69,22 @@ TEST_F(ResolverTest, WhoeverWaitsForADeletedContextIsTold) {
   ASSERT_EQ(replies_.size(), 2U);
   EXPECT_EQ(replies_[0].rcode, rcode::kServFail);
   loop_->turn(0ms);  // nothing of it is left in the loop
+}
+
+TEST_F(ResolverTest, TheFileThatFollowsTheRootsKeysBeginsWithTheBuiltInOnes) {
+  const auto path = "/tmp/isthmus-root-anchor-" + std::to_string(getpid());
+  const auto context = ResolverContext::create(base_, {.name = "main"}, {}, [](auto&&) {}, path);
+  EXPECT_TRUE(context.has_value());
+  std::ifstream in{path};
+  const std::string text{std::istreambuf_iterator<char>{in}, {}};
+  EXPECT_THAT(text, HasSubstr("20326 8 2"));
+  unlink(path.c_str());
+}
+
+TEST_F(ResolverTest, AFileThatCannotBeWrittenLeavesTheBuiltInAnchors) {
+  EXPECT_TRUE(ResolverContext::create(
+                  base_, {.name = "main"}, {}, [](auto&&) {}, "/nonexistent/root.key")
+                  .has_value());
 }
 
 TEST_F(ResolverTest, ABadTrustAnchorIsRefusedAtStart) {

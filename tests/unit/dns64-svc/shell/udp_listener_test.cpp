@@ -27,7 +27,7 @@ class UdpListenerTest : public testing::TestWithParam<const char*> {
   void SetUp() override {
     address_ = free_address(GetParam());
     loop_ = EventLoop::create().value();
-    listener_ = UdpListener::open(address_, *loop_, handler_).value();
+    listener_ = UdpListener::open(address_, *loop_, handler_, proxies_).value();
     client_.reset(socket(address_.storage.ss_family, SOCK_DGRAM, 0));
     auto to = address_;
     if (address_.is_wildcard()) {  // an address that is not the one routes would choose
@@ -50,6 +50,7 @@ class UdpListenerTest : public testing::TestWithParam<const char*> {
 
   SocketAddress address_;
   FakeHandler handler_;
+  AddressList proxies_;
   std::unique_ptr<EventLoop> loop_;
   std::unique_ptr<UdpListener> listener_;
   UniqueFd client_;
@@ -86,6 +87,28 @@ TEST_P(UdpListenerTest, MoreLateRepliesThanABatchAreSent) {
   for (std::size_t i = 0; i < 50; ++i) handler_.answer(i);
   listener_->flush();
   for (int i = 0; i < 50; ++i) EXPECT_EQ(hear(), "l" + std::to_string(i));
+}
+
+TEST_P(UdpListenerTest, DatagramsOfAListedBalancerBeginWithAPROXYHeader) {
+  proxies_ = AddressList::parse({"127.0.0.0/8", "::1"}).value();
+  const std::string header{"\r\n\r\n\0\r\nQUIT\n\x21\x12\0\x0c\xc6\x33\x64\x07\xc0\0\x02\x01\x9c\x40\0\x35",
+                           28};
+  say("a plain one");
+  say(header + "a question");
+  while (handler_.requests.empty()) loop_->turn(1s);
+  EXPECT_EQ(hear(), "a question");
+  EXPECT_EQ(handler_.clients.at(0).address, ClientAddress(Ipv4Address{198, 51, 100, 7}));
+  EXPECT_EQ(handler_.requests.size(), 1U);
+  EXPECT_EQ(listener_->proxy_errors(), 1U);
+}
+
+TEST_P(UdpListenerTest, DrainingAnswersWhatHasComeAlready) {
+  for (int i = 0; i < 40; ++i) say("a" + std::to_string(i));
+  listener_->drain();
+  EXPECT_EQ(handler_.requests.size(), 40U);
+  say("a late one");
+  loop_->turn(10ms);
+  EXPECT_EQ(handler_.requests.size(), 40U);
 }
 
 INSTANTIATE_TEST_SUITE_P(Addresses, UdpListenerTest,

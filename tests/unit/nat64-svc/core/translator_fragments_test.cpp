@@ -4,6 +4,7 @@
 
 #include "nat64-svc/core/packet/parse.hpp"
 #include "nat64-svc/core/translator.hpp"
+#include "tests/support/fragments.hpp"
 #include "tests/support/nat64_harness.hpp"
 
 namespace isthmus::nat64 {
@@ -109,6 +110,67 @@ TEST(Fragments, AreHeldInBounds) {
     EXPECT_EQ(nat.from_v6(bytes).verdict.action, Action::kHeld);
   }
   EXPECT_EQ(nat.from_v6(later6()).verdict.reason, DropReason::kFragmentTable);
+}
+
+// Everything that left while these packets were sent.
+std::vector<Bytes> send_all(Nat64Harness& nat, Side side, const std::vector<Bytes>& packets) {
+  std::vector<Bytes> out;
+  for (const auto& p : packets) {
+    auto sent = side == Side::kV6 ? nat.from_v6(p) : nat.from_v4(p);
+    if (sent.verdict.sends()) out.push_back(sent.packet);
+    out.insert(out.end(), sent.extra.begin(), sent.extra.end());
+  }
+  return out;
+}
+
+// RFC 6146 §3.4: in any order. The ICMPv6 checksum covers the length of the whole, which is known only when
+// the last fragment came.
+TEST(FragmentedEcho, IsTranslatedInEveryOrderAndBothDirections) {
+  const auto question = PacketBuilder::ipv6(kClient, kServer6).echo(128, 777).payload(2000).bytes();
+  std::vector<std::size_t> order{0, 1, 2};
+  do {
+    Nat64Harness nat;
+    const auto pieces = test::cut_into_fragments(question, 800, 0x11112222);
+    ASSERT_EQ(pieces.size(), 3U);
+    std::vector<Bytes> shuffled;
+    for (const auto i : order) shuffled.push_back(pieces[i]);
+    const auto out = test::put_together(send_all(nat, Side::kV6, shuffled));
+    ASSERT_EQ(out.size(), 20 + 2008U);
+    EXPECT_EQ(test::checksum_fault(out), "");
+    const auto seen = parse_ipv4(out).value();
+    EXPECT_EQ(seen.icmp_type, icmp4::kEchoRequest);
+    EXPECT_EQ(Bytes(out.begin() + 28, out.end()), Bytes(question.begin() + 48, question.end()));
+
+    const auto answer = PacketBuilder::ipv4(kServer4, seen.source.to_string())
+                            .echo(0, seen.source_port)
+                            .payload(2000)
+                            .bytes();
+    const auto answers = test::cut_into_fragments(answer, 1000, 77);
+    std::vector<Bytes> back;
+    for (const auto i : order) {
+      if (i < answers.size()) back.push_back(answers[i]);
+    }
+    const auto in = test::put_together(send_all(nat, Side::kV4, back));
+    EXPECT_EQ(in, PacketBuilder::ipv6(kServer6, kClient).ttl(63).echo(129, 777).payload(2000).bytes());
+    nat.advance(1ms);
+    EXPECT_EQ(nat.translator.counters().held_fragments.get(), 0U);
+  } while (std::ranges::next_permutation(order).found);
+}
+
+TEST(FragmentedEcho, WithoutItsLastFragmentIsDroppedAfterItsTime) {
+  Nat64Harness nat;
+  const auto pieces = test::cut_into_fragments(
+      PacketBuilder::ipv6(kClient, kServer6).echo(128, 777).payload(2000).bytes(), 800, 5);
+  EXPECT_EQ(nat.from_v6(pieces[0]).verdict.action, Action::kHeld);
+  EXPECT_EQ(nat.from_v6(pieces[1]).verdict.action, Action::kHeld);
+  EXPECT_EQ(nat.sessions(), 0U);
+  nat.advance(3s);
+  EXPECT_EQ(nat.translator.counters().held_fragments.get(), 0U);
+  // The last one alone opens nothing.
+  EXPECT_EQ(nat.from_v6(pieces[2]).verdict.action, Action::kHeld);
+  nat.advance(3s);
+  EXPECT_EQ(nat.sessions(), 0U);
+  EXPECT_EQ(nat.translator.counters().held_fragments.get(), 0U);
 }
 
 }  // namespace

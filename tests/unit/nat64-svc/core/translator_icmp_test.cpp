@@ -66,6 +66,73 @@ TEST(IcmpErrors, FromTheClientReachTheServerWithItsOwnPacketInside) {
   EXPECT_EQ(Ipv4Address::load(&quoted[16]), p.source);
 }
 
+// RFC 4884 §7: an extension structure with one object of class 1 (MPLS), checksum left to the receiver.
+Bytes mpls_extension() {
+  return {0x20, 0x00, 0x00, 0x00, 0x00, 0x08, 0x01, 0x01, 0x12, 0x34, 0x51, 0x01};
+}
+
+// An original datagram before extensions: `quoted` padded with zeros to `length`.
+Bytes extended(Bytes quoted, std::size_t length) {
+  quoted.resize(length);
+  const auto extension = mpls_extension();
+  quoted.insert(quoted.end(), extension.begin(), extension.end());
+  return quoted;
+}
+
+TEST(IcmpExtensions, FollowTheDatagramWhoseLengthIsToldInTheUnitsOfIpv6) {
+  Nat64Harness nat;
+  const Bytes sent6 = PacketBuilder::ipv6(kClient, kServer6).udp(4000, 53).payload(97).bytes();
+  const Bytes sent4 = nat.from_v6(sent6).packet;
+  ASSERT_EQ(sent4.size(), 125U);
+  const auto p = parse_ipv4(sent4).value();
+  // 128 bytes are 32 words of 32 bits.
+  const auto back = nat.from_v4(PacketBuilder::ipv4("198.41.9.9", p.source.to_string())
+                                    .icmp(11, 0, 32U << 16, extended(sent4, 128))
+                                    .bytes());
+  ASSERT_EQ(back.verdict.action, Action::kForward) << kDropReasonNames[back.verdict.reason];
+  EXPECT_EQ(test::checksum_fault(back.packet), "");
+  Bytes want = sent6;
+  want[7] = 63;
+  // 145 bytes become 152: 19 words of 64 bits.
+  EXPECT_EQ(load_be32(&back.packet[44]), 19U << 24);
+  EXPECT_EQ(inside(back.packet), extended(want, 152));
+}
+
+TEST(IcmpExtensions, FollowTheDatagramWhoseLengthIsToldInTheUnitsOfIpv4) {
+  Nat64Harness nat;
+  const auto p =
+      parse_ipv4(nat.from_v6(PacketBuilder::ipv6(kClient, kServer6).udp(4000, 53).bytes()).packet).value();
+  const Bytes answer4 =
+      PacketBuilder::ipv4(kServer4, p.source.to_string()).udp(53, p.source_port).payload(101).bytes();
+  const Bytes answer6 = nat.from_v4(answer4).packet;
+  const auto sent = nat.from_v6(
+      PacketBuilder::ipv6(kClient, kServer6).icmp(1, 0, 19U << 24, extended(answer6, 152)).bytes());
+  ASSERT_EQ(sent.verdict.action, Action::kForward) << kDropReasonNames[sent.verdict.reason];
+  EXPECT_EQ(test::checksum_fault(sent.packet), "");
+  // 129 bytes become 132: 33 words of 32 bits.
+  EXPECT_EQ(load_be32(&sent.packet[24]), 33U << 16);
+  const Bytes quoted = inside(sent.packet);
+  ASSERT_EQ(quoted.size(), 132 + mpls_extension().size());
+  EXPECT_EQ(Bytes(quoted.begin() + 132, quoted.end()), mpls_extension());
+  EXPECT_EQ(Bytes(quoted.begin() + 28, quoted.begin() + 129), Bytes(answer4.begin() + 28, answer4.end()));
+  EXPECT_EQ(Bytes(quoted.begin() + 129, quoted.begin() + 132), Bytes(3));
+}
+
+TEST(IcmpExtensions, AreLeftOutOfErrorsThatCannotHaveThem) {
+  Nat64Harness nat;
+  const Bytes sent4 =
+      nat.from_v6(PacketBuilder::ipv6(kClient, kServer6).udp(4000, 53).payload(97).bytes()).packet;
+  const auto p = parse_ipv4(sent4).value();
+  // Fragmentation Needed becomes Packet Too Big, whose word after the checksum is the MTU.
+  const auto back = nat.from_v4(PacketBuilder::ipv4("198.41.9.9", p.source.to_string())
+                                    .icmp(3, 4, 32U << 16 | 1400, extended(sent4, 128))
+                                    .bytes());
+  ASSERT_EQ(back.verdict.action, Action::kForward) << kDropReasonNames[back.verdict.reason];
+  EXPECT_EQ(test::checksum_fault(back.packet), "");
+  EXPECT_EQ(load_be32(&back.packet[44]), 1420U);
+  EXPECT_EQ(inside(back.packet).size(), 145U);
+}
+
 TEST(IcmpErrors, EightBytesOfTheTransportHeaderAreEnough) {
   Nat64Harness nat;
   const Bytes sent4 =

@@ -219,9 +219,11 @@ TEST(StaticMapping, LeadsInAndOut) {
 
 TEST(Workers, EachPacketHasExactlyOneOwnerInBothDirections) {
   std::vector<std::unique_ptr<Nat64Harness>> workers;
+  const auto blocks = std::make_shared<BlockShare>();
   for (std::uint16_t w = 0; w < 4; ++w) {
     workers.push_back(std::make_unique<Nat64Harness>());
-    workers.back()->apply(test::nat64_policy(), test::nat64_allocation(), {.worker = w, .workers = 4});
+    workers.back()->apply(test::nat64_policy(), test::nat64_allocation(),
+                          {.worker = w, .workers = 4, .blocks = blocks});
   }
   for (int host = 1; host < 40; ++host) {
     const std::string client = "2001:db8:1::" + std::to_string(host);

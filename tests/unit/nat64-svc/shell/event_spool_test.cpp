@@ -58,25 +58,60 @@ TEST(EventQueue, AFullQueueLosesTheNewestAndCountsIt) {
   EXPECT_EQ(ports.back(), 6);
 }
 
-TEST(EventSpool, EveryRecordIsInTheFileWhenItIsClosed) {
-  const auto path = std::filesystem::temp_directory_path() / ("isthmus-events-" + std::to_string(getpid()));
+std::vector<std::string> lines_of(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(file, line);) lines.push_back(line);
+  return lines;
+}
+
+std::filesystem::path scratch(const char* name) {
+  return std::filesystem::temp_directory_path() / (std::string(name) + std::to_string(getpid()));
+}
+
+TEST(EventSpool, EveryRecordIsInTheFileBetweenStartAndStop) {
+  const auto path = scratch("isthmus-events-");
   {
-    auto spool = EventSpool::open(path.string(), "gw1", 2);
+    auto spool = EventSpool::open({path.string(), {}}, "gw1", 2);
     ASSERT_TRUE(spool) << spool.error();
     (*spool)->queue(0).put(block(1024));
     (*spool)->queue(1).put(block(2048));
   }
-  std::ifstream file(path);
-  std::size_t lines = 0;
-  for (std::string line; std::getline(file, line);) ++lines;
-  EXPECT_EQ(lines, 2U);
+  const auto lines = lines_of(path);
+  ASSERT_EQ(lines.size(), 4U);
+  EXPECT_NE(lines.front().find(R"("event":"service_started")"), std::string::npos);
+  EXPECT_NE(lines.back().find(R"("event":"service_stopped")"), std::string::npos);
   std::filesystem::remove(path);
 }
 
 TEST(EventSpool, APathThatCannotBeWrittenIsRefused) {
-  const auto spool = EventSpool::open("/nowhere/events", "gw1", 1);
+  const auto spool = EventSpool::open({"/nowhere/events", {}}, "gw1", 1);
   ASSERT_FALSE(spool);
   EXPECT_NE(spool.error().find("/nowhere/events"), std::string::npos);
+}
+
+TEST(EventFile, ARenamedFileIsLeftAndANewOneBegun) {
+  const auto path = scratch("isthmus-rotate-");
+  const auto old = scratch("isthmus-rotated-");
+  auto file = EventFile::open(path.string());
+  ASSERT_TRUE(file);
+  const TimePoint start{std::chrono::hours{1}};
+  (*file)->follow_path(start);
+  ASSERT_TRUE((*file)->append("one\n"));
+  std::filesystem::rename(path, old);
+  (*file)->follow_path(start + std::chrono::milliseconds{500});  // looks once a second
+  ASSERT_TRUE((*file)->append("two\n"));
+  (*file)->follow_path(start + std::chrono::seconds{2});
+  ASSERT_TRUE((*file)->append("three\n"));
+  EXPECT_EQ(lines_of(old), (std::vector<std::string>{"one", "two"}));
+  EXPECT_EQ(lines_of(path), (std::vector<std::string>{"three"}));
+  std::filesystem::rename(path, old);
+  (*file)->reopen();
+  (*file)->follow_path(start + std::chrono::seconds{2});
+  ASSERT_TRUE((*file)->append("four\n"));
+  EXPECT_EQ(lines_of(path), (std::vector<std::string>{"four"}));
+  std::filesystem::remove(path);
+  std::filesystem::remove(old);
 }
 
 }  // namespace

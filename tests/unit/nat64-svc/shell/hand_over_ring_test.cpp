@@ -12,7 +12,7 @@ using Bytes = std::vector<std::uint8_t>;
 
 std::vector<std::pair<Side, Bytes>> drain(HandOverRing& ring, std::size_t most = 100) {
   std::vector<std::pair<Side, Bytes>> got;
-  ring.drain(most, [&](Side side, std::span<const std::uint8_t> packet) {
+  ring.drain(most, [&](Side side, const FragmentNote&, std::span<const std::uint8_t> packet) {
     got.emplace_back(side, Bytes(packet.begin(), packet.end()));
   });
   return got;
@@ -21,7 +21,7 @@ std::vector<std::pair<Side, Bytes>> drain(HandOverRing& ring, std::size_t most =
 TEST(HandOverRing, WhatIsStagedIsSeenOnlyWhenPublished) {
   HandOverRing ring(4, 16);
   EXPECT_TRUE(ring.empty());
-  ASSERT_TRUE(ring.stage(Side::kV4, Bytes{1, 2, 3}));
+  ASSERT_TRUE(ring.stage(Side::kV4, {}, Bytes{1, 2, 3}));
   EXPECT_TRUE(ring.empty());
   EXPECT_TRUE(drain(ring).empty());
   EXPECT_TRUE(ring.publish());
@@ -36,12 +36,12 @@ TEST(HandOverRing, WhatIsStagedIsSeenOnlyWhenPublished) {
 
 TEST(HandOverRing, AFullRingRefusesUntilSomethingIsTaken) {
   HandOverRing ring(4, 16);
-  for (std::uint8_t i = 0; i < 4; ++i) ASSERT_TRUE(ring.stage(Side::kV6, Bytes{i}));
-  EXPECT_FALSE(ring.stage(Side::kV6, Bytes{9}));
+  for (std::uint8_t i = 0; i < 4; ++i) ASSERT_TRUE(ring.stage(Side::kV6, {}, Bytes{i}));
+  EXPECT_FALSE(ring.stage(Side::kV6, {}, Bytes{9}));
   ring.publish();
   EXPECT_EQ(drain(ring, 1).front().second, Bytes{0});
-  EXPECT_TRUE(ring.stage(Side::kV6, Bytes{4}));
-  EXPECT_FALSE(ring.stage(Side::kV6, Bytes{9}));
+  EXPECT_TRUE(ring.stage(Side::kV6, {}, Bytes{4}));
+  EXPECT_FALSE(ring.stage(Side::kV6, {}, Bytes{9}));
   ring.publish();
   const auto rest = drain(ring);
   ASSERT_EQ(rest.size(), 4U);
@@ -51,8 +51,8 @@ TEST(HandOverRing, AFullRingRefusesUntilSomethingIsTaken) {
 
 TEST(HandOverRing, APacketLongerThanASlotIsRefused) {
   HandOverRing ring(4, 16);
-  EXPECT_TRUE(ring.stage(Side::kV6, Bytes(16, 7)));
-  EXPECT_FALSE(ring.stage(Side::kV6, Bytes(17, 7)));
+  EXPECT_TRUE(ring.stage(Side::kV6, {}, Bytes(16, 7)));
+  EXPECT_FALSE(ring.stage(Side::kV6, {}, Bytes(17, 7)));
 }
 
 TEST(HandOverRing, TwoThreadsPassEveryPacketInOrder) {
@@ -62,7 +62,7 @@ TEST(HandOverRing, TwoThreadsPassEveryPacketInOrder) {
     for (std::uint32_t i = 0; i < kPackets;) {
       std::uint8_t bytes[4];
       std::memcpy(bytes, &i, sizeof i);
-      const bool staged = ring.stage(Side::kV6, bytes);
+      const bool staged = ring.stage(Side::kV6, {}, bytes);
       ring.publish();
       if (staged) {
         ++i;
@@ -74,7 +74,7 @@ TEST(HandOverRing, TwoThreadsPassEveryPacketInOrder) {
   std::uint32_t expected = 0;
   bool in_order = true;
   while (expected < kPackets) {
-    const auto n = ring.drain(16, [&](Side, std::span<const std::uint8_t> packet) {
+    const auto n = ring.drain(16, [&](Side, const FragmentNote&, std::span<const std::uint8_t> packet) {
       std::uint32_t i = 0;
       std::memcpy(&i, packet.data(), sizeof i);
       in_order = in_order && packet.size() == sizeof i && i == expected;

@@ -109,5 +109,59 @@ TEST(NetworkView, AFreshNeighbourNeedsNoVerification) {
   EXPECT_TRUE(view.take_used_stale().empty());
 }
 
+Interface up(int index, std::uint32_t mtu) {
+  Interface interface;
+  interface.index = index;
+  interface.mtu = mtu;
+  interface.up = true;
+  return interface;
+}
+
+TEST(NetworkView, TheMtuOfAWayIsThatOfItsRouteWithinThatOfItsInterface) {
+  NetworkView view;
+  view.add(up(kWan, 1500));
+  auto narrow = unicast(kWan, v4("198.51.100.1"));
+  narrow.mtu = 1300;
+  auto wide = narrow;
+  wide.mtu = 9000;
+  view.add(p4("0.0.0.0/0"), unicast(kWan, v4("198.51.100.1")));
+  view.add(p4("192.0.2.0/25"), narrow);
+  view.add(p4("192.0.2.128/25"), wide);
+  EXPECT_EQ(view.next_hop(v4("203.0.113.1")).mtu, 1500U);
+  EXPECT_EQ(view.next_hop(v4("192.0.2.1")).mtu, 1300U);
+  EXPECT_EQ(view.next_hop(v4("192.0.2.129")).mtu, 1500U);
+}
+
+TEST(NetworkView, TheUplinkIsTheDefaultRouteElseARouteByARouter) {
+  NetworkView view;
+  view.add(up(kWan, 1500));
+  view.add(up(kLan, 1400));
+  view.add(p4("198.51.100.0/24"), unicast(kWan));
+  EXPECT_EQ(view.uplink_route4(), nullptr) << "a link alone leads nowhere";
+  view.add(p4("192.0.2.0/24"), unicast(kLan, v4("198.51.100.2")));
+  ASSERT_NE(view.uplink_route4(), nullptr);
+  EXPECT_EQ(view.uplink_route4()->interface, kLan);
+  view.add(p4("0.0.0.0/0"), unicast(kWan, v4("198.51.100.1")));
+  EXPECT_EQ(view.uplink_route4()->interface, kWan);
+}
+
+TEST(NetworkView, AnUplinkWhoseInterfaceIsDownIsNone) {
+  NetworkView view;
+  auto down = up(kWan, 1500);
+  down.up = false;
+  view.add(down);
+  view.add(p4("0.0.0.0/0"), unicast(kWan, v4("198.51.100.1")));
+  EXPECT_EQ(view.uplink_route4(), nullptr);
+}
+
+TEST(NetworkView, ItKnowsTheMachinesOwnAddresses) {
+  NetworkView view;
+  auto lan = up(kLan, 1500);
+  lan.addresses6 = {v6("2001:db8::1")};
+  view.add(lan);
+  EXPECT_TRUE(view.is_own(v6("2001:db8::1")));
+  EXPECT_FALSE(view.is_own(v6("2001:db8::2")));
+}
+
 }  // namespace
 }  // namespace isthmus::nat64

@@ -103,7 +103,7 @@ TEST(ParseIpv6, Rejects) {
        DropReason::kTinyFragment},
       {"a fragment that is no multiple of eight", v6().fragment(0, true, 1).udp(1, 2).payload(9).bytes(),
        DropReason::kBadHeader},
-      {"fragmented ICMP", v6().fragment(0, true, 1).echo(128, 1).payload(8).bytes(),
+      {"a fragmented ICMP error", v6().fragment(0, true, 1).icmp(1, 0, 0).payload(8).bytes(),
        DropReason::kFragmentedIcmp},
       {"a router solicitation", v6().icmp(133, 0, 0).bytes(), DropReason::kUnsupportedIcmp},
   };
@@ -150,7 +150,7 @@ TEST(ParseIpv4, Rejects) {
       {"SCTP", v4().protocol(132).payload(20).bytes(), DropReason::kUnsupportedProtocol},
       {"a redirect", v4().icmp(5, 0, 0).bytes(), DropReason::kUnsupportedIcmp},
       {"a timestamp request", v4().icmp(13, 0, 0).bytes(), DropReason::kUnsupportedIcmp},
-      {"fragmented ICMP", v4().fragment(0, true, 1).echo(8, 1).payload(8).bytes(),
+      {"a fragmented ICMP error", v4().fragment(0, true, 1).icmp(3, 1, 0).payload(8).bytes(),
        DropReason::kFragmentedIcmp},
   };
   for (const auto& row : rows) {

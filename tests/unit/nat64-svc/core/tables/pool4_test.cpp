@@ -47,6 +47,25 @@ TEST(Pool4, ASubscriberStaysOnOneAddressAndInItsBlock) {
   EXPECT_EQ(c.pool.blocks_used(), 1U);
 }
 
+TEST(Pool4, EachSubscriberGetsAnAddressOfItsOwnWhileThereAreSome) {
+  Case c;
+  for (std::uint8_t last = 10; last < 74; ++last) {
+    auto& lease = c.allocation.addresses.emplace_back();
+    lease.address = Ipv4Address{203, 0, 113, last};
+    lease.pool = "public";
+  }
+  c.configure();
+  std::set<Ipv4Address> addresses;
+  std::vector<Subscriber> subscribers(c.pool.addresses());
+  for (auto& subscriber : subscribers) {
+    c.subscriber = subscriber;
+    addresses.insert(c.take()->public4.address);
+  }
+  EXPECT_EQ(addresses.size(), subscribers.size());
+  c.subscriber = {};
+  EXPECT_TRUE(c.take()) << "then they share";
+}
+
 TEST(Pool4, UdpKeepsParityWhileItLasts) {
   Case c;
   for (int i = 0; i < 128; ++i) EXPECT_EQ(c.take(Protocol::kUdp, 1001)->public4.port % 2, 1);

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/shell/policy_desk.hpp"
+
+#include <utility>
+
+#include "controller/core/in_use.hpp"
+#include "controller/shell/policy_steps.hpp"
+
+namespace isthmus::controller {
+namespace {
+
+bool same_text(const PolicyText& a, const PolicyText& b) {
+  return a.wire->SerializeAsString() == b.wire->SerializeAsString();
+}
+
+bool any_nat64(const ControlPlane& core) {
+  if (!core.known_nodes().empty()) return true;  // of a store, and not back yet
+  for (const auto& [key, service] : core.services()) {
+    if (key.first == ServiceKind::kNat64 && !service.left) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::vector<Violation> ProposalRefused::as_violations() const {
+  if (!refusal) return violations;
+  return {{"", refusal->message}};
+}
+
+Result<std::uint64_t, ProposalRefused> PolicyDesk::propose(ControlPlane& core, Proposal proposal,
+                                                           WallTime time, TimePoint now) {
+  const auto* newest = desired_.newest();
+  if (newest != nullptr && proposal.from == desired_.origin() && !proposal.if_version &&
+      same_text(newest->text, proposal.text)) {
+    return newest->number;
+  }
+  if (const auto taken = desired_.check(proposal.from, *proposal.text.policy, proposal.if_version); !taken) {
+    return failure(ProposalRefused{taken.error(), {}});
+  }
+  const auto& rollout = core.rollout();
+  const auto& base = rollout.base(ServiceKind::kNat64);
+  if (!base.empty()) {
+    auto stranded =
+        taken_from_use(*base.policy, *proposal.text.policy, core.leases(), any_nat64(core), proposal.drain);
+    if (!stranded.empty()) return failure(ProposalRefused{std::nullopt, std::move(stranded)});
+  }
+  auto steps = plan_steps(base, rollout.base(ServiceKind::kDns64), proposal.text);
+  if (!steps) return failure(ProposalRefused{std::nullopt, std::move(steps.error())});
+  if (proposal.dry_run) return newest == nullptr ? 0 : newest->number;
+
+  PolicyEdit edit{.number = newest == nullptr ? 1 : newest->number + 1,
+                  .time = time,
+                  .author = std::move(proposal.author),
+                  .comment = std::move(proposal.comment),
+                  .text = std::move(proposal.text)};
+  core.set_policy(std::move(*steps), now);
+  return desired_.take(std::move(edit));
+}
+
+Result<void, std::string> PolicyDesk::restore(ControlPlane& core, std::vector<PolicyEdit> edits,
+                                              std::uint64_t rolled_out, TimePoint now) {
+  for (auto& edit : edits) desired_.restore(std::move(edit));
+  const auto* newest = desired_.newest();
+  if (newest == nullptr) return {};
+  const auto ran = desired_.find(rolled_out);
+  core.set_policy(
+      PolicySteps{.target = (ran ? *ran : newest)->text, .bridge = {}, .interim = {}, .retired = {}}, now);
+  if (!ran || *ran == newest) return {};
+  const auto& rollout = core.rollout();
+  auto steps = plan_steps(rollout.base(ServiceKind::kNat64), rollout.base(ServiceKind::kDns64), newest->text);
+  if (!steps)
+    return failure("policy version " + std::to_string(newest->number) + ": " + steps.error()[0].message);
+  core.set_policy(std::move(*steps), now);
+  return {};
+}
+
+}  // namespace isthmus::controller

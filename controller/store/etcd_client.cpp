@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/store/etcd_client.hpp"
+
+#include <fstream>
+#include <sstream>
+
+namespace isthmus::controller {
+namespace {
+
+constexpr int kMaxAnswer = 64 << 20;  // a page of a listing: kPage values of at most kMaxValue are never met
+
+Result<std::string, StoreError> read_pem(const std::string& path) {
+  if (path.empty()) return std::string{};
+  std::ifstream in{path};
+  std::ostringstream all;
+  if (in) all << in.rdbuf();
+  if (!in || all.str().find("-----BEGIN ") == std::string::npos) {
+    return failure(StoreError{StoreFailure::kUnusable,
+                              "cannot read " + path + " for etcd: it must be a readable PEM file"});
+  }
+  return all.str();
+}
+
+Result<std::shared_ptr<grpc::ChannelCredentials>, StoreError> credentials(const EtcdOptions& options) {
+  if (options.ca.empty() && options.certificate.empty() && options.key.empty())
+    return grpc::InsecureChannelCredentials();
+  if (options.ca.empty() || options.certificate.empty() != options.key.empty()) {
+    return failure(StoreError{StoreFailure::kUnusable,
+                              "TLS to etcd needs --etcd-ca, and --etcd-certificate and --etcd-key together"});
+  }
+  auto ca = read_pem(options.ca);
+  auto certificate = read_pem(options.certificate);
+  auto key = read_pem(options.key);
+  for (const auto* pem : {&ca, &certificate, &key}) {
+    if (!*pem) return failure(pem->error());
+  }
+  return grpc::SslCredentials({.pem_root_certs = std::move(*ca),
+                               .pem_private_key = std::move(*key),
+                               .pem_cert_chain = std::move(*certificate)});
+}
+
+StoreError from_status(const std::string& endpoint, const grpc::Status& status) {
+  const bool refused = status.error_code() == grpc::StatusCode::PERMISSION_DENIED;
+  return {refused ? StoreFailure::kUnusable : StoreFailure::kUnavailable,
+          "etcd at " + endpoint + ": " + status.error_message()};
+}
+
+// etcd answers an expired or missing token with one of these.
+bool wants_token(const grpc::Status& status) {
+  return status.error_code() == grpc::StatusCode::UNAUTHENTICATED ||
+         (status.error_code() == grpc::StatusCode::INVALID_ARGUMENT &&
+          status.error_message().find("user name is empty") != std::string::npos);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<EtcdClient>, StoreError> EtcdClient::make(EtcdOptions options) {
+  if (options.endpoints.empty())
+    return failure(
+        StoreError{StoreFailure::kUnusable, "no etcd endpoint: give etcd:HOST:PORT[,HOST:PORT...]"});
+  auto secret = credentials(options);
+  if (!secret) return failure(secret.error());
+  std::unique_ptr<EtcdClient> client{new EtcdClient(std::move(options))};
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMaxAnswer);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 10000);  // etcd refuses more than one ping in 5 s
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 3000);
+  for (const auto& endpoint : client->options_.endpoints) {
+    const auto channel = grpc::CreateCustomChannel(endpoint, *secret, arguments);
+    client->members_.push_back({endpoint, etcdserverpb::KV::NewStub(channel),
+                                etcdserverpb::Lease::NewStub(channel), etcdserverpb::Auth::NewStub(channel)});
+  }
+  return client;
+}
+
+void EtcdClient::prepare(grpc::ClientContext& context) {
+  context.set_deadline(std::chrono::system_clock::now() +
+                       std::chrono::milliseconds{options_.call_timeout_ms});
+  const std::scoped_lock lock{token_lock_};
+  if (!token_.empty()) context.AddMetadata("token", token_);
+}
+
+grpc::Status EtcdClient::authenticate(Member& member) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() +
+                       std::chrono::milliseconds{options_.call_timeout_ms});
+  etcdserverpb::AuthenticateRequest request;
+  request.set_name(options_.user);
+  request.set_password(options_.password);
+  etcdserverpb::AuthenticateResponse answer;
+  const auto status = member.auth->Authenticate(&context, request, &answer);
+  const std::scoped_lock lock{token_lock_};
+  if (status.ok()) token_ = answer.token();
+  return status;
+}
+
+template <class Call>
+Result<void, StoreError> EtcdClient::ask(std::size_t tries, Call call) {
+  StoreError last{StoreFailure::kUnavailable, "etcd was not asked"};
+  for (std::size_t i = 0; i < tries; ++i) {
+    const std::size_t at = preferred_;
+    Member& member = members_[at];
+    const auto once = [&] {
+      grpc::ClientContext context;
+      prepare(context);
+      return call(member, context);
+    };
+    auto status = once();
+    if (!options_.user.empty() && wants_token(status)) {  // nothing was done yet: it may be asked again
+      status = authenticate(member);
+      if (status.ok()) status = once();
+    }
+    if (status.ok()) return {};
+    last = from_status(member.endpoint, status);
+    preferred_ = (at + 1) % members_.size();
+    if (last.kind == StoreFailure::kUnusable) break;
+  }
+  return failure(last);
+}
+
+Result<etcdserverpb::RangeResponse, StoreError> EtcdClient::range(const etcdserverpb::RangeRequest& request) {
+  etcdserverpb::RangeResponse answer;
+  const auto done = ask(members_.size(), [&](Member& member, grpc::ClientContext& context) {
+    return member.kv->Range(&context, request, &answer);
+  });
+  if (!done) return failure(done.error());
+  return answer;
+}
+
+Result<etcdserverpb::TxnResponse, StoreError> EtcdClient::txn(const etcdserverpb::TxnRequest& request) {
+  etcdserverpb::TxnResponse answer;
+  const auto done = ask(1, [&](Member& member, grpc::ClientContext& context) {
+    return member.kv->Txn(&context, request, &answer);
+  });
+  if (!done) return failure(done.error());
+  return answer;
+}
+
+Result<std::int64_t, StoreError> EtcdClient::grant_lease(std::int64_t seconds) {
+  etcdserverpb::LeaseGrantRequest request;
+  request.set_ttl(seconds);
+  etcdserverpb::LeaseGrantResponse answer;
+  const auto done = ask(members_.size(), [&](Member& member, grpc::ClientContext& context) {
+    return member.lease->LeaseGrant(&context, request, &answer);
+  });
+  if (!done) return failure(done.error());
+  return answer.id();
+}
+
+Result<std::int64_t, StoreError> EtcdClient::keep_alive(std::int64_t lease) {
+  etcdserverpb::LeaseKeepAliveRequest request;
+  request.set_id(lease);
+  etcdserverpb::LeaseKeepAliveResponse answer;
+  const auto done = ask(members_.size(), [&](Member& member, grpc::ClientContext& context) {
+    const auto stream = member.lease->LeaseKeepAlive(&context);
+    const bool answered = stream->Write(request) && stream->Read(&answer);
+    if (answered) context.TryCancel();  // one answer is all that is wanted
+    const auto status = stream->Finish();
+    if (answered) return grpc::Status::OK;
+    return status.ok() ? grpc::Status{grpc::StatusCode::UNAVAILABLE, "no answer"} : status;
+  });
+  if (!done) return failure(done.error());
+  return answer.ttl();
+}
+
+void EtcdClient::revoke_lease(std::int64_t lease) {
+  etcdserverpb::LeaseRevokeRequest request;
+  request.set_id(lease);
+  etcdserverpb::LeaseRevokeResponse answer;
+  // It expires anyway when this fails.
+  (void)ask(1, [&](Member& member, grpc::ClientContext& context) {
+    return member.lease->LeaseRevoke(&context, request, &answer);
+  });
+}
+
+}  // namespace isthmus::controller

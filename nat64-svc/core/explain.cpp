@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "nat64-svc/core/explain.hpp"
+
+#include <algorithm>
+
+#include "nat64-svc/core/packet/parse.hpp"
+#include "nat64-svc/core/rfc7915/four_to_six.hpp"
+#include "nat64-svc/core/rfc7915/icmp_errors.hpp"
+#include "nat64-svc/core/rfc7915/six_to_four.hpp"
+#include "nat64-svc/core/owners.hpp"
+#include "nat64-svc/core/steps/admit.hpp"
+#include "nat64-svc/core/steps/determine_incoming_tuple.hpp"
+#include "nat64-svc/core/steps/filter_and_update.hpp"
+
+namespace isthmus::nat64 {
+namespace {
+
+std::string text(Protocol protocol) {
+  return std::string(kProtocolNames[static_cast<std::size_t>(protocol)]);
+}
+std::string text(const Tuple6& t) {
+  return text(t.protocol) + " client " + t.client6.to_string() + " server " + t.server6.to_string();
+}
+std::string text(const Tuple4& t) {
+  return text(t.protocol) + " public " + t.public4.to_string() + " server " + t.server4.to_string();
+}
+std::string text(DropReason reason) {
+  return std::string(kDropReasonNames[reason]);
+}
+
+FragmentKey key_of(const Parsed6& p) {
+  return {p.source, p.destination, p.fragment_id, ip_protocol4(p.protocol)};
+}
+FragmentKey key_of(const Parsed4& p) {
+  return {Ipv6Address::from_halves(0, p.source.value()), Ipv6Address::from_halves(0, p.destination.value()),
+          p.fragment_id, ip_protocol4(p.protocol)};
+}
+
+class Explainer {
+ public:
+  Explainer(const WorkerState& state, const MtuOfWay& mtu)
+      : state_(state), mtu_(mtu), policy_(state.runtime->nat64) {}
+
+  Explanation run(Side from, std::span<const std::uint8_t> bytes) {
+    const auto verdict = from == Side::kV6 ? from_v6(bytes) : from_v4(bytes);
+    out_.verdict = verdict ? *verdict : refused(from, bytes, verdict.error());
+    return std::move(out_);
+  }
+
+ private:
+  using Outcome = Result<Verdict, Refusal>;
+
+  void pass(std::string_view section, std::string_view name, std::string outcome) {
+    out_.steps.push_back({section, name, true, std::move(outcome)});
+  }
+  [[nodiscard]] auto stop(std::string_view section, std::string_view name, Refusal why) {
+    out_.steps.push_back({section, name, false, text(why.reason)});
+    return failure(why);
+  }
+
+  Verdict refused(Side side, std::span<const std::uint8_t> bytes, const Refusal& refusal) {
+    if (!refusal.answer) return Verdict::drop(refusal.reason);
+    const bool v6 = side == Side::kV6;
+    if (!(v6 ? may_answer_ipv6(bytes, refusal.icmp) : may_answer_ipv4(bytes))) {
+      out_.steps.push_back({v6 ? "RFC 4443 §2.4 (e)" : "RFC 1122 §3.2.2", "answer with an ICMP error", false,
+                            "this packet must not be answered"});
+      return Verdict::drop(refusal.reason);
+    }
+    out_.answer = refusal.icmp;
+    pass(v6 ? "RFC 4443 §2.4 (f)" : "RFC 1812 §4.3.2.8", "answer with an ICMP error",
+         "type " + std::to_string(refusal.icmp.type) + " code " + std::to_string(refusal.icmp.code) +
+             ", if the limit of " + std::to_string(policy_.icmp_errors_per_second) + " a second allows it");
+    return Verdict::reply(side, refusal.reason);
+  }
+
+  Outcome from_v6(std::span<const std::uint8_t> bytes) {
+    const auto packet = parse_ipv6(bytes);
+    if (!packet) return stop("RFC 7915 §5.1", "read the IPv6 packet", packet.error());
+    pass("RFC 7915 §5.1", "read the IPv6 packet", described(*packet));
+    return packet->kind == Kind::kIcmpError ? error(Side::kV6, bytes, *packet)
+                                            : packet_from_v6(bytes, *packet);
+  }
+
+  Outcome from_v4(std::span<const std::uint8_t> bytes) {
+    const auto packet = parse_ipv4(bytes);
+    if (!packet) return stop("RFC 7915 §4.1", "read the IPv4 packet", packet.error());
+    pass("RFC 7915 §4.1", "read the IPv4 packet", described(*packet));
+    if (!state_.pool.contains(packet->destination))
+      return stop("RFC 6146 §2", "is it for a pool address", Refusal{DropReason::kNotOurAddress});
+    return packet->kind == Kind::kIcmpError ? error(Side::kV4, bytes, *packet)
+                                            : packet_from_v4(bytes, *packet);
+  }
+
+  template <class P>
+  static std::string described(const P& packet) {
+    std::string out = text(packet.protocol) + " from " + packet.source.to_string() + " to " +
+                      packet.destination.to_string() + ", hop limit " + std::to_string(packet.hop_limit);
+    if (packet.kind == Kind::kIcmpError) out += ", an ICMP error";
+    if (packet.is_fragment()) out += ", a fragment";
+    return out;
+  }
+
+  // §3.4, fragments: true when the ports are known now.
+  template <class P>
+  Result<bool, Refusal> ports_known(Side side, P& packet) {
+    if (packet.kind != Kind::kLaterFragment) return true;
+    const auto& table = state_.fragments[static_cast<std::size_t>(side)];
+    if (const auto ports = table.ports(key_of(packet))) {
+      packet.kind = Kind::kTransport;
+      packet.source_port = ports->source;
+      packet.destination_port = ports->destination;
+      pass("RFC 6146 §3.4", "find the fragment's ports", "its first fragment has passed");
+      return true;
+    }
+    if (table.held() >= policy_.max_held_fragments)
+      return stop("RFC 6146 §3.4", "find the fragment's ports", Refusal{DropReason::kFragmentTable});
+    pass("RFC 6146 §3.4", "find the fragment's ports", "it is held until its first fragment comes");
+    return false;
+  }
+
+  Outcome hand_over(Side side, std::uint16_t owner) {
+    pass("policy", "who owns it", "worker " + std::to_string(owner) + ", which gets it");
+    Verdict verdict = Verdict::hand_over(owner);
+    verdict.out = side;
+    return verdict;
+  }
+
+  Outcome packet_from_v6(std::span<const std::uint8_t> bytes, Parsed6 packet) {
+    if (packet.hop_limit <= 1)
+      return stop("RFC 7915 §5.1", "count down the hop limit",
+                  Refusal{DropReason::kHopLimit, {icmp6::kTimeExceeded, 0, 0}});
+    const auto& runtime = *state_.runtime;
+    if (const auto owner = client_owner(runtime, packet.source); owner != runtime.options.worker)
+      return hand_over(Side::kV6, owner);
+    const auto ready = ports_known(Side::kV6, packet);
+    if (!ready) return failure(ready.error());
+    if (!*ready) return Verdict::held();
+    const Tuple6 tuple = incoming_tuple(packet);
+    pass("RFC 6146 §3.4", "determine the incoming tuple", text(tuple));
+    const auto flow = flow_from_v6(tuple, packet.tcp_flags);
+    if (!flow) return failure(flow.error());
+    pass("RFC 6146 §3.6", "compute the outgoing tuple", text(flow->four));
+    const std::uint32_t length = length_as_ipv4(packet);
+    if (const std::uint32_t mtu = mtu_.four(flow->four.server4.address); length > 576 && length > mtu) {
+      const std::uint32_t told = std::max<std::uint32_t>(1280, mtu + 20);
+      return stop("RFC 7915 §5", "does it fit the way to the server",
+                  Refusal{DropReason::kTooBig, {icmp6::kPacketTooBig, 0, told}});
+    }
+    PacketBuffer buffer = copy_of(bytes);
+    six_to_four(buffer, packet, flow->four, policy_, 0);
+    pass("RFC 7915 §5.1", "translate to IPv4", std::to_string(buffer.length()) + " bytes");
+    keep(buffer);
+    return flow->hairpin ? hairpin(buffer) : Outcome{Verdict::forward(Side::kV4)};
+  }
+
+  Outcome hairpin(const PacketBuffer& buffer) {
+    if (!policy_.hairpinning)
+      return stop("RFC 6146 §3.8", "hairpin to another client", Refusal{DropReason::kHairpinDisabled});
+    pass("RFC 6146 §3.8", "hairpin to another client",
+         "server4 is one of our own addresses: once more from IPv4");
+    const std::vector<std::uint8_t> bytes(buffer.packet().begin(), buffer.packet().end());
+    auto verdict = from_v4(bytes);
+    if (!verdict) return failure(Refusal{verdict.error().reason});  // it cannot be answered any more
+    return verdict;
+  }
+
+  Outcome packet_from_v4(std::span<const std::uint8_t> bytes, Parsed4 packet) {
+    if (packet.hop_limit <= 1)
+      return stop("RFC 7915 §4.1", "count down the TTL",
+                  Refusal{DropReason::kHopLimit, {icmp4::kTimeExceeded, 0, 0}});
+    const auto ready = ports_known(Side::kV4, packet);
+    if (!ready) return failure(ready.error());
+    if (!*ready) return Verdict::held();
+    const Tuple4 tuple = incoming_tuple(packet);
+    pass("RFC 6146 §3.4", "determine the incoming tuple", text(tuple));
+    if (const auto owner = owner_of(tuple); owner != state_.runtime->options.worker)
+      return hand_over(Side::kV4, owner);
+    const auto flow = flow_from_v4(tuple, packet.tcp_flags);
+    if (!flow && flow.error().reason == DropReason::kSynUnsolicited) {
+      pass("RFC 6146 §3.5.2.2", "hold the unsolicited SYN",
+           "answered after tcp_incoming_syn, unless the client opens the same connection");
+      return Verdict::held();
+    }
+    if (!flow) return failure(flow.error());
+    pass("RFC 6146 §3.6", "compute the outgoing tuple", text(flow->six));
+    const std::uint32_t length = length_as_ipv6(packet);
+    const std::uint32_t mtu = mtu_.six(flow->six.client6.address);
+    if (length > 1280 && packet.dont_fragment && length > mtu) {
+      const std::uint32_t header = packet.fragment_header ? 28 : 20;
+      return stop(
+          "RFC 7915 §4", "does it fit the way to the client",
+          Refusal{DropReason::kTooBig, {icmp4::kUnreachable, icmp4::kFragmentationNeeded, mtu - header}});
+    }
+    PacketBuffer buffer = copy_of(bytes);
+    if (auto done = four_to_six(buffer, packet, flow->six, policy_); !done)
+      return stop("RFC 7915 §4.1", "translate to IPv6", done.error());
+    const std::uint32_t limit = std::min(mtu, policy_.lowest_ipv6_mtu);
+    pass("RFC 7915 §4.1", "translate to IPv6",
+         std::to_string(buffer.length()) + " bytes" +
+             (!packet.dont_fragment && length > 1280 && length > limit
+                  ? ", in fragments of at most " + std::to_string(limit)
+                  : ""));
+    keep(buffer);
+    return Verdict::forward(Side::kV6);
+  }
+
+  template <class P>
+  Outcome error(Side side, std::span<const std::uint8_t> bytes, const P& outer) {
+    if (outer.hop_limit <= 1)
+      return stop("RFC 7915 §4.1, §5.1", "count down the hop limit", Refusal{DropReason::kHopLimit});
+    const auto inner = parse_inside(bytes, outer);
+    if (!inner) return stop("RFC 5508 REQ-3", "read the packet inside the error", inner.error());
+    const auto tuple = tuple_inside(*inner);
+    pass("RFC 6146 §3.4", "determine the tuple of the packet inside", text(tuple));
+    const auto owner = owner_of(tuple);
+    if (owner != state_.runtime->options.worker) return hand_over(side, owner);
+    if (valid_session(tuple) == kNone)
+      return stop("RFC 6146 §3.5", "find its session", Refusal{DropReason::kIcmpErrorNoSession});
+    pass("RFC 6146 §3.5", "find its session",
+         "there is one; an error changes nothing in it (RFC 5508 REQ-5)");
+    return Verdict::forward(other(side));
+  }
+
+  [[nodiscard]] std::uint16_t owner_of(const Tuple6& tuple) const {
+    return client_owner(*state_.runtime, tuple.client6.address);
+  }
+  [[nodiscard]] std::uint16_t owner_of(const Tuple4& tuple) const {
+    return public4_owner(*state_.runtime, tuple.protocol, tuple.public4);
+  }
+
+  // A session that today's policy allows.
+  template <class Tuple>
+  [[nodiscard]] std::uint32_t valid_session(const Tuple& tuple) const {
+    const auto number = state_.tables.find(tuple);
+    if (number == kNone) return kNone;
+    const Session& s = state_.tables.sessions()[number];
+    return s.generation == state_.generation || state_.still_allowed(s) ? number : kNone;
+  }
+
+  [[nodiscard]] Flow touched(std::uint32_t number, Side from, std::uint8_t tcp_flags) {
+    const Session& s = state_.tables.sessions()[number];
+    std::string outcome = "an established conversation";
+    if (s.protocol() == Protocol::kTcp) {
+      const auto step = next(s.state(), tcp_event(from, tcp_flags));
+      outcome = "state " + std::string(kTcpStateNames[s.state()]) + " -> " +
+                std::string(kTcpStateNames[step.state]) + (step.refresh ? ", lifetime set anew" : "");
+    }
+    pass(s.protocol() == Protocol::kTcp ? "RFC 6146 §3.5.2" : "RFC 6146 §3.5.1", "find the session",
+         std::move(outcome));
+    return {s.tuple6(), s.tuple4(), state_.pool.is_active(s.server4)};
+  }
+
+  [[nodiscard]] static bool opens(Protocol protocol, Side from, std::uint8_t tcp_flags) {
+    if (protocol != Protocol::kTcp) return true;
+    const auto event = tcp_event(from, tcp_flags);
+    return event == TcpEvent::kV6Syn || event == TcpEvent::kV4Syn;
+  }
+
+  Result<Flow, Refusal> flow_from_v6(const Tuple6& tuple, std::uint8_t tcp_flags) {
+    if (const auto number = valid_session(tuple); number != kNone)
+      return touched(number, Side::kV6, tcp_flags);
+    const auto server4 = admit(*state_.runtime, tuple.client6.address, tuple.server6.address);
+    if (!server4) return stop("RFC 6146 §3.5", "may this client reach this server", server4.error());
+    pass("RFC 6052 §2.3", "take the IPv4 address out of the destination", server4->to_string());
+    const auto bib = state_.tables.find_bib(tuple.protocol, tuple.client6);
+    const bool opening = opens(tuple.protocol, Side::kV6, tcp_flags);
+    Tuple4 four{tuple.protocol, {}, {*server4, tuple.server6.port}};
+    if (bib == kNone) {
+      if (!opening) return stop("RFC 6146 §3.5.2.2", "CLOSED: is it a SYN", Refusal{DropReason::kTcpNotSyn});
+      if (const auto refusal = state_.would_refuse_bib(tuple.protocol, tuple.client6))
+        return stop("RFC 6146 §3.5.1.1", "make a BIB entry", *refusal);
+      pass("RFC 6146 §3.5.1.1", "make a BIB entry",
+           "a new one, with a random port of the subscriber's blocks");
+    } else {
+      const Bib& b = state_.tables.bibs()[bib];
+      four.public4 = {b.public4, b.port4};
+      pass("RFC 6146 §3.5.1.1", "find the BIB entry",
+           four.public4.to_string() + (b.is_static ? ", static" : ""));
+      if (const auto known = valid_session(four); known != kNone) {
+        auto flow = touched(known, Side::kV6, tcp_flags);
+        flow.six = tuple;
+        return flow;
+      }
+    }
+    const bool hairpin = state_.pool.is_active(*server4);
+    if (!opening) {
+      pass("RFC 6146 §3.5.2.2", "CLOSED: is it a SYN", "no; it passes by the mapping and makes no session");
+      return Flow{tuple, four, hairpin};
+    }
+    if (const auto refusal = state_.would_refuse_session(bib, tuple.client6))
+      return stop("RFC 6146 §3.5", "make a session", *refusal);
+    pass("RFC 6146 §3.5", "make a session", "a new one");
+    return Flow{tuple, four, hairpin};
+  }
+
+  Result<Flow, Refusal> flow_from_v4(const Tuple4& tuple, std::uint8_t tcp_flags) {
+    if (const auto number = valid_session(tuple); number != kNone)
+      return touched(number, Side::kV4, tcp_flags);
+    if (!state_.pool.is_active(tuple.public4.address))
+      return stop("RFC 6146 §2", "is the pool address in use", Refusal{DropReason::kNotOurAddress});
+    const auto bib = state_.tables.find_bib(tuple.protocol, tuple.public4);
+    const bool opening = opens(tuple.protocol, Side::kV4, tcp_flags);
+    if (bib == kNone) {
+      if (tuple.protocol == Protocol::kTcp)
+        return stop("RFC 6146 §3.5.2.2", "CLOSED: find the BIB entry",
+                    Refusal{opening ? DropReason::kSynUnsolicited : DropReason::kTcpNotSyn});
+      return stop("RFC 6146 §3.5.1.2", "find the BIB entry",
+                  Refusal{DropReason::kNoMapping, {icmp4::kUnreachable, icmp4::kHostUnreachable, 0}});
+    }
+    const Bib& b = state_.tables.bibs()[bib];
+    const TransportAddress6 client6{b.client6, b.port6};
+    pass("RFC 6146 §3.5.1.2", "find the BIB entry", client6.to_string() + (b.is_static ? ", static" : ""));
+    const auto server6 = represent(*state_.runtime, b.client6, tuple.server4.address);
+    if (!server6) return stop("RFC 6052 §2.3", "embed the server's address in a prefix", server6.error());
+    pass("RFC 6052 §2.3", "embed the server's address in a prefix", server6->to_string());
+    if (policy_.filtering == Filtering::kAddressDependent && !b.is_static &&
+        !state_.tables.has_peer(bib, tuple.server4.address)) {
+      if (tuple.protocol == Protocol::kTcp && opening)
+        return stop("RFC 6146 §3.5.2.2", "address-dependent filtering", Refusal{DropReason::kSynUnsolicited});
+      return stop("RFC 6146 §3.5.1.2", "address-dependent filtering",
+                  Refusal{DropReason::kFiltered, {icmp4::kUnreachable, icmp4::kProhibited, 0}});
+    }
+    const Tuple6 six{tuple.protocol, client6, {*server6, tuple.server4.port}};
+    if (!opening) {
+      pass("RFC 6146 §3.5.2.2", "CLOSED: is it a SYN", "no; it passes by the mapping and makes no session");
+      return Flow{six, tuple, false};
+    }
+    if (auto refusal = state_.would_refuse_session(bib, client6)) {
+      // Told to the IPv4 side in its own words.
+      if (refusal->answer) *refusal = {refusal->reason, {icmp4::kUnreachable, icmp4::kHostUnreachable, 0}};
+      return stop("RFC 6146 §3.5", "make a session", *refusal);
+    }
+    pass("RFC 6146 §3.5", "make a session", "a new one");
+    return Flow{six, tuple, false};
+  }
+
+  PacketBuffer copy_of(std::span<const std::uint8_t> bytes) {
+    scratch_.assign(kTranslationHeadroom + bytes.size() + kTranslationHeadroom, 0);
+    std::ranges::copy(bytes, scratch_.begin() + kTranslationHeadroom);
+    return {scratch_, kTranslationHeadroom, bytes.size()};
+  }
+  void keep(const PacketBuffer& buffer) {
+    out_.packet.assign(buffer.packet().begin(), buffer.packet().end());
+  }
+
+  const WorkerState& state_;
+  const MtuOfWay& mtu_;
+  const Nat64Policy& policy_;
+  Explanation out_;
+  std::vector<std::uint8_t> scratch_;
+};
+
+}  // namespace
+
+Explanation explain(const WorkerState& state, const MtuOfWay& mtu, Side from,
+                    std::span<const std::uint8_t> packet) {
+  if (!state.runtime) {
+    Explanation out;
+    out.steps.push_back({"policy", "is there a policy", false, text(DropReason::kNotReady)});
+    out.verdict = Verdict::drop(DropReason::kNotReady);
+    return out;
+  }
+  return Explainer{state, mtu}.run(from, packet);
+}
+
+}  // namespace isthmus::nat64

@@ -1,0 +1,351 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""CPU time per packet of nat64-svc and of others that could stand in its place, at overload, in one run.
+
+    client bc6 ------ bd6 device under test bd4 ------ bs4 server
+    10.66.0.0/16, 2001:db8:66::/48 behind it           20.1.0.2, 2001:db8:4::2
+
+The generator (XDP live frames) and the sinks run on CPU 0; the device under test (its NAPI threads and its program) is pinned
+to CPU 1. A figure is the run time of the device's threads (/proc/TID/schedstat) divided by the packets that came out at
+the other side. Contestants take turns, ROUNDS times; medians are printed, with the spread. Needs root and two CPUs.
+
+  bench.py [--out FILE] [--only "NAME;..."] [--rounds N] [--seconds S] [--no-tcp]      (ISTHMUS_BIN: the programs)
+"""
+
+import argparse
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../e2e"))
+
+from lib.daemon import Daemon, eventually  # noqa: E402
+from lib.netns import NamespaceSet, lab_prefix  # noqa: E402
+from lib.suite import exit_on_signals  # noqa: E402
+
+ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../.."))
+BIN = os.environ.get("ISTHMUS_BIN", os.path.join(ROOT, "build/release/bin"))
+MACS = {"bc6": "02:00:00:00:06:02", "bd6": "02:00:00:00:06:01", "bd4": "02:00:00:00:04:01", "bs4": "02:00:00:00:04:02"}
+POLICY = """\
+translation_prefixes:
+  - {name: well-known, prefix: "64:ff9b::/96", clients: ["2001:db8::/32"]}
+pools:
+  - name: public
+    addresses: [203.0.113.0/24]
+    subscribers: {prefix_length: 64, ports_per_block: 64, max_blocks: 32, max_sessions: 65536}
+nat64: {max_sessions: 4194304, events: {log_blocks: false}}
+"""
+TAYGA = """\
+tun-device nat64
+ipv4-addr 10.99.0.1
+ipv6-addr 2001:db8:99::1
+prefix 64:ff9b::/96
+dynamic-pool 10.99.0.0/16
+data-dir {dir}
+"""
+MASQUERADE = ("table ip bench { chain post { type nat hook postrouting priority srcnat; "
+              "oifname bd4 snat to 203.0.113.1-203.0.113.250; }; }")
+CGROUP = "/sys/fs/cgroup/cpu/isthmus-bench"
+
+
+class Lab:
+    def __init__(self, bin_dir):
+        self.bin = bin_dir
+        self.names = NamespaceSet(lab_prefix("isthmus-bench-"), ["client", "dut", "server"])
+        self.client, self.dut, self.server = (self.names.of[role] for role in self.names.roles)
+        self.dir = f"/run/{self.names.prefix.rstrip('-')}"
+        self.program = None
+
+    def __enter__(self):
+        self.lock = open("/run/lock/isthmus-bench.lock", "w")  # one benchmark on a machine
+        fcntl.flock(self.lock, fcntl.LOCK_EX)
+        self.names.lock()
+        os.makedirs(self.dir, exist_ok=True)
+        with contextlib.suppress(OSError):
+            os.makedirs(CGROUP, exist_ok=True)
+        return self
+
+    def __exit__(self, *_):
+        self.stop_program()
+        self.names.remove()
+        self.names.unlock()
+        self.lock.close()
+
+    def up(self):
+        """Fresh namespaces: nothing of the contestant before is left."""
+        self.stop_program()
+        self.names.create()
+        for near, far, peer in (("bd6", "bc6", self.client), ("bd4", "bs4", self.server)):
+            self.dut.run(f"ip link add {near} address {MACS[near]} type veth peer name {far} address {MACS[far]} "
+                         f"netns {peer.name}")
+        self.ends = [(self.client, "bc6"), (self.dut, "bd6"), (self.dut, "bd4"), (self.server, "bs4")]
+        for namespace, device in self.ends:
+            namespace.run(f"ip link set {device} up")
+        for namespace, device in self.ends:
+            # GRO gives a veth end the NAPI that redirected frames need; set while the link is up (veth forgets otherwise).
+            namespace.run(f"ethtool -K {device} gro off")
+            namespace.run(f"ethtool -K {device} gro on")
+            # /sys shows the devices of the namespace that mounted it.
+            namespace.run(["unshare", "-m", "sh", "-c",
+                           f"mount -t sysfs none /sys && echo 1 > /sys/class/net/{device}/threaded"])
+        for namespace in (self.client, self.server):
+            namespace.run(f"ethtool -K {'bc6' if namespace is self.client else 'bs4'} tx off")
+        self.addresses()
+
+    def addresses(self):
+        for namespace, device, six, four in ((self.client, "bc6", "2001:db8:6::2/64", "192.0.2.2/24"),
+                                             (self.dut, "bd6", "2001:db8:6::1/64", "192.0.2.1/24"),
+                                             (self.dut, "bd4", "2001:db8:4::1/64", "20.1.0.1/24"),
+                                             (self.server, "bs4", "2001:db8:4::2/64", "20.1.0.2/24")):
+            namespace.run(f"ip address add {six} dev {device} nodad")
+            namespace.run(f"ip address add {four} dev {device}")
+        for namespace, neighbours in ((self.client, ("2001:db8:6::1", "192.0.2.1")), (self.server, ("2001:db8:4::1", "20.1.0.1"))):
+            device, mac = ("bc6", MACS["bd6"]) if namespace is self.client else ("bs4", MACS["bd4"])
+            for address in neighbours:
+                namespace.run(f"ip neigh replace {address} lladdr {mac} dev {device} nud permanent")
+            for default in neighbours:
+                namespace.run(f"ip {'-6' if ':' in default else '-4'} route add default via {default}")
+        for address, device, mac in (("2001:db8:6::2", "bd6", "bc6"), ("192.0.2.2", "bd6", "bc6"),
+                                     ("2001:db8:4::2", "bd4", "bs4"), ("20.1.0.2", "bd4", "bs4")):
+            self.dut.run(f"ip neigh replace {address} lladdr {MACS[mac]} dev {device} nud permanent")
+        self.dut.run("ip -6 route add 2001:db8:66::/48 via 2001:db8:6::2")
+        self.dut.run("ip route add 10.66.0.0/16 via 192.0.2.2")
+        self.dut.sysctl("net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
+
+    # --- the device under test ----------------------------------------------------------------------------------------
+
+    def start(self, name, command, http=None):
+        self.program = Daemon(self.dut, name, command, f"{self.dir}/{name}.log", http).start()
+
+    def stop_program(self):
+        if self.program is not None:
+            self.program.process.send_signal(signal.SIGTERM)
+            self.program.process.wait(20)
+            self.program = None
+
+    def pin(self):
+        """Everything of the device to CPU 1, everything else of the lab to CPU 0; returns the device's threads."""
+        threads = []
+        for entry in os.listdir("/proc"):
+            if not entry.isdigit():
+                continue
+            with contextlib.suppress(OSError):
+                with open(f"/proc/{entry}/comm", encoding="utf-8") as file:
+                    comm = file.read().strip()
+                if comm.startswith(("napi/bd6-", "napi/bd4-", "napi/nat64")):
+                    threads.append(int(entry))
+                elif comm.startswith(("napi/bc6-", "napi/bs4-")):
+                    os.sched_setaffinity(int(entry), {0})
+                    os.sched_setscheduler(int(entry), os.SCHED_FIFO, os.sched_param(10))
+        if self.program is not None and not self.program.running():
+            raise RuntimeError(self.program.log_tail())
+        if self.program is not None:  # nsenter has become the program
+            threads += [int(tid) for tid in os.listdir(f"/proc/{self.program.process.pid}/task")]
+        for tid in threads:
+            os.sched_setaffinity(tid, {1})
+            with contextlib.suppress(OSError), open(f"{CGROUP}/tasks", "w", encoding="ascii") as tasks:
+                tasks.write(str(tid))
+        return threads
+
+    def busy_poll_settings(self):
+        for device in ("bd6", "bd4"):
+            self.dut.run(["unshare", "-m", "sh", "-c", f"mount -t sysfs none /sys && cd /sys/class/net/{device} && echo 0 > threaded"
+                          " && echo 2 > napi_defer_hard_irqs && echo 20000 > gro_flush_timeout"])
+
+    def traffic(self, family, flows, seconds, destination, reverse=False, extra_threads=()):
+        threads = self.pin() + list(extra_threads)
+        command = [f"{self.bin}/nat64_traffic", "--client-namespace", self.client.name, "--server-namespace", self.server.name,
+                   "--client-mac", MACS["bc6"], "--dut-mac6", MACS["bd6"], "--dut-mac4", MACS["bd4"], "--server-mac", MACS["bs4"],
+                   "--family", family, "--flows", str(flows), "--seconds", str(seconds), "--destination", destination,
+                   "--threads", ",".join(map(str, threads))] + (["--reverse"] if reverse else [])
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        if done.returncode != 0:
+            raise RuntimeError(done.stderr)
+        return json.loads(done.stdout)
+
+
+# --- contestants: each brings the device up and returns what traffic() needs ------------------------------------------------
+
+NAT64_DESTINATION = "64:ff9b::20.1.0.2"
+SERVER6 = "2001:db8:4::2"
+
+
+def nat64(lab, *extra):
+    with open(f"{lab.dir}/policy.yaml", "w", encoding="utf-8") as file:
+        file.write(POLICY)
+    lab.start("nat64-svc", [f"{lab.bin}/nat64-svc", "--interface6", "bd6", "--interface4", "bd4", "--policy-file",
+                            f"{lab.dir}/policy.yaml", "--http-listen", "127.0.0.1:9464", "--max-sessions", str(1 << 22),
+                            *extra], "127.0.0.1:9464")
+    return "6", NAT64_DESTINATION
+
+
+def nat64_busy(lab):
+    lab.busy_poll_settings()
+    return nat64(lab, "--busy-poll", "64")
+
+
+def empty_forwarder(lab, *extra):
+    lab.start("empty-forwarder", [f"{lab.bin}/nat64_empty_forwarder", "bd6", MACS["bc6"], MACS["bd6"], "bd4", MACS["bs4"],
+                                  MACS["bd4"], *extra])
+    eventually(lambda: "ready" in lab.program.log() or not lab.program.running(), 10, "the forwarder is ready")
+    return "6", SERVER6
+
+
+def empty_forwarder_busy(lab):
+    lab.busy_poll_settings()
+    return empty_forwarder(lab, "64")
+
+
+def kernel_ipv6(lab):
+    del lab
+    return "6", SERVER6
+
+
+def kernel_nat44(lab):
+    lab.dut.run(["nft", MASQUERADE])
+    lab.dut.run("sysctl -qw net.netfilter.nf_conntrack_max=4194304", check=False)
+    return "4", SERVER6
+
+
+def tayga(lab):
+    config = f"{lab.dir}/tayga.conf"
+    with open(config, "w", encoding="utf-8") as file:
+        file.write(TAYGA.format(dir=lab.dir))
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(f"{lab.dir}/dynamic.map")
+    lab.dut.run(["tayga", "--mktun", "-c", config])
+    lab.dut.run("ip link set nat64 up")
+    lab.dut.run("ip route add 10.99.0.0/16 dev nat64")
+    lab.dut.run("ip -6 route add 64:ff9b::/96 dev nat64")
+    lab.dut.run(["nft", MASQUERADE])
+    lab.start("tayga", ["tayga", "-d", "-n", "-c", config])
+    return "6", NAT64_DESTINATION
+
+
+CONTESTANTS = {  # name -> (bring up, flow counts; 0: every packet a new flow)
+    "empty AF_XDP forwarder": (empty_forwarder, (1, 1000, 100000)),
+    "nat64-svc": (nat64, (1, 1000, 100000, 0)),
+    "empty AF_XDP forwarder, busy poll": (empty_forwarder_busy, (1000,)),
+    "nat64-svc, busy poll": (nat64_busy, (1000, 100000)),
+    "kernel IPv6 forwarding": (kernel_ipv6, (1, 1000, 100000)),
+    "nft NAT44": (kernel_nat44, (1, 1000, 100000, 0)),
+    "tayga with nft": (tayga, (1, 1000)),
+}
+
+
+def run_round(lab, names, seconds, results):
+    for name in names:
+        bring_up, flow_counts = CONTESTANTS[name]
+        for flows in flow_counts:
+            lab.up()
+            family, destination = bring_up(lab)
+            sample = lab.traffic(family, flows, seconds, destination, extra_threads=softirq_threads(name))
+            if sample["bad_checksums"] and name.startswith("nat64-svc"):
+                raise RuntimeError(f"{name}: {sample['bad_checksums']} wrong checksums")
+            results.setdefault(name, {}).setdefault(flows, []).append(sample)
+            print(f"  {name}, {flows or 'new'} flows: {sample['cpu_ns_per_packet']:.0f} ns, "
+                  f"{sample['packets_per_second'] / 1e6:.3f} M/s"
+                  + (f", {sample['bad_checksums']} wrong checksums" if sample["bad_checksums"] else ""), file=sys.stderr, flush=True)
+
+
+def softirq_threads(name):
+    """A TUN translator's packets go through the backlog of its CPU."""
+    if "tayga" not in name:
+        return []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            with contextlib.suppress(OSError), open(f"/proc/{entry}/comm", encoding="utf-8") as file:
+                if file.read().strip() == "ksoftirqd/1":
+                    return [int(entry)]
+    return []
+
+
+def goodput(lab, host):
+    server = lab.server.popen(["iperf3", "-s", "-1", "-B", host], stdout=subprocess.DEVNULL)
+    eventually(lambda: ":5201" in lab.server.run("ss -Hltn"), 5, "iperf3 listens")
+    target = NAT64_DESTINATION if ":" not in host else host
+    out = json.loads(lab.client.run(["iperf3", "-6", "-J", "-t", "2", "-c", target], timeout=30))
+    server.wait(10)
+    return out["end"]["sum_received"]["bits_per_second"] / 1e9
+
+
+def tcp_goodput(lab):
+    """Gbit/s of one stream. With the end points' offloads the kernel forwards segments of 64 KB whole."""
+    figures = {}
+    lab.up()
+    figures["kernel IPv6 forwarding, checksum offload off"] = goodput(lab, SERVER6)
+    for namespace, device in ((lab.client, "bc6"), (lab.server, "bs4")):
+        namespace.run(f"ethtool -K {device} tx on")
+    figures["kernel IPv6 forwarding, offloads on"] = goodput(lab, SERVER6)
+    lab.up()
+    nat64(lab)
+    figures["nat64-svc, gateway mode"] = goodput(lab, "20.1.0.2")
+    return figures
+
+
+def medians(results):
+    table = {}
+    for name, by_flows in results.items():
+        for flows, samples in by_flows.items():
+            costs = [sample["cpu_ns_per_packet"] for sample in samples]
+            table.setdefault(name, {})[flows] = {
+                "cpu_ns_per_packet": statistics.median(costs), "lowest": min(costs), "highest": max(costs),
+                "packets_per_second": statistics.median(sample["packets_per_second"] for sample in samples)}
+    return table
+
+
+def show(table, tcp):
+    columns = (1, 1000, 100000, 0)
+    print(f"\nCPU ns per packet at overload (80-byte UDP, one CPU)\n{'':36}" + "".join(
+        f"{'new flows' if flows == 0 else f'{flows} flows':>14}" for flows in columns))
+    for name, row in table.items():
+        cells = [f"{row[flows]['cpu_ns_per_packet']:.0f}" if flows in row else "-" for flows in columns]
+        print(f"{name:36}" + "".join(f"{cell:>14}" for cell in cells))
+    for ours, floor in (("nat64-svc", "empty AF_XDP forwarder"), ("nat64-svc, busy poll", "empty AF_XDP forwarder, busy poll")):
+        if ours in table and floor in table:
+            ratios = {flows: table[ours][flows]["cpu_ns_per_packet"] / table[floor][flows]["cpu_ns_per_packet"]
+                      for flows in table[ours] if flows in table[floor]}
+            print(f"{ours} / {floor}: " + ", ".join(f"{ratio:.2f} at {flows}" for flows, ratio in ratios.items()))
+    for name, row in table.items():
+        if 0 in row:
+            print(f"{name}: {row[0]['packets_per_second'] / 1e3:.0f}k new sessions/s")
+    for name, gigabits in tcp.items():
+        print(f"TCP, one stream, {name}: {gigabits:.2f} Gbit/s")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--out", default=os.path.join(ROOT, "build/bench/nat64.json"))
+    parser.add_argument("--only", default="")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=1.0)
+    parser.add_argument("--no-tcp", action="store_true")
+    options = parser.parse_args()
+    exit_on_signals()
+    if os.geteuid() != 0 or os.cpu_count() < 2:
+        sys.exit("the benchmark makes namespaces and needs root, and two CPUs")
+    names = [name for name in CONTESTANTS if not options.only or name in options.only.split(";")]
+    results, tcp = {}, {}
+    with Lab(BIN) as lab:
+        for _ in range(options.rounds):
+            run_round(lab, names, options.seconds, results)
+        if not options.no_tcp:
+            tcp = tcp_goodput(lab)
+    table = medians(results)
+    show(table, tcp)
+    os.makedirs(os.path.dirname(options.out), exist_ok=True)
+    with open(options.out, "w", encoding="utf-8") as file:
+        json.dump({"when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "kernel": os.uname().release, "rounds": results,
+                   "medians": table, "tcp_gbit_per_second": tcp}, file, indent=1)
+        file.write("\n")
+    print(f"written to {options.out}")
+
+
+if __name__ == "__main__":
+    main()

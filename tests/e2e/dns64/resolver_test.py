@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where answers come from: stub and forward zones, DNS over TLS upstream, stale data, refreshes, and lists of a million names."""
+
+import os
+import subprocess
+import sys
+import time
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from authority import FAKE, AuthoritySite  # noqa: E402
+from dns64_site import HTTP, KNOT, answers, ask  # noqa: E402
+import dns.edns  # noqa: E402
+import dns.rcode  # noqa: E402
+
+from lib import suite  # noqa: E402
+from lib.daemon import Daemon, eventually  # noqa: E402
+
+DOT = "127.0.0.55"
+site = None
+
+DOT_SERVER = """\
+server:
+    interface: {dot}@853
+    tls-service-key: "{dir}/dot.key"
+    tls-service-pem: "{dir}/dot.crt"
+    do-daemonize: no
+    use-syslog: no
+    username: ""
+    chroot: ""
+    pidfile: ""
+    directory: "{dir}"
+    access-control: 127.0.0.0/8 allow
+    do-not-query-localhost: no
+    module-config: "iterator"
+    local-zone: "test." nodefault
+stub-zone:
+    name: "test."
+    stub-addr: {knot}
+remote-control:
+    control-enable: no
+"""
+
+FORWARD = """\
+translation_prefixes:
+  - {{name: well-known, prefix: "64:ff9b::/96", clients: ["::1/128"]}}
+dns64:
+  resolvers:
+    - name: main
+      mode: FORWARD
+      dnssec: false
+      upstreams: [{upstream}]
+      {zones}
+  views:
+    - {{name: default, clients: ["::1/128"], prefixes: [well-known]}}
+{more}"""
+
+
+def setUpModule():
+    global site
+    site = AuthoritySite()
+    unittest.addModuleCleanup(site.down)
+    site.up()
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                    "-subj", "/CN=dot.example", "-addext", "subjectAltName=DNS:dot.example", "-keyout", f"{site.dir}/dot.key",
+                    "-out", f"{site.dir}/dot.crt"], check=True, capture_output=True)
+    site.write("policy.yaml", site.policy())
+    # The authorities that upstreams are checked by are the system's, or those of SSL_CERT_FILE.
+    site.service = Daemon(site.node, "dns64-svc", ["env", f"SSL_CERT_FILE={site.dir}/dot.crt", *site.command()],
+                          f"{site.dir}/dns64-svc.log", HTTP).start()
+
+
+def run_policy(text):
+    """Puts a policy in force."""
+    before = site.service.metrics()["isthmus_feed_policy_version"]
+    site.write("policy.yaml", text)
+    eventually(lambda: site.service.metrics()["isthmus_feed_policy_version"] > before, 60, "the policy runs")
+
+
+def forward(upstream, zones="", more=""):
+    return FORWARD.format(upstream=upstream, zones=zones, more=more)
+
+
+class UpstreamTls(unittest.TestCase):
+    """A real DNS over TLS server (unbound) whose certificate is for dot.example."""
+
+    @classmethod
+    def setUpClass(cls):
+        config = site.write("dot.conf", DOT_SERVER.format(dot=DOT, dir=site.dir, knot=KNOT))
+        cls.server = Daemon(site.node, "unbound", f"unbound -d -c {config}", f"{site.dir}/dot.log").start()
+        eventually(lambda: site.node.run(f"kdig +tls +noall +answer +timeout=1 +retry=0 @{DOT} plain.test A", check=False)
+                   .stdout.strip(), 10, "the DoT server answers")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.kill()
+        site.write("policy.yaml", site.policy())
+
+    def test_1_the_right_name_is_answered(self):
+        run_policy(forward(f"{{address: {DOT}, tls: true, tls_name: dot.example}}"))
+        eventually(lambda: answers(ask("plain.test."), "AAAA") == ["64:ff9b::1400:101"], 5, "an answer over TLS")
+
+    def test_2_a_certificate_for_another_name_is_refused(self):
+        run_policy(forward(f"{{address: {DOT}, tls: true, tls_name: other.example}}"))
+        begin = time.monotonic()
+        response = ask(f"n{time.time()}.plain.test.", timeout=4)
+        self.assertEqual(response.rcode(), dns.rcode.SERVFAIL)
+        self.assertLess(time.monotonic() - begin, 2.2)
+        self.assertEqual(ask("plain.test.", timeout=4).rcode(), dns.rcode.SERVFAIL)
+
+
+class Zones(unittest.TestCase):
+    def tearDown(self):
+        site.write("policy.yaml", site.policy())
+
+    def test_a_stub_zone_goes_to_its_own_server_and_the_rest_to_the_forwarder(self):
+        # The forwarder is an authority that knows odd.test alone and answers NXDOMAIN to the rest.
+        run_policy(forward(f"{{address: {FAKE}}}", zones=f"zones: [{{name: test, kind: STUB, upstreams: [{{address: {KNOT}}}]}}]"))
+        eventually(lambda: answers(ask("plain.test."), "AAAA") == ["64:ff9b::1400:101"], 5, "the stub zone answers")
+        self.assertEqual(ask("elsewhere.example.").rcode(), dns.rcode.NXDOMAIN)
+        self.assertTrue(any(entry[0].lower().endswith("example.") for entry in site.fake.seen))
+        self.assertFalse(site.fake.questions("plain.test."))
+
+
+class Age(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        run_policy(site.policy(more="# age"))
+
+    def test_a_popular_name_is_asked_again_before_it_expires(self):
+        name = "ttl10-popular.odd.test."
+        ask(name)
+        asked = len(site.fake.questions(name))
+        misses = site.service.metrics()['isthmus_dns64_answer_seconds_count{cache="miss"}']
+        end = time.monotonic() + 12
+        while time.monotonic() < end:
+            self.assertEqual(answers(ask(name), "AAAA"), ["64:ff9b::1400:401"])
+            time.sleep(0.2)
+        self.assertGreaterEqual(len(site.fake.questions(name)), asked + 2, "AAAA and A were asked in the background")
+        self.assertEqual(site.service.metrics()['isthmus_dns64_answer_seconds_count{cache="miss"}'], misses, "no client waited")
+        self.assertGreater(site.service.metrics()["isthmus_dns64_refreshes_total"], 0)
+
+    def test_expired_data_is_better_than_none_when_the_servers_are_dead(self):
+        name = "ttl1-stale.odd.test."
+        ask(name)
+        time.sleep(2.1)
+        site.fake.is_dead = True
+        try:
+            begin = time.monotonic()
+            response = ask(name, timeout=4, use_edns=0)
+            self.assertLess(time.monotonic() - begin, 2.2)
+            self.assertEqual(answers(response, "AAAA"), ["64:ff9b::1400:401"])
+            self.assertLessEqual(response.answer[0].ttl, 30)
+            codes = [int(option.code) for option in response.options if option.otype == dns.edns.OptionType.EDE]
+            self.assertEqual(codes, [3], "EDE: stale answer")
+            begin = time.monotonic()
+            self.assertEqual(answers(ask(name), "AAAA"), ["64:ff9b::1400:401"])
+            self.assertLess(time.monotonic() - begin, 0.3, "the next client need not wait")
+        finally:
+            site.fake.is_dead = False
+
+
+class MillionNames(unittest.TestCase):
+    def tearDown(self):
+        site.write("policy.yaml", site.policy())
+
+    def test_a_list_of_a_million_domains_loads_while_answers_go_on(self):
+        run_policy(site.policy(more="# small"))
+        for number in range(20):
+            ask(f"calm{number}.odd.test.")
+        digits = "0123456789abcdefghijklmnopqrstuvwxyz"
+        # Short ones: a policy is at most 8 MiB of text.
+        names = ",".join(f"{a}{b}{c}{d}.z" for a in digits[:22] for b in digits for c in digits for d in digits)
+        self.assertGreater(names.count(","), 1_000_000)
+        before = site.service.metrics()["isthmus_feed_policy_version"]
+        site.write("policy.yaml", site.policy() + f"exclusions: {{never_synthesize: [calm7.odd.test, {names}]}}\n")
+        slow, end = [], time.monotonic() + 120
+        while time.monotonic() < end:
+            begin = time.monotonic()
+            ask(f"calm{len(slow) % 20}.odd.test.")
+            slow.append(time.monotonic() - begin)
+            if len(slow) % 50 == 0 and site.service.metrics()["isthmus_feed_policy_version"] > before:
+                break
+            time.sleep(0.005)
+        self.assertGreater(site.service.metrics()["isthmus_feed_policy_version"], before, site.service.log_tail())
+        slow.sort()
+        self.assertLess(slow[int(len(slow) * 0.99)], 0.25, slow[-10:])
+        self.assertEqual(answers(ask("calm7.odd.test."), "AAAA"), [])
+        self.assertEqual(answers(ask("calm8.odd.test."), "AAAA"), ["64:ff9b::1400:401"])
+
+
+if __name__ == "__main__":
+    suite.main()

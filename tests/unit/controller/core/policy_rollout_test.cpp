@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/core/policy_rollout.hpp"
+
+#include <gtest/gtest.h>
+
+namespace isthmus::controller {
+namespace {
+
+using std::chrono::seconds;
+using State = Waves::State;
+using Phase = RolloutPhase;
+
+PolicyText text(std::uint64_t revision) {
+  auto policy = std::make_shared<Policy>();
+  policy->revision = revision;
+  return {policy, nullptr};
+}
+
+PolicySteps staged(PolicyText target) {
+  return {.target = std::move(target), .bridge = {}, .interim = {}, .staged = {true, true}, .retired = {}};
+}
+
+// Services that run what they are told, when obey() lets them.
+class PolicyRolloutTest : public testing::Test {
+ protected:
+  using Key = Waves::Key;
+  PolicyRolloutTest() {
+    rollout.begin({.target = text(1), .bridge = {}, .interim = {}, .retired = {}}, now);
+    for (const auto& key : {gw1, gw2, dns1, dns2}) runs[key] = rollout.wanted(key)->version;
+  }
+  [[nodiscard]] std::uint64_t wanted(const Key& key) const {
+    return rollout.wanted(key)->text.policy->revision;
+  }
+  void obey(const Key& key) { runs[key] = rollout.wanted(key)->version; }
+  bool step() {
+    std::vector<Waves::Member> members;
+    for (const auto& [key, version] : runs) {
+      const bool there = version == rollout.next_version(key.first);
+      members.push_back({key, refuses.contains(key) ? State::kRejected
+                              : there               ? State::kApplied
+                                                    : State::kWaits});
+    }
+    return rollout.step(members, now);
+  }
+  // Until nothing moves any more without the clock.
+  void run() {
+    for (int i = 0; i < 20; ++i) {
+      (void)step();
+      for (auto& [key, version] : runs) {
+        if (!refuses.contains(key)) obey(key);
+      }
+    }
+  }
+  void soak() {
+    run();
+    now += kSoak;
+    run();
+  }
+
+  static constexpr Duration kSoak = seconds{10};
+  const Key gw1{ServiceKind::kNat64, "gw1"}, gw2{ServiceKind::kNat64, "gw2"};
+  const Key dns1{ServiceKind::kDns64, "dns1"}, dns2{ServiceKind::kDns64, "dns2"};
+  TimePoint now{seconds{100}};
+  PolicyRollout rollout{{.canary = 1, .wave_percent = 100, .soak = kSoak}, 7};
+  std::map<Key, Version> runs;
+  std::set<Key> refuses;
+};
+
+TEST_F(PolicyRolloutTest, TheFirstPolicyGoesToAllAtOnce) {
+  EXPECT_EQ(Phase::kDone, rollout.phase());
+  for (const auto& key : {gw1, gw2, dns1, dns2}) EXPECT_EQ(1U, wanted(key));
+}
+
+TEST_F(PolicyRolloutTest, AnUnstagedChangeGoesToAllAtOnceAndWaitsForNobody) {
+  rollout.begin({.target = text(2), .bridge = {}, .interim = {}, .retired = {}}, now);
+  EXPECT_EQ(Phase::kDone, rollout.phase());
+  for (const auto& key : {gw1, gw2, dns1, dns2}) EXPECT_EQ(2U, wanted(key));
+}
+
+TEST_F(PolicyRolloutTest, DnsAnswersOnlyWhatEveryNodeTranslates) {
+  rollout.begin(staged(text(2)), now);
+  run();
+  EXPECT_EQ(2U, wanted(gw1));
+  EXPECT_EQ(1U, wanted(gw2)) << "the canary soaks";
+  EXPECT_EQ(1U, wanted(dns1));
+  now += kSoak;
+  (void)step();
+  EXPECT_EQ(2U, wanted(gw2));
+  EXPECT_EQ(1U, wanted(dns1)) << "gw2 has not acked";
+  obey(gw2);
+  (void)step();
+  EXPECT_EQ(Phase::kDns64, rollout.phase());
+  (void)step();
+  EXPECT_EQ(2U, wanted(dns1));
+  EXPECT_EQ(1U, wanted(dns2));
+  soak();
+  EXPECT_EQ(2U, wanted(dns2));
+  EXPECT_EQ(Phase::kDone, rollout.phase());
+}
+
+TEST_F(PolicyRolloutTest, APrefixThatGoesIsTranslatedAsLongAsAnswersLive) {
+  auto steps = staged(text(3));
+  steps.bridge = text(2);
+  steps.answers_live = seconds{30};
+  steps.retired = {*Ipv6Prefix::parse("64:ff9b::/96")};
+  rollout.begin(std::move(steps), now);
+  soak();
+  ASSERT_EQ(Phase::kDns64, rollout.phase());
+  EXPECT_EQ(2U, wanted(gw1)) << "the new policy and the old prefix";
+  EXPECT_EQ(3U, wanted(dns1));
+  soak();
+  ASSERT_EQ(Phase::kAnswers, rollout.phase());
+  EXPECT_EQ(1U, rollout.retired().size());
+  now += seconds{29};
+  run();
+  EXPECT_EQ(2U, wanted(gw1));
+  now += seconds{1};
+  run();
+  EXPECT_EQ(3U, wanted(gw1));
+  EXPECT_EQ(2U, wanted(gw2));
+  soak();
+  EXPECT_EQ(3U, wanted(gw2));
+  EXPECT_EQ(Phase::kDone, rollout.phase());
+  EXPECT_TRUE(rollout.retired().empty());
+  EXPECT_EQ(rollout.target_version(), rollout.wanted(gw2)->version);
+}
+
+TEST_F(PolicyRolloutTest, NewExclusionsReachAllBeforeTheRestIsOnItsWay) {
+  auto steps = staged(text(3));
+  steps.interim = {text(2), text(2)};
+  rollout.begin(std::move(steps), now);
+  (void)step();
+  EXPECT_EQ(3U, wanted(gw1)) << "the canary gets all of it";
+  for (const auto& key : {gw2, dns1, dns2}) EXPECT_EQ(2U, wanted(key));
+}
+
+TEST_F(PolicyRolloutTest, ARefusalStopsItAndARollbackTakesItBackFromEveryoneAtOnce) {
+  rollout.begin(staged(text(2)), now);
+  soak();
+  ASSERT_EQ(Phase::kDns64, rollout.phase());
+  refuses.insert(dns1);
+  soak();
+  soak();
+  EXPECT_EQ(Phase::kDns64, rollout.phase());
+  EXPECT_EQ(1U, wanted(dns2));
+  ASSERT_NE(nullptr, rollout.waves());
+  EXPECT_EQ(1U, rollout.waves()->stopped_by().size());
+  // Back to the first: for DNS nothing is staged, it never left it; nodes go back in waves of their own.
+  refuses.clear();
+  auto back = staged(text(1));
+  back.staged = {false, false};
+  rollout.begin(std::move(back), now);
+  EXPECT_EQ(1U, wanted(dns1));
+  EXPECT_EQ(1U, wanted(gw1));
+  EXPECT_EQ(Phase::kDone, rollout.phase());
+}
+
+TEST_F(PolicyRolloutTest, ANewPolicyBeforeTheLastIsThroughStartsFromWhatAllHadReached) {
+  rollout.begin(staged(text(2)), now);
+  run();
+  EXPECT_EQ(2U, wanted(gw1));
+  rollout.begin(staged(text(3)), now);
+  EXPECT_EQ(1U, rollout.base(ServiceKind::kNat64).policy->revision);
+  (void)step();
+  EXPECT_EQ(3U, wanted(gw1));
+  EXPECT_EQ(1U, wanted(gw2));
+}
+
+TEST_F(PolicyRolloutTest, AHigherEpochRenumbersWhatIsWanted) {
+  rollout.raise_epoch(99);
+  EXPECT_EQ(99U, rollout.wanted(gw1)->version.epoch);
+  EXPECT_EQ(99U, rollout.target_version().epoch);
+}
+
+}  // namespace
+}  // namespace isthmus::controller

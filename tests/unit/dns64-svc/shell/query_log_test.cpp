@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dns64-svc/shell/query_log.hpp"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <string>
+
+namespace isthmus::dns64 {
+namespace {
+
+QueryRecord record() {
+  QueryRecord made{.at = WallTime{std::chrono::milliseconds{1764072000123}},
+                   .client = {.address = Ipv6Address::parse("2001:db8::5").value()},
+                   .name = Name::parse("www.example.").value(),
+                   .type = 28};
+  made.step.outcome = Outcome::kSynthesized;
+  made.step.from_cache = true;
+  made.step.size = 68;
+  made.took = std::chrono::microseconds{7};
+  return made;
+}
+
+std::vector<std::string> lines_of(const std::string& path) {
+  std::ifstream in{path};
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  return lines;
+}
+
+class QueryLogFile : public testing::Test {
+ protected:
+  void TearDown() override { unlink(path_.c_str()); }
+  std::string path_ = "/tmp/isthmus-query-log-" + std::to_string(getpid());
+};
+
+void answer(QueryTap& tap) {
+  const Request request = [] {
+    Request made;
+    made.asked = Name::parse("www.example.").value();
+    made.type = 28;
+    return made;
+  }();
+  const ClientInfo client{.address = Ipv6Address::parse("2001:db8::5").value()};
+  const Step step;
+  const std::shared_ptr<const Dns64Runtime> none;
+  tap.on_reply(
+      {.request = request, .client = client, .step = step, .reply = {}, .took = {}, .runtime = none});
+}
+
+TEST(QueryLogLine, SaysWhatWasAskedAndWhatCameOfIt) {
+  EXPECT_EQ(query_log_line(record()),
+            "{\"time\":\"2025-11-25T12:00:00.123Z\",\"client\":\"2001:db8::5\",\"transport\":\"udp\","
+            "\"name\":\"www.example.\",\"type\":\"AAAA\",\"rcode\":\"NOERROR\",\"outcome\":\"synthesized\","
+            "\"cache\":\"hit\",\"micros\":7,\"bytes\":68}");
+}
+
+TEST(QueryLogLine, IsAsciiWhateverTheNameHolds) {
+  auto odd = record();
+  const std::uint8_t label[] = {'"', 0xff, '\n', 'x'};
+  odd.name = Name{};
+  ASSERT_TRUE(odd.name.append_label(label));
+  const auto line = query_log_line(odd);
+  for (const char c : line) EXPECT_TRUE(c >= ' ' && c < 127) << line;
+}
+
+TEST_F(QueryLogFile, EveryRecordIsWrittenWhenTheLogEnds) {
+  auto log = QueryLog::open(path_, 1).value();
+  auto tap = log->tap_of(0);
+  for (int i = 0; i < 10; ++i) answer(*tap);
+  log.reset();
+  EXPECT_EQ(lines_of(path_).size(), 10U);
+}
+
+TEST_F(QueryLogFile, ASampleIsOneOfSoMany) {
+  auto log = QueryLog::open(path_, 5).value();
+  auto tap = log->tap_of(0);
+  for (int i = 0; i < 23; ++i) answer(*tap);
+  log.reset();
+  EXPECT_EQ(lines_of(path_).size(), 4U);
+}
+
+TEST_F(QueryLogFile, WhatComesFasterThanItIsWrittenIsLostAndCounted) {
+  auto log = QueryLog::open(path_, 1).value();
+  auto tap = log->tap_of(0);
+  for (int i = 0; i < 200000; ++i) answer(*tap);
+  const auto lost = log->lost();
+  log.reset();
+  EXPECT_GT(lost, 0U);
+  EXPECT_EQ(lines_of(path_).size() + lost, 200000U);
+}
+
+TEST(QueryLogOpen, APathThatCannotBeWrittenIsASentence) {
+  const auto log = QueryLog::open("/nonexistent/log", 1);
+  ASSERT_FALSE(log);
+  EXPECT_NE(log.error().find("--query-log"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace isthmus::dns64

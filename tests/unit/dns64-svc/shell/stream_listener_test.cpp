@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dns64-svc/shell/stream_listener.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "tests/unit/dns64-svc/shell/fake_handler.hpp"
+
+namespace isthmus::dns64 {
+namespace {
+
+using namespace std::chrono_literals;
+
+const std::string kRequest{
+    "\0\x0c"
+    "at once, 12b",
+    14};
+
+class StreamListenerTest : public testing::Test {
+ protected:
+  void listen(const StreamLimits& limits) {
+    environment_ = std::make_unique<StreamEnvironment>(*loop_, handler_, stats_, proxies_, limits);
+    address_ = SocketAddress::parse("127.0.0.1:0").value();
+    {  // a port of our own: the kernel picks it, the listener gets it
+      const auto probe = open_tcp(address_).value();
+      ASSERT_EQ(getsockname(probe.get(), reinterpret_cast<sockaddr*>(&address_.storage), &address_.size), 0);
+    }
+    listener_ = StreamListener::open(address_, StreamProtocol::kDns, *environment_).value();
+  }
+  UniqueFd connect_from(const char* source = "127.0.0.1") {
+    UniqueFd fd{socket(AF_INET, SOCK_STREAM, 0)};
+    const auto from = SocketAddress::parse(std::string{source} + ":0").value();
+    EXPECT_EQ(bind(fd.get(), reinterpret_cast<const sockaddr*>(&from.storage), from.size), 0);
+    EXPECT_EQ(connect(fd.get(), reinterpret_cast<const sockaddr*>(&address_.storage), address_.size), 0);
+    loop_->turn(1s);
+    listener_->sweep();
+    return fd;
+  }
+  std::uint64_t open_count() { return stats_.open[static_cast<std::size_t>(Transport::kTcp)].get(); }
+  std::uint64_t refused() {
+    return stats_.ends[static_cast<std::size_t>(Transport::kTcp)][static_cast<std::size_t>(StreamEnd::kLimit)]
+        .get();
+  }
+
+  FakeHandler handler_;
+  StreamStats stats_;
+  AddressList proxies_;
+  std::unique_ptr<EventLoop> loop_ = EventLoop::create().value();
+  std::unique_ptr<StreamEnvironment> environment_;
+  SocketAddress address_;
+  std::unique_ptr<StreamListener> listener_;
+};
+
+TEST_F(StreamListenerTest, OneClientCannotTakeAllConnections) {
+  StreamLimits limits;
+  limits.max_per_client = 2;
+  listen(limits);
+  const auto a = connect_from();
+  const auto b = connect_from();
+  const auto c = connect_from();
+  const auto other = connect_from("127.0.0.2");
+  EXPECT_EQ(open_count(), 3U);
+  EXPECT_EQ(refused(), 1U);
+}
+
+TEST_F(StreamListenerTest, AllTogetherHaveALimitAndClosedOnesMakeRoom) {
+  StreamLimits limits;
+  limits.max_connections = 2;
+  listen(limits);
+  auto a = connect_from();
+  const auto b = connect_from("127.0.0.2");
+  const auto c = connect_from("127.0.0.3");
+  EXPECT_EQ(refused(), 1U);
+  a.reset();
+  loop_->turn(1s);
+  listener_->sweep();
+  const auto d = connect_from("127.0.0.4");
+  EXPECT_EQ(open_count(), 2U);
+  EXPECT_EQ(refused(), 1U);
+}
+
+TEST_F(StreamListenerTest, DrainingTakesWhatTheKernelHasAcceptedAlready) {
+  listen({});
+  UniqueFd fd{socket(AF_INET, SOCK_STREAM, 0)};
+  ASSERT_EQ(connect(fd.get(), reinterpret_cast<const sockaddr*>(&address_.storage), address_.size), 0);
+  ASSERT_EQ(write(fd.get(), kRequest.data(), kRequest.size()), std::ssize(kRequest));
+  listener_->drain();
+  char reply[64];
+  ASSERT_EQ(read(fd.get(), reply, sizeof reply), std::ssize(kRequest));
+  EXPECT_EQ(open_count(), 0U);
+  EXPECT_EQ(read(fd.get(), reply, sizeof reply), 0);
+}
+
+}  // namespace
+}  // namespace isthmus::dns64
