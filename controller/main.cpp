@@ -19,8 +19,10 @@
 #include "common/net/ipv6_address.hpp"
 #include "common/telemetry/health_command.hpp"
 #include "common/telemetry/http_endpoint.hpp"
+#include "controller/shell/caller.hpp"
 #include "controller/shell/metrics.hpp"
 #include "controller/shell/replica.hpp"
+#include "controller/shell/rest.hpp"
 #include "controller/shell/store_commands.hpp"
 #include "controller/shell/term.hpp"
 #include "controller/store/open_store.hpp"
@@ -40,6 +42,7 @@ struct Options {
   std::string advertise;
   std::string grpc_listen = "127.0.0.1:7400";
   std::string http_listen = "127.0.0.1:9400";
+  std::string rest_listen;
   TlsFiles tls;
   bool allow_plaintext = false;
   double adopt_grace = 15;
@@ -82,6 +85,28 @@ std::unique_ptr<grpc::Server> start_grpc(const Options& options,
   return port == 0 ? nullptr : std::move(server);
 }
 
+// The Admin API as REST; nothing without --rest-listen.
+Result<std::unique_ptr<HttpEndpoint>, std::string> start_rest(const Options& options,
+                                                              std::shared_ptr<grpc::Channel> channel) {
+  if (options.rest_listen.empty()) return nullptr;
+  return HttpEndpoint::start(options.rest_listen,
+                             controller::rest_handler(std::move(channel), ISTHMUS_VERSION), kMaxMessageBytes,
+                             {options.tls.ca, options.tls.certificate, options.tls.key});
+}
+
+// The error of an address that plain text would leave open to everyone.
+std::optional<std::string> open_to_everyone(const char* flag, const std::string& address,
+                                            const Options& options) {
+  const auto listen = parse_host_port(address);
+  if (!listen) return std::string{flag} + " " + address + " is not host:port";
+  const bool tls = !options.tls.ca.empty() || !options.tls.certificate.empty() || !options.tls.key.empty();
+  if (tls || is_loopback(listen->host) || options.allow_plaintext) return std::nullopt;
+  return std::string{flag} + " " + address +
+         " is reachable from outside without TLS: give --tls-ca, --tls-certificate and --tls-key, listen on "
+         "127.0.0.1, or "
+         "accept it with --allow-plaintext on a network you trust";
+}
+
 int cannot_listen(const Options& options) {
   return startup_error(kProgram,
                        "cannot listen on " + options.grpc_listen +
@@ -100,12 +125,15 @@ int run_alone(const Options& options, const controller::TermOptions& term_option
   if (!store) return startup_error(kProgram, store.error().message);
   auto term = controller::Term::begin(std::move(*store), term_options, false);
   if (!term) return startup_error(kProgram, term.error());
-  auto http = HttpEndpoint::start(options.http_listen, controller::management_routes((*term)->hub()));
+  auto http = HttpEndpoint::start(options.http_listen,
+                                  controller::management_routes((*term)->hub(), options.tls.certificate));
   if (!http) return startup_error(kProgram, http.error());
   auto server = start_grpc(options, std::move(credentials),
                            [&](grpc::ServerBuilder& builder) { (*term)->register_with(builder); });
   if (server == nullptr) return cannot_listen(options);
   (*term)->serve(std::move(server));
+  auto rest = start_rest(options, (*term)->channel());
+  if (!rest) return startup_error(kProgram, rest.error());
   say_serving(options, tls);
   if (options.store == "memory") {
     spdlog::warn(
@@ -113,7 +141,8 @@ int run_alone(const Options& options, const controller::TermOptions& term_option
   }
   const auto signal = signals.wait();
   spdlog::info("signal {}: ending; services go on with what they have", signal.value_or(0));
-  http->reset();  // before the hub that it asks
+  rest->reset();  // before those whom they ask
+  http->reset();
   return 0;
 }
 
@@ -136,9 +165,12 @@ int run_shared(const Options& options, const controller::TermOptions& term_optio
     builder.RegisterCallbackGenericService(&replica.front_door());
   });
   if (server == nullptr) return cannot_listen(options);
+  auto rest = start_rest(options, server->InProcessChannel({}));
+  if (!rest) return startup_error(kProgram, rest.error());
   say_serving(options, tls);
   const auto signal = replica.run(signals);
   spdlog::info("signal {}: ending; services go on with what they have", signal);
+  rest->reset();
   server->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds{500});
   server->Wait();
   http->reset();
@@ -151,16 +183,13 @@ int run(const Options& options) {
     return startup_error(kProgram, "--policy-file is required: give it a policy in YAML");
   if (!from_file && !options.policy_file.empty())
     return startup_error(kProgram, "--policy-file is not read with --policy-from store: give one of them");
-  const auto listen = parse_host_port(options.grpc_listen);
-  if (!listen) return startup_error(kProgram, "--grpc-listen " + options.grpc_listen + " is not host:port");
-  const bool tls = !options.tls.ca.empty() || !options.tls.certificate.empty() || !options.tls.key.empty();
-  if (!tls && !is_loopback(listen->host) && !options.allow_plaintext) {
-    return startup_error(
-        kProgram, "--grpc-listen " + options.grpc_listen +
-                      " is reachable from outside without TLS: give --tls-ca, --tls-certificate and "
-                      "--tls-key, listen on 127.0.0.1, or accept it with --allow-plaintext on a network "
-                      "you trust");
+  if (const auto open = open_to_everyone("--grpc-listen", options.grpc_listen, options))
+    return startup_error(kProgram, *open);
+  if (!options.rest_listen.empty()) {
+    if (const auto open = open_to_everyone("--rest-listen", options.rest_listen, options))
+      return startup_error(kProgram, *open);
   }
+  const bool tls = !options.tls.ca.empty() || !options.tls.certificate.empty() || !options.tls.key.empty();
   StopSignals signals;
   if (const auto log = set_up_log(kProgram, options.log); !log) return startup_error(kProgram, log.error());
 
@@ -170,6 +199,7 @@ int run(const Options& options) {
     auto mutual = server_credentials(options.tls);
     if (!mutual) return startup_error(kProgram, mutual.error());
     credentials = std::move(*mutual);
+    credentials->SetAuthMetadataProcessor(controller::access_check());
   }
   const auto grace = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(options.adopt_grace));
   const controller::TermOptions term{.settings = {.adopt_grace = grace, .waves = options.waves},
@@ -200,6 +230,8 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--http-listen", options.http_listen, "Where /metrics, /healthz and /readyz are")
       ->capture_default_str();
+  app.add_option("--rest-listen", options.rest_listen,
+                 "Where the Admin API is offered as REST and JSON, with the same TLS files; empty: not");
   app.add_option("--tls-ca", options.tls.ca,
                  "PEM file: who may sign the certificates of services and operators");
   app.add_option("--tls-certificate", options.tls.certificate, "PEM file: the controller's certificate");

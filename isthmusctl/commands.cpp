@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "isthmusctl/commands.hpp"
 
+#include <unistd.h>
+
+#include <chrono>
 #include <ctime>
 #include <iostream>
+#include <thread>
 
 #include "common/config/yaml.hpp"
 #include "isthmusctl/ask.hpp"
+#include "isthmusctl/top.hpp"
 
 namespace isthmus {
 namespace {
@@ -52,6 +57,31 @@ int get_command(const ControllerAddress& controller, What what, Format format) {
                                          [&](const auto& r) { return print(show(r, format, now)); });
   }
   return kCannotAsk;
+}
+
+int top_command(const ControllerAddress& controller, double interval, int count) {
+  using Clock = std::chrono::steady_clock;
+  v1::ListNodesResponse before;
+  auto before_at = Clock::now();
+  const auto look = [&](v1::ListNodesResponse& into) {
+    return ask<v1::ListNodesResponse>(controller, &v1::Admin::Stub::ListNodes, v1::ListNodesRequest{},
+                                      [&](const auto& r) {
+                                        into = r;
+                                        return 0;
+                                      });
+  };
+  if (const int failed = look(before); failed != 0) return failed;
+  for (int shown = 0; count == 0 || shown < count; ++shown) {
+    std::this_thread::sleep_for(std::chrono::duration<double>(interval));
+    v1::ListNodesResponse now;
+    if (const int failed = look(now); failed != 0) return failed;
+    const auto now_at = Clock::now();
+    if (::isatty(STDOUT_FILENO) != 0) std::cout << "\033[H\033[2J";
+    (void)print(show_top(before, now, std::chrono::duration<double>(now_at - before_at).count()));
+    before = std::move(now);
+    before_at = now_at;
+  }
+  return 0;
 }
 
 int lease_history_command(const ControllerAddress& controller, const std::string& address, Format format) {

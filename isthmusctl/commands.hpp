@@ -22,6 +22,9 @@ enum class What { kPolicy, kNodes, kLeases };
 [[nodiscard]] int validate_remote_command(const ControllerAddress& controller, const std::string& file);
 [[nodiscard]] int get_command(const ControllerAddress& controller, What what, Format format);
 
+// A table every `interval` seconds, `count` times (0: until interrupted).
+[[nodiscard]] int top_command(const ControllerAddress& controller, double interval, int count);
+
 // Who held `address`, from when to when.
 [[nodiscard]] int lease_history_command(const ControllerAddress& controller, const std::string& address,
                                         Format format);

@@ -6,8 +6,10 @@
 
 #include <CLI/CLI.hpp>
 
+#include "isthmusctl/certs.hpp"
 #include "isthmusctl/change_commands.hpp"
 #include "isthmusctl/commands.hpp"
+#include "isthmusctl/completion.hpp"
 #include "isthmusctl/dns64_commands.hpp"
 #include "isthmusctl/nat64_cli.hpp"
 
@@ -176,6 +178,36 @@ int main(int argc, char** argv) {
   flush->add_option("--subtree", flushed.subtree, "this name and all below");
   flush->add_flag("--all", flushed.everything, "everything");
 
+  isthmus::CertsOptions certs_options;
+  auto* certs = app.add_subcommand("certs", "make a lab CA with a certificate for everyone, or renew them");
+  certs->add_option("DIRECTORY", certs_options.directory, "where; an existing CA there is kept")->required();
+  certs
+      ->add_option("--controller-name", certs_options.controller_names,
+                   "DNS name or address by which clients call the controller; repeatable")
+      ->capture_default_str();
+  certs
+      ->add_option(
+          "--identity", certs_options.identities,
+          "ROLE/NAME, ROLE one of operator, reader, dns64, nat64; NAME * for all nodes of a kind; repeatable")
+      ->capture_default_str();
+  certs->add_option("--days", certs_options.days, "how long the certificates are valid")
+      ->check(CLI::Range(1, 3650))
+      ->capture_default_str();
+
+  double interval = 2;
+  int count = 0;
+  auto* top = app.add_subcommand("top", "who carries how much now, the busiest first");
+  top->add_option("--interval", interval, "seconds between two looks")
+      ->check(CLI::Range(0.2, 3600.0))
+      ->capture_default_str();
+  top->add_option("--count", count, "tables to show; 0: until interrupted")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+
+  std::string shell;
+  auto* completion = app.add_subcommand("completion", "print a script that completes commands: source it");
+  completion->add_option("SHELL", shell)->required()->check(CLI::IsMember({"bash"}));
+
   CLI11_PARSE(app, argc, argv);
   if (const auto code = nat64.run(controller.tls)) return *code;
   if (changes.chosen) return changes.chosen(controller);
@@ -183,6 +215,12 @@ int main(int argc, char** argv) {
   if (*explain_dns) return isthmus::explain_dns_command(at_dns64, question, format == "json");
   if (*dump) return isthmus::dump_cache_command(at_dns64, under, limit, format == "json");
   if (*flush) return isthmus::flush_cache_command(at_dns64, flushed);
+  if (*completion) {
+    std::cout << isthmus::bash_completion(app);
+    return 0;
+  }
+  if (*top) return isthmus::top_command(controller, interval, count);
+  if (*certs) return isthmus::certs_command(certs_options);
   if (*validate)
     return remote ? isthmus::validate_remote_command(controller, file) : isthmus::validate_command(file);
   if (!history.empty()) {

@@ -86,8 +86,12 @@ class ControlClient::Impl {
   }
 
   [[nodiscard]] FeedStatus status() const {
-    const std::lock_guard lock{mutex_};
-    return status_;
+    auto status = [this] {
+      const std::lock_guard lock{mutex_};
+      return status_;
+    }();
+    status.certificate_expiry = certificate_expiry(options_.tls.certificate);
+    return status;
   }
 
  private:

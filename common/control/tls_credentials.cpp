@@ -3,7 +3,11 @@
 
 #include <grpcpp/security/tls_certificate_provider.h>
 #include <grpcpp/security/tls_credentials_options.h>
+#include <openssl/bio.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 
+#include <ctime>
 #include <fstream>
 #include <sstream>
 
@@ -61,6 +65,17 @@ Result<std::shared_ptr<grpc::ServerCredentials>, std::string> server_credentials
   options.watch_identity_key_cert_pairs();
   options.set_cert_request_type(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
   return tls::TlsServerCredentials(options);
+}
+
+std::optional<std::int64_t> certificate_expiry(const std::string& path) {
+  const std::unique_ptr<BIO, decltype(&BIO_free)> file{
+      path.empty() ? nullptr : BIO_new_file(path.c_str(), "r"), &BIO_free};
+  if (!file) return std::nullopt;
+  const std::unique_ptr<X509, decltype(&X509_free)> certificate{
+      PEM_read_bio_X509(file.get(), nullptr, nullptr, nullptr), &X509_free};
+  std::tm end{};
+  if (!certificate || ASN1_TIME_to_tm(X509_get0_notAfter(certificate.get()), &end) != 1) return std::nullopt;
+  return timegm(&end);
 }
 
 }  // namespace isthmus

@@ -6,7 +6,9 @@
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/security/server_credentials.h>
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "common/base/result.hpp"
@@ -23,5 +25,9 @@ namespace isthmus {
 // or swap a symbolic link, as Kubernetes does); files that do not match are not taken.
 [[nodiscard]] Result<std::shared_ptr<grpc::ServerCredentials>, std::string> server_credentials(
     const TlsFiles& files, unsigned reread_every_seconds = 10);
+
+// When the first certificate in a PEM file ends, in Unix seconds; nothing when there is none to read. Reads
+// the file.
+[[nodiscard]] std::optional<std::int64_t> certificate_expiry(const std::string& path);
 
 }  // namespace isthmus

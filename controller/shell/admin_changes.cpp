@@ -12,6 +12,7 @@
 #include "common/config/policy_diff.hpp"
 #include "common/config/yaml.hpp"
 #include "controller/shell/admin_service.hpp"
+#include "controller/shell/caller.hpp"
 #include "controller/shell/convert.hpp"
 
 namespace isthmus::controller {
@@ -38,8 +39,8 @@ grpc::Status status_of(const EditRefusal& refusal) {
 
 // The certificate's word counts more than the caller's.
 std::string author_of(const grpc::CallbackServerContext& context, const std::string& said) {
-  const auto identity = context.auth_context()->GetPeerIdentity();
-  if (!identity.empty()) return {identity.front().data(), identity.front().size()};
+  const auto caller = caller_of(context);
+  if (caller.is_known()) return caller.name();
   return said.empty() ? "unknown" : said.substr(0, kMaxNote);
 }
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/shell/control_service.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include <deque>
 #include <utility>
 
 #include "common/config/wire.hpp"
+#include "controller/shell/caller.hpp"
 #include "controller/shell/convert.hpp"
-#include "controller/shell/relay.hpp"
 
 namespace isthmus::controller {
 namespace {
@@ -18,7 +20,8 @@ class SessionStream final : public grpc::ServerBidiReactor<v1::ServiceMessage, v
                             public Outbound,
                             public std::enable_shared_from_this<SessionStream> {
  public:
-  SessionStream(Hub& hub, std::string peer) : hub_(hub), peer_(std::move(peer)) {}
+  SessionStream(Hub& hub, std::string peer, Caller caller)
+      : hub_(hub), peer_(std::move(peer)), caller_(std::move(caller)) {}
 
   // gRPC owns the reactor until OnDone; `self_` says so.
   void begin() {
@@ -101,6 +104,10 @@ class SessionStream final : public grpc::ServerBidiReactor<v1::ServiceMessage, v
     if (!in_.has_hello()) return unexpected("the first message must be hello");
     auto hello = hello_from_proto(in_.hello(), peer_);
     if (!hello) return unexpected(hello.error());
+    if (const auto allowed = caller_.may_register(hello->kind, hello->node_id); !allowed) {
+      spdlog::warn("refused a service: {}", allowed.error());
+      return {grpc::StatusCode::PERMISSION_DENIED, allowed.error()};
+    }
     greeted_ = true;
     key_ = {hello->kind, hello->node_id};
     post([id = session_, hello = std::move(*hello)](ControlPlane& core, TimePoint now) {
@@ -156,6 +163,7 @@ class SessionStream final : public grpc::ServerBidiReactor<v1::ServiceMessage, v
 
   Hub& hub_;
   const std::string peer_;
+  const Caller caller_;
   SessionId session_ = kNoSession;
   ControlPlane::Key key_;
   bool greeted_ = false;
@@ -173,12 +181,8 @@ class SessionStream final : public grpc::ServerBidiReactor<v1::ServiceMessage, v
 
 grpc::ServerBidiReactor<v1::ServiceMessage, v1::ControllerMessage>* ControlService::Session(
     grpc::CallbackServerContext* context) {
-  const auto& metadata = context->client_metadata();
-  const auto relayed = metadata.find(kRelayedPeer);
-  // Only our own front door says who called it.
-  const bool by_front_door = context->peer().starts_with("inproc") && relayed != metadata.end();
-  auto stream = std::make_shared<SessionStream>(
-      hub_, by_front_door ? std::string(relayed->second.data(), relayed->second.size()) : context->peer());
+  const auto caller = caller_of(*context);
+  auto stream = std::make_shared<SessionStream>(hub_, caller.peer(), caller);
   stream->begin();
   return stream.get();
 }

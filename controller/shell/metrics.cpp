@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "common/control/tls_credentials.hpp"
 #include "common/telemetry/metrics_page.hpp"
 
 namespace isthmus::controller {
@@ -83,7 +84,8 @@ void add_rollout(MetricsPage& page, const Hub::View& view) {
   const auto& rollout = view.core.rollout();
   for (std::size_t i = 0; i < kEnumSize<RolloutPhase>; ++i) {
     const auto phase = static_cast<RolloutPhase>(i);
-    page.gauge("isthmus_controller_rollout", "1 for the phase in which the policy is on its way to the services",
+    page.gauge("isthmus_controller_rollout",
+               "1 for the phase in which the policy is on its way to the services",
                {{"phase", kRolloutPhaseNames[phase]}}, rollout.phase() == phase ? 1 : 0);
   }
   const auto* waves = rollout.waves();
@@ -116,8 +118,13 @@ void add_store(MetricsPage& page, const Hub::View& view) {
              {}, static_cast<double>(view.core.awaited().size()));
 }
 
-HttpReply metrics(const Hub& hub) {
+HttpReply metrics(const Hub& hub, const std::string& certificate) {
   MetricsPage page;
+  if (const auto expiry = certificate_expiry(certificate)) {
+    page.gauge("isthmus_tls_certificate_expiry_timestamp_seconds",
+               "When the certificate that this program shows on the control protocol ends, Unix time", {},
+               static_cast<double>(*expiry));
+  }
   hub.read([&](const Hub::View& view) {
     add_policy(page, view);
     add_leases(page, view);
@@ -157,8 +164,8 @@ HttpReply readyz(const Hub& hub) {
 
 }  // namespace
 
-HttpRoutes management_routes(const Hub& hub) {
-  return {{"/metrics", [&hub] { return metrics(hub); }},
+HttpRoutes management_routes(const Hub& hub, std::string certificate) {
+  return {{"/metrics", [&hub, certificate = std::move(certificate)] { return metrics(hub, certificate); }},
           {"/healthz", [] { return HttpReply{.status = 200, .body = "alive\n"}; }},
           {"/readyz", [&hub] { return readyz(hub); }}};
 }

@@ -3,11 +3,14 @@
 // every service.
 #pragma once
 
+#include <string>
+
 #include "common/telemetry/http_endpoint.hpp"
 #include "controller/shell/hub.hpp"
 
 namespace isthmus::controller {
 
-[[nodiscard]] HttpRoutes management_routes(const Hub& hub);
+// `certificate` is the path of the one shown on the control protocol; empty: plain text.
+[[nodiscard]] HttpRoutes management_routes(const Hub& hub, std::string certificate);
 
 }  // namespace isthmus::controller

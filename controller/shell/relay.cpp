@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "controller/shell/caller.hpp"
+
 namespace isthmus::controller {
 
 // One call: what comes from the caller (near) is written to the target (far) and the other way round, one
@@ -14,11 +16,7 @@ class Relay::Call final {
        bool further)
       : relay_(relay), near_(*this), far_(*this), stub_(std::move(target)) {
     far_context_.set_deadline(near_context.deadline());
-    const auto& metadata = near_context.client_metadata();
-    const auto known = metadata.find(kRelayedPeer);
-    far_context_.AddMetadata(kRelayedPeer, known == metadata.end()
-                                               ? near_context.peer()
-                                               : std::string(known->second.data(), known->second.size()));
+    for (const auto& [name, value] : relayed_metadata(near_context)) far_context_.AddMetadata(name, value);
     if (further) far_context_.AddMetadata(kOnce, "1");
     stub_.PrepareBidiStreamingCall(&far_context_, near_context.method(), {}, &far_);
     far_.AddHold();  // until the last read: other threads start operations on it

@@ -17,9 +17,6 @@
 
 namespace isthmus::controller {
 
-// Metadata of a relayed call: where the caller is, as the first front door saw it.
-inline constexpr const char* kRelayedPeer = "isthmus-peer";
-
 class Relay final : public grpc::CallbackGenericService {
  public:
   ~Relay() override;

@@ -99,7 +99,7 @@ void Replica::follow(const std::string& leader) {
 
 HttpReply Replica::answer(const std::string& path) {
   const std::scoped_lock lock{lock_};
-  if (term_ != nullptr) return management_routes(term_->hub()).at(path)();
+  if (term_ != nullptr) return management_routes(term_->hub(), options_.tls.certificate).at(path)();
   if (path == "/healthz") return {.status = 200, .body = "alive\n"};
   if (path == "/readyz") {
     if (!leader_.empty()) return {.status = 200, .body = "follows the controller at " + leader_ + "\n"};

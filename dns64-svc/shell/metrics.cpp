@@ -158,6 +158,11 @@ HttpReply metrics_reply(const Server& server, const FeedStatus& feed) {
              static_cast<double>(feed.policy_version.counter));
   page.counter("isthmus_feed_rejected_total", "What this service was sent and refused", {},
                static_cast<double>(feed.rejected_total));
+  if (feed.certificate_expiry) {
+    page.gauge("isthmus_tls_certificate_expiry_timestamp_seconds",
+               "When the certificate that this program shows on the control protocol ends, Unix time", {},
+               static_cast<double>(*feed.certificate_expiry));
+  }
   return page.reply();
 }
 

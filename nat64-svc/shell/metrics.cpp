@@ -162,6 +162,11 @@ HttpReply metrics_reply(const Gateway& gateway, const FeedStatus& feed) {
   }
   page.counter("isthmus_feed_rejected_total", "Policies and allocations that this node refused", {},
                static_cast<double>(feed.rejected_total));
+  if (feed.certificate_expiry) {
+    page.gauge("isthmus_tls_certificate_expiry_timestamp_seconds",
+               "When the certificate that this program shows on the control protocol ends, Unix time", {},
+               static_cast<double>(*feed.certificate_expiry));
+  }
   return page.reply();
 }
 

@@ -102,18 +102,10 @@ class Running(unittest.TestCase):
 
 
 def make_certificates(folder):
-    """A CA, a controller's and an operator's certificate, and one of a stranger's CA."""
-    def openssl(*words):
-        subprocess.run(["openssl", *words], check=True, capture_output=True, cwd=folder)
-
-    for ca, names in (("ca", ("controller", "operator")), ("other", ("stranger",))):
-        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1",
-                "-subj", f"/CN={ca}", "-keyout", f"{ca}.key", "-out", f"{ca}.pem")
-        for name in names:
-            openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", f"/CN={name}",
-                    "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost", "-keyout", f"{name}.key", "-out", f"{name}.csr")
-            openssl("x509", "-req", "-in", f"{name}.csr", "-CA", f"{ca}.pem", "-CAkey", f"{ca}.key", "-days", "1",
-                    "-copy_extensions", "copy", "-out", f"{name}.pem")
+    """What `isthmusctl certs` makes, and in `stranger` the same of another authority."""
+    for top in (folder, f"{folder}/strange"):
+        subprocess.run([f"{BIN}/isthmusctl", "certs", top, "--identity", "operator/alice", "reader/grafana", "dns64/dns-tls",
+                        "nat64/*"], check=True, capture_output=True)
 
 
 class MutualTls(Running):
@@ -127,8 +119,8 @@ class MutualTls(Running):
         super().setUp()
 
     def certificate(self, name):
-        return ["--tls-ca", f"{self.keys}/ca.pem", "--tls-certificate", f"{self.keys}/{name}.pem", "--tls-key",
-                f"{self.keys}/{name}.key"]
+        return ["--tls-ca", f"{self.keys}/{name}/ca.crt", "--tls-certificate", f"{self.keys}/{name}/tls.crt", "--tls-key",
+                f"{self.keys}/{name}/tls.key"]
 
     def command(self, grpc=None, http=None):
         return [*super().command(grpc, http), *self.certificate("controller")]
@@ -137,27 +129,78 @@ class MutualTls(Running):
         return subprocess.run([f"{BIN}/isthmusctl", "get", "policy", "--controller", self.grpc, *flags], capture_output=True,
                               text=True, timeout=20)
 
-    def test_an_operator_with_a_certificate_is_answered(self):
-        done = self.ask(*self.certificate("operator"))
-        self.assertEqual(0, done.returncode, done.stderr)
-        self.assertIn("public", done.stdout)
+    def start_service(self, node_id, who):
+        service = subprocess.Popen([f"{BIN}/dns64-svc", "--listen", f"127.0.0.1:{free_port()}", "--http-listen",
+                                    f"127.0.0.1:{free_port()}", "--node-id", node_id, "--controller", self.grpc,
+                                    *self.certificate(who)], stdout=self.log, stderr=subprocess.STDOUT)
+        self.addCleanup(service.wait)
+        self.addCleanup(service.kill)
+
+    def in_log(self, *words):
+        with open(f"{self.dir}/log", encoding="utf-8") as log:
+            return any(all(word in line for word in words) for line in log)
+
+    def test_an_operator_and_a_reader_are_answered(self):
+        for who in ("operator-alice", "reader-grafana"):
+            done = self.ask(*self.certificate(who))
+            self.assertEqual(0, done.returncode, done.stderr)
+            self.assertIn("public", done.stdout)
 
     def test_a_strangers_certificate_and_plain_text_are_refused(self):
-        for flags in (self.certificate("stranger"), []):
+        for flags in (self.certificate("strange/operator-alice"), []):
             with self.subTest(flags):
                 done = self.ask(*flags)
                 self.assertEqual(2, done.returncode)
                 self.assertEqual("", done.stdout)
                 self.assertEqual(1, len(done.stderr.strip().splitlines()), done.stderr)
 
-    def test_a_service_with_a_certificate_registers(self):
-        service = subprocess.Popen([f"{BIN}/dns64-svc", "--listen", f"127.0.0.1:{free_port()}", "--http-listen",
-                                    f"127.0.0.1:{free_port()}", "--node-id", "dns-tls", "--controller", self.grpc,
-                                    *self.certificate("operator")], stdout=self.log, stderr=subprocess.STDOUT)
-        self.addCleanup(service.wait)
-        self.addCleanup(service.kill)
-        eventually(lambda: "dns-tls" in self.ask(*self.certificate("operator")).stdout or
-                   'isthmus_service_connected{kind="dns64",node="dns-tls"} 1' in self.get("/metrics"), "it is registered", 10)
+    def test_a_services_certificate_does_not_read(self):
+        done = self.ask(*self.certificate("nat64"))
+        self.assertEqual(2, done.returncode)
+        self.assertIn("reader or operator", done.stderr)
+
+    def test_a_service_registers_under_the_name_in_its_certificate(self):
+        self.start_service("dns-tls", "dns64-dns-tls")
+        eventually(lambda: 'isthmus_service_connected{kind="dns64",node="dns-tls"} 1' in self.get("/metrics"),
+                   "it is registered", 10)
+
+    def test_a_service_under_another_name_or_of_another_kind_is_refused(self):
+        self.start_service("dns-other", "dns64-dns-tls")
+        eventually(lambda: self.in_log("refused a service", "dns-other.dns64.isthmus.internal"), "the name is refused", 10)
+        self.start_service("dns-kind", "nat64")
+        eventually(lambda: self.in_log("refused a service", "dns-kind.dns64.isthmus.internal"), "the kind is refused", 10)
+        self.assertNotIn('node="dns-', self.get("/metrics"))
+
+    def test_certificates_are_renewed_by_a_second_run_under_the_same_authority(self):
+        def text(name):
+            with open(f"{self.keys}/{name}", encoding="utf-8") as file:
+                return file.read()
+        before = text("ca/tls.crt"), text("controller/tls.crt")
+        make_certificates(self.keys)
+        self.assertEqual(before[0], text("ca/tls.crt"))
+        self.assertNotEqual(before[1], text("controller/tls.crt"))
+        self.assertEqual(0, self.ask(*self.certificate("operator-alice")).returncode)
+
+    def test_the_admin_api_as_rest_asks_for_the_same_certificates(self):
+        rest = f"127.0.0.1:{free_port()}"
+        other = subprocess.Popen([*self.command(f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"), "--rest-listen", rest],
+                                 stdout=self.log, stderr=subprocess.STDOUT)
+        self.addCleanup(other.wait)
+        self.addCleanup(other.kill)
+
+        def curl(who, path, *flags):
+            keys = f"{self.keys}/{who}"
+            return subprocess.run(["curl", "-s", "-m", "5", "--cacert", f"{keys}/ca.crt", "--cert", f"{keys}/tls.crt", "--key",
+                                   f"{keys}/tls.key", f"https://{rest}{path}", *flags], capture_output=True, text=True,
+                                  check=False).stdout
+
+        eventually(lambda: "paths" in curl("reader-grafana", "/api/v1/openapi.json"), "it answers")
+        self.assertIn("203.0.113.0/30", curl("reader-grafana", "/api/v1/policy"))
+        self.assertIn("poolz", curl("operator-alice", "/api/v1/validate", "--json", json.dumps({"yaml": "poolz: []"})))
+        self.assertIn("permission_denied", curl("nat64", "/api/v1/policy"))
+        self.assertEqual("", curl("strange/operator-alice", "/api/v1/policy"))
+        self.assertEqual("", subprocess.run(["curl", "-sk", "-m", "5", f"https://{rest}/api/v1/policy"], capture_output=True,
+                                            text=True, check=False).stdout)
 
     def test_beyond_loopback_needs_no_plain_text_flag(self):
         other = subprocess.Popen(self.command(f"0.0.0.0:{free_port()}", f"127.0.0.1:{free_port()}"), stdout=self.log,
@@ -168,7 +211,7 @@ class MutualTls(Running):
         self.assertIsNone(other.poll())
 
     def test_a_missing_certificate_file_is_one_line(self):
-        command = [word.replace("controller.pem", "gone.pem") for word in self.command()]
+        command = [word.replace("controller/tls.crt", "gone.pem") for word in self.command()]
         self.assertIn("gone.pem", self.refused(*command))
 
 

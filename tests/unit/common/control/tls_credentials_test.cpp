@@ -9,10 +9,11 @@
 #include <stdlib.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "common/base/clock.hpp"
 #include "isthmus/v1/control.grpc.pb.h"
-#include "tests/support/lab_pki.hpp"
+#include "isthmusctl/lab_ca.hpp"
 
 namespace isthmus {
 namespace {
@@ -45,11 +46,14 @@ class TlsCredentialsTest : public testing::Test {
   TlsCredentialsTest(const TlsCredentialsTest&) = delete;
   TlsCredentialsTest& operator=(const TlsCredentialsTest&) = delete;
 
-  TlsFiles issue(test::LabPki& pki, const std::string& who, const std::string& san) {
+  static void write(const std::string& path, const std::string& text) { std::ofstream{path} << text; }
+  TlsFiles issue(const LabCa& ca, const std::string& who, const std::string& san, int days = 1) {
     TlsFiles files{directory_ + "/" + who + "-ca.pem", directory_ + "/" + who + ".pem",
                    directory_ + "/" + who + ".key"};
-    pki.write_ca(files.ca);
-    pki.issue(who, san, files.certificate, files.key);
+    const auto pem = ca.issue(who, {san}, days).value();
+    write(files.ca, ca.pem().certificate);
+    write(files.certificate, pem.certificate);
+    write(files.key, pem.key);
     return files;
   }
   void serve(const TlsFiles& files) {
@@ -73,38 +77,38 @@ class TlsCredentialsTest : public testing::Test {
   }
 
   std::string directory_;
-  test::LabPki pki_;
+  const LabCa ca_ = LabCa::make("isthmus test CA", 1).value();
   Greeter greeter_;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
 };
 
 TEST_F(TlsCredentialsTest, BothSidesProveWhoTheyAre) {
-  serve(issue(pki_, "controller", "IP:127.0.0.1"));
-  EXPECT_EQ(greet(issue(pki_, "gw-1", "DNS:gw-1")), "gw-1");
+  serve(issue(ca_, "controller", "IP:127.0.0.1"));
+  EXPECT_EQ(greet(issue(ca_, "gw-1", "DNS:gw-1")), "gw-1");
 }
 
 TEST_F(TlsCredentialsTest, AClientOfAnotherAuthorityIsKeptOut) {
-  serve(issue(pki_, "controller", "IP:127.0.0.1"));
-  test::LabPki other{"another CA"};
+  serve(issue(ca_, "controller", "IP:127.0.0.1"));
+  const auto other = LabCa::make("another CA", 1).value();
   auto files = issue(other, "gw-1", "DNS:gw-1");
-  pki_.write_ca(files.ca);  // it trusts the controller, but not the other way round
+  write(files.ca, ca_.pem().certificate);  // it trusts the controller, but not the other way round
   EXPECT_EQ(greet(files), std::nullopt);
 }
 
 TEST_F(TlsCredentialsTest, AClientWithoutCertificateIsKeptOut) {
-  serve(issue(pki_, "controller", "IP:127.0.0.1"));
+  serve(issue(ca_, "controller", "IP:127.0.0.1"));
   EXPECT_EQ(greet({}), std::nullopt);
 }
 
 TEST_F(TlsCredentialsTest, AServerWithTheWrongNameIsNotTrusted) {
-  serve(issue(pki_, "controller", "DNS:somebody.example"));
-  EXPECT_EQ(greet(issue(pki_, "gw-1", "DNS:gw-1")), std::nullopt);
+  serve(issue(ca_, "controller", "DNS:somebody.example"));
+  EXPECT_EQ(greet(issue(ca_, "gw-1", "DNS:gw-1")), std::nullopt);
 }
 
 TEST_F(TlsCredentialsTest, RenewedFilesAreTakenWhileTheServerRuns) {
-  serve(issue(pki_, "controller", "IP:127.0.0.1"));
-  test::LabPki renewed{"renewed CA"};
+  serve(issue(ca_, "controller", "IP:127.0.0.1"));
+  const auto renewed = LabCa::make("renewed CA", 1).value();
   const auto client = issue(renewed, "gw-1", "DNS:gw-1");
   EXPECT_EQ(greet(client), std::nullopt);
   (void)issue(renewed, "controller", "IP:127.0.0.1");  // the same paths
@@ -115,8 +119,35 @@ TEST_F(TlsCredentialsTest, RenewedFilesAreTakenWhileTheServerRuns) {
   EXPECT_EQ(seen, "gw-1");
 }
 
+TEST_F(TlsCredentialsTest, AnExpiredClientIsKeptOutUntilItsFilesAreRenewed) {
+  serve(issue(ca_, "controller", "IP:127.0.0.1"));
+  EXPECT_EQ(greet(issue(ca_, "gw-1", "DNS:gw-1", -1)), std::nullopt);
+  EXPECT_EQ(greet(issue(ca_, "gw-1", "DNS:gw-1")), "gw-1");
+}
+
+TEST_F(TlsCredentialsTest, AnExpiredServerIsNotTrustedUntilItsFilesAreRenewed) {
+  const auto client = issue(ca_, "gw-1", "DNS:gw-1");
+  serve(issue(ca_, "controller", "IP:127.0.0.1", -1));
+  EXPECT_EQ(greet(client), std::nullopt);
+  (void)issue(ca_, "controller", "IP:127.0.0.1");
+  std::optional<std::string> seen;
+  const auto deadline = boot_now() + std::chrono::seconds{20};
+  while (!(seen = greet(client)) && boot_now() < deadline) {
+  }
+  EXPECT_EQ(seen, "gw-1");
+}
+
+TEST_F(TlsCredentialsTest, TheEndOfACertificateIsRead) {
+  const auto now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  const auto expiry = certificate_expiry(issue(ca_, "gw-1", "DNS:gw-1", 30).certificate);
+  ASSERT_TRUE(expiry);
+  EXPECT_NEAR(static_cast<double>(*expiry - now), 30 * 86400, 60);
+  EXPECT_FALSE(certificate_expiry(""));
+  EXPECT_FALSE(certificate_expiry(directory_ + "/gw-1.key"));
+}
+
 TEST_F(TlsCredentialsTest, FilesThatAreMissingOrNotPemAreNamed) {
-  auto files = issue(pki_, "gw-1", "DNS:gw-1");
+  auto files = issue(ca_, "gw-1", "DNS:gw-1");
   auto missing = files;
   missing.key = directory_ + "/nowhere.key";
   EXPECT_THAT(channel_credentials(missing).error(), HasSubstr("private key " + missing.key));

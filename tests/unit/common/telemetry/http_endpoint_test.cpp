@@ -138,5 +138,36 @@ TEST(HttpEndpoint, SaysHowToMendABadListenAddress) {
   EXPECT_THAT(taken.error(), HasSubstr("Address already in use"));
 }
 
+TEST(HttpEndpoint, AHandlerSeesMethodPathQueryAndBody) {
+  const auto endpoint = HttpEndpoint::start(
+      "127.0.0.1:0",
+      [](const HttpRequest& r) {
+        return HttpReply{201, "text/plain",
+                         std::string{r.method} + "|" + std::string{r.path} + "|" + std::string{r.query} +
+                             "|" + std::string{r.body} + "|" + (r.tls ? "tls" : "plain")};
+      },
+      16, {});
+  ASSERT_TRUE(endpoint) << endpoint.error();
+  const auto reply = ask(
+      **endpoint, "POST /a/b?c=d HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nConnection: close\r\n\r\nxyz");
+  EXPECT_THAT(reply, StartsWith("HTTP/1.1 201 "));
+  EXPECT_THAT(reply, EndsWith("\r\n\r\nPOST|/a/b|c=d|xyz|plain"));
+}
+
+TEST(HttpEndpoint, ABodyOverTheLimitIsRefused) {
+  const auto endpoint =
+      HttpEndpoint::start("127.0.0.1:0", [](const HttpRequest&) { return HttpReply{}; }, 16, {});
+  ASSERT_TRUE(endpoint) << endpoint.error();
+  EXPECT_THAT(ask(**endpoint, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 17\r\n\r\n12345678901234567"),
+              StartsWith("HTTP/1.1 413 "));
+}
+
+TEST(HttpEndpoint, TlsFilesThatAreMissingAreNamed) {
+  const auto endpoint = HttpEndpoint::start("127.0.0.1:0", [](const HttpRequest&) { return HttpReply{}; }, 16,
+                                            {"/nowhere/ca.pem", "/nowhere/c", "/nowhere/k"});
+  ASSERT_FALSE(endpoint);
+  EXPECT_THAT(endpoint.error(), HasSubstr("/nowhere/ca.pem"));
+}
+
 }  // namespace
 }  // namespace isthmus
