@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <grpc/support/log.h>
+
 #include <cstdint>
 #include <functional>
 #include <iostream>
@@ -109,6 +111,7 @@ void add_node_commands(CLI::App& app, Changes& c) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  gpr_set_log_function([](gpr_log_func_args*) {});  // what went wrong is in the status, and told once
   CLI::App app{"isthmusctl: ask and check an Isthmus installation"};
   app.require_subcommand(1);
   app.fallthrough();

@@ -131,7 +131,7 @@ class MutualTls(Running):
 
     def start_service(self, node_id, who):
         service = subprocess.Popen([f"{BIN}/dns64-svc", "--listen", f"127.0.0.1:{free_port()}", "--http-listen",
-                                    f"127.0.0.1:{free_port()}", "--node-id", node_id, "--controller", self.grpc,
+                                    f"127.0.0.1:{free_port()}", "--grpc-listen", "", "--node-id", node_id, "--controller", self.grpc,
                                     *self.certificate(who)], stdout=self.log, stderr=subprocess.STDOUT)
         self.addCleanup(service.wait)
         self.addCleanup(service.kill)
