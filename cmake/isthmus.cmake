@@ -23,12 +23,14 @@ function(isthmus_program name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
 endfunction()
 
-# isthmus_unit_tests(NAME SOURCES... LINK libs...)   one GoogleTest program per library, each test a ctest test.
+# isthmus_unit_tests(NAME [SHELL] SOURCES... LINK libs...)   one GoogleTest program per library, each test a ctest test.
+# SHELL: of code that listens, logs or runs threads. ./dev test runs those of the cores, where hostile bytes are read,
+# under the sanitizers, and those of shells without; ./dev test asan runs all.
 function(isthmus_unit_tests name)
   if(NOT ISTHMUS_TESTS)
     return()
   endif()
-  cmake_parse_arguments(arg "" "" "SOURCES;LINK" ${ARGN})
+  cmake_parse_arguments(arg "SHELL" "" "SOURCES;LINK" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE isthmus_warnings GTest::gmock_main ${arg_LINK})
@@ -40,9 +42,16 @@ function(isthmus_unit_tests name)
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_PREFIX "${ISTHMUS_TEST_PREFIX}"
     PROPERTIES TIMEOUT 120 LABELS unit ${environment})
   if(NOT TARGET unit_tests)
-    add_custom_target(unit_tests)  # what a sanitizer build compiles: no programs
+    add_custom_target(unit_tests)
+    add_custom_target(core_tests)
+    add_custom_target(shell_tests)
   endif()
   add_dependencies(unit_tests ${name})
+  if(arg_SHELL)
+    add_dependencies(shell_tests ${name})
+  else()
+    add_dependencies(core_tests ${name})
+  endif()
 endfunction()
 
 # isthmus_fuzzer(NAME SOURCES... LINK libs... CORPUS dir)   a libFuzzer program with a short smoke run as a ctest test.

@@ -29,7 +29,7 @@ struct RuntimeOptions {
   HashKey key{};  // the same for all workers: it decides who owns what
   std::uint16_t worker = 0;
   std::uint16_t workers = 1;
-  std::shared_ptr<BlockShare> blocks;  // the same for all workers; a single one can do without
+  std::shared_ptr<BlockShare> blocks = nullptr;  // the same for all workers; a single one can do without
 };
 
 // One translation prefix, ready to match. Sorted by prefix length, longest first.

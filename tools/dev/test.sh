@@ -80,9 +80,9 @@ dev_test() {
       need_root test
       need_helm
       need_packages browser
-      # The units run once, under the sanitizers; of preset dev only the programs are needed.
-      prepare dev e2e_programs
-      prepare asan-ubsan unit_tests
+      # Each unit test runs once: those of the cores under the sanitizers, those of the shells without.
+      prepare dev e2e_programs shell_tests
+      prepare asan-ubsan core_tests
       prepare fuzz
       combine dev asan-ubsan fuzz
       run_ctest -E '_NOT_BUILT$' -LE deploy "$@"

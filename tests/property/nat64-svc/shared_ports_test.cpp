@@ -38,12 +38,12 @@ constexpr unsigned kBlocks = 16;
 
 class Node {
  public:
-  explicit Node(std::uint16_t workers, const Policy& policy = small_pool()) {
+  explicit Node(std::uint16_t count, const Policy& policy = small_pool()) {
     const auto blocks = std::make_shared<BlockShare>();
-    for (std::uint16_t w = 0; w < workers; ++w) {
-      this->workers.push_back(std::make_unique<test::Nat64Harness>(policy, one_address()));
-      options.push_back({.worker = w, .workers = workers, .blocks = blocks});
-      this->workers.back()->apply(policy, one_address(), options.back());
+    for (std::uint16_t w = 0; w < count; ++w) {
+      workers.push_back(std::make_unique<test::Nat64Harness>(policy, one_address()));
+      options.push_back({.worker = w, .workers = count, .blocks = blocks});
+      workers.back()->apply(policy, one_address(), options.back());
     }
   }
   // Hands the packet on until a worker keeps it.

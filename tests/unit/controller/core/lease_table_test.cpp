@@ -176,7 +176,7 @@ TEST_F(LeaseTableTest, ARestoredLeaseBindsAsBefore) {
   ASSERT_TRUE(table.grant(kFirst, kA, kStart));
   EXPECT_THAT(table.take_changes(), ElementsAre(kFirst, kSecond));
   LeaseTable copy;
-  for (const auto& [address, lease] : table.leases()) copy.restore(lease);
+  for (const auto& [address, lease] : table.leases()) copy.restore(lease, kStart, false);
   copy.set_pools({pool(OnExpiry::kHold)}, kStart);
   EXPECT_THAT(copy.held_by(kA), ElementsAre(kFirst));
   EXPECT_FALSE(copy.grant(kFirst, kB, kStart));

@@ -107,7 +107,9 @@ class Http2SessionTest : public testing::Test {
   void talk() {
     for (int i = 0; i < 100; ++i) {
       const auto said = client.take();
-      if (!said.empty()) EXPECT_EQ(session.receive(said), said.size());
+      if (!said.empty()) {
+        EXPECT_EQ(session.receive(said), said.size());
+      }
       const Bytes heard = std::exchange(host.written, {});
       if (!heard.empty()) client.give(heard);
       if (said.empty() && heard.empty()) return;
