@@ -259,6 +259,15 @@ class Explainer {
     return s.generation == state_.generation || state_.still_allowed(s) ? number : kNone;
   }
 
+  // A session that today's policy forbids ends when its packet comes, and its BIB entry with it when it was
+  // the last.
+  template <class Tuple>
+  [[nodiscard]] std::uint32_t surviving(std::uint32_t bib, const Tuple& tuple) const {
+    if (bib == kNone || state_.tables.find(tuple) == kNone) return bib;
+    const Bib& b = state_.tables.bibs()[bib];
+    return b.sessions == 1 && !b.is_static ? kNone : bib;
+  }
+
   [[nodiscard]] Flow touched(std::uint32_t number, Side from, std::uint8_t tcp_flags) {
     const Session& s = state_.tables.sessions()[number];
     std::string outcome = "an established conversation";
@@ -284,7 +293,7 @@ class Explainer {
     const auto server4 = admit(*state_.runtime, tuple.client6.address, tuple.server6.address);
     if (!server4) return stop("RFC 6146 §3.5", "may this client reach this server", server4.error());
     pass("RFC 6052 §2.3", "take the IPv4 address out of the destination", server4->to_string());
-    const auto bib = state_.tables.find_bib(tuple.protocol, tuple.client6);
+    const auto bib = surviving(state_.tables.find_bib(tuple.protocol, tuple.client6), tuple);
     const bool opening = opens(tuple.protocol, Side::kV6, tcp_flags);
     Tuple4 four{tuple.protocol, {}, {*server4, tuple.server6.port}};
     if (bib == kNone) {
@@ -320,7 +329,7 @@ class Explainer {
       return touched(number, Side::kV4, tcp_flags);
     if (!state_.pool.is_active(tuple.public4.address))
       return stop("RFC 6146 §2", "is the pool address in use", Refusal{DropReason::kNotOurAddress});
-    const auto bib = state_.tables.find_bib(tuple.protocol, tuple.public4);
+    const auto bib = surviving(state_.tables.find_bib(tuple.protocol, tuple.public4), tuple);
     const bool opening = opens(tuple.protocol, Side::kV4, tcp_flags);
     if (bib == kNone) {
       if (tuple.protocol == Protocol::kTcp)

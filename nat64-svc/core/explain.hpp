@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What would happen to a packet now, step by step with the RFC's sections, without doing it: nothing is made,
 // touched, counted or sent. The steps are those of translator.cpp in the same order; a property test holds
-// the two together. Two things are not foretold: whether the rate limit of our own ICMP errors lets one out
-// at that moment, and the rewriting of an ICMP error once its session is found.
+// the two together. Three things are not foretold: that the last fragment of an echo, which is told to be
+// held, frees the first one and follows it at once; whether the rate limit of our own ICMP errors lets one
+// out at that moment, and the rewriting of an ICMP error once its session is found.
 #pragma once
 
 #include <functional>

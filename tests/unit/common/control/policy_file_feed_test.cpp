@@ -53,7 +53,9 @@ class PolicyFileFeedTest : public testing::Test {
     return changed_.wait_for(lock, std::chrono::seconds{20}, [&] { return version_.counter >= counter; });
   }
   static std::string with_exclusion(const char* prefix) {
-    return std::string{test::kSmallPolicy} + "exclusions: {ipv4_destinations: [" + prefix + "]}\n";
+    std::string text{test::kSmallPolicy};
+    text.append("exclusions: {ipv4_destinations: [").append(prefix).append("]}\n");
+    return text;
   }
 
   fs::path directory_, path_;

@@ -23,8 +23,13 @@ class RestTest : public testing::Test {
  protected:
   RestTest() {
     auto wire = parse_policy_yaml(test::kSmallPolicy);
-    hub.set_policy(std::make_shared<const Policy>(*from_proto(*wire)),
-                   std::make_shared<const v1::Policy>(*wire), "file test.yaml");
+    EXPECT_TRUE(hub.use_policy_from(PolicyOrigin::kFile, "file test.yaml", false).has_value());
+    hub.propose({.from = PolicyOrigin::kFile,
+                 .text = {std::make_shared<const Policy>(*from_proto(*wire)),
+                          std::make_shared<const v1::Policy>(*wire)},
+                 .author = "test",
+                 .comment = "",
+                 .if_version = std::nullopt});
     hub.start();
     grpc::ServerBuilder builder;
     builder.RegisterService(&service);

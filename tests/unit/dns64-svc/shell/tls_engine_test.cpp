@@ -9,7 +9,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "tests/support/lab_pki.hpp"
+#include "isthmusctl/lab_ca.hpp"
 
 namespace isthmus::dns64 {
 namespace {
@@ -20,9 +20,15 @@ using State = TlsEngine::State;
 struct Files {
   Files() {
     std::filesystem::create_directories(dir);
-    isthmus::test::LabPki pki;
-    pki.issue("dns.test", "DNS:dns.test", certificate, key);
-    pki.issue("other.test", "DNS:other.test", dir + "/other.pem", other_key);
+    const auto ca = LabCa::make("isthmus test CA", 1).value();
+    issue(ca, "dns.test", certificate, key);
+    issue(ca, "other.test", dir + "/other.pem", other_key);
+  }
+  static void issue(const LabCa& ca, const std::string& name, const std::string& certificate,
+                    const std::string& key) {
+    const auto pem = ca.issue(name, {"DNS:" + name}, 1).value();
+    std::ofstream{certificate} << pem.certificate;
+    std::ofstream{key} << pem.key;
   }
   ~Files() { std::filesystem::remove_all(dir); }
   std::string dir = std::filesystem::temp_directory_path() / ("isthmus-tls-" + std::to_string(getpid()));
@@ -56,8 +62,9 @@ class Client {
   Bytes take() {
     (void)SSL_do_handshake(ssl_);
     Bytes bytes(BIO_ctrl_pending(out_));
-    if (!bytes.empty())
+    if (!bytes.empty()) {
       EXPECT_EQ(BIO_read(out_, bytes.data(), static_cast<int>(bytes.size())), std::ssize(bytes));
+    }
     return bytes;
   }
   void give(const Bytes& bytes) {
@@ -149,7 +156,7 @@ TEST_P(TlsEngineTest, TheEndIsSaidAndHeard) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Versions, TlsEngineTest, testing::Values(TLS1_2_VERSION, TLS1_3_VERSION),
-                         [](const auto& info) { return info.param == TLS1_2_VERSION ? "Tls12" : "Tls13"; });
+                         [](const auto& version) { return version.param == TLS1_2_VERSION ? "Tls12" : "Tls13"; });
 
 TEST_F(TlsEngineTest, OlderVersionsAreRefused) {
   const auto made = context();
@@ -191,7 +198,9 @@ TEST_F(TlsEngineTest, TheProtocolIsChosenByAlpnAndAForeignOneEndsIt) {
     TlsEngine engine{one.context};
     Client client{TLS1_3_VERSION, one.offered};
     EXPECT_EQ(talk(client, engine) == State::kOpen, one.opens) << one.offered;
-    if (one.opens) EXPECT_EQ(engine.protocol(), one.chosen);
+    if (one.opens) {
+      EXPECT_EQ(engine.protocol(), one.chosen);
+    }
   }
 }
 
