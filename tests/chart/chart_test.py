@@ -353,6 +353,11 @@ class Certificates(unittest.TestCase):
                 done = subprocess.run(["openssl", "verify", "-CAfile", "ca.crt", "tls.crt"], cwd=directory, capture_output=True,
                                       text=True, check=False)
                 self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+                # What controller/core/access.hpp reads from the names.
+                role = {"dns64": "*.dns64", "nat64": "*.nat64", "operator": "chart.operator", "controller": "chart.controller"}[name]
+                self.assertIn(f"DNS:{role}.isthmus.internal", subprocess.run(
+                    ["openssl", "x509", "-in", "tls.crt", "-noout", "-ext", "subjectAltName"], cwd=directory, capture_output=True, text=True,
+                    check=True).stdout)
                 if name == "controller":
                     text = subprocess.run(["openssl", "x509", "-in", "tls.crt", "-noout", "-ext", "subjectAltName"], cwd=directory,
                                           capture_output=True, text=True, check=True).stdout

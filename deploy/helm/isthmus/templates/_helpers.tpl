@@ -177,7 +177,7 @@ seccompProfile: {type: RuntimeDefault}
 {{- if has .component (list "dns64" "nat64") }}{{ $names = list $name (printf "*.%s.isthmus.internal" .component) }}{{ end }}
 {{- if eq .component "controller" }}
 {{- $service := printf "%s.%s" $name .root.Release.Namespace }}
-{{- $names = list $name $service (printf "%s.svc" $service) (printf "%s.svc.%s" $service .root.Values.cluster.domain) (printf "*.%s-peers.%s.svc" $name .root.Release.Namespace) "localhost" "controller.operator.isthmus.internal" }}
+{{- $names = list $name $service (printf "%s.svc" $service) (printf "%s.svc.%s" $service .root.Values.cluster.domain) (printf "*.%s-peers.%s.svc" $name .root.Release.Namespace) "localhost" "chart.controller.isthmus.internal" "chart.operator.isthmus.internal" }}
 {{- end }}
 {{- toJson $names }}
 {{- end }}
