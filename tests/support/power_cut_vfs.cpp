@@ -162,10 +162,17 @@ bool PowerCutDisk::alive() {
 
 void PowerCutDisk::synced(const std::string& path) {
   if (!ignore_syncs_) durable_[path] = read_whole(path);
+  deleted_.erase(path);
 }
 
 void PowerCutDisk::removed(const std::string& path, bool directory_synced) {
-  if (directory_synced) durable_.erase(path);  // else a cut may bring it back
+  deleted_.insert(path);
+  if (directory_synced) sync_directory();
+}
+
+void PowerCutDisk::sync_directory() {
+  for (const auto& path : deleted_) durable_.erase(path);
+  deleted_.clear();
 }
 
 void PowerCutDisk::come_back(std::uint64_t seed) {

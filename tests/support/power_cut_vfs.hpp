@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 
 namespace isthmus::test {
@@ -26,6 +27,9 @@ class PowerCutDisk {
   [[nodiscard]] bool is_cut() const { return cut_; }
   void ignore_syncs() { ignore_syncs_ = true; }  // a disk that lies
 
+  // The directory was synced, by other means than SQLite: what was deleted stays deleted.
+  void sync_directory();
+
   // When the database is closed: files become what a disk may hold after the cut. `seed` 0: what was synced
   // and nothing else; otherwise some of the sectors written since, drawn at random.
   void come_back(std::uint64_t seed);
@@ -39,6 +43,7 @@ class PowerCutDisk {
   static constexpr const char* kName = "isthmus-power-cut";
   sqlite3_vfs vfs_{};
   std::map<std::string, std::string> durable_;
+  std::set<std::string> deleted_;  // and the directory was not synced since: a cut may bring them back
   std::uint64_t operations_left_ = ~std::uint64_t{0};
   bool cut_ = false;
   bool ignore_syncs_ = false;

@@ -49,7 +49,8 @@ TYPED_TEST_P(StoreContract, WhatIsPutIsThereWithTheRevisionOfItsCommit) {
 TYPED_TEST_P(StoreContract, AListIsWhatBeginsWithThePrefixInOrder) {
   for (const auto* key : {"leases/2", "leases/10", "lease", "leases", "nodes/1"}) this->put(key, key);
   std::vector<std::string> keys;
-  for (const auto& [key, value] : this->store().list("leases/").value().entries) {
+  const auto found = this->store().list("leases/").value();
+  for (const auto& [key, value] : found.entries) {
     keys.push_back(key);
     EXPECT_EQ(key, value.value);
   }

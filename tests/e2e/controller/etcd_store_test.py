@@ -44,7 +44,7 @@ class EtcdStore(unittest.TestCase):
         self.tls = None
         if scheme == "https":
             self.tls = ssl.create_default_context(cafile=f"{self.dir}/ca.pem")
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while True:
             try:
                 self.post("/v3/kv/range", {"key": "YQ=="})
@@ -57,7 +57,7 @@ class EtcdStore(unittest.TestCase):
 
     def post(self, path, body):
         request = urllib.request.Request(self.url + path, json.dumps(body).encode())
-        with urllib.request.urlopen(request, timeout=5, context=self.tls) as answer:
+        with urllib.request.urlopen(request, timeout=30, context=self.tls) as answer:
             return json.load(answer)
 
     def run_contract(self, **environment):

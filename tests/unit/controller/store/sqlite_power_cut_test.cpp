@@ -49,10 +49,15 @@ Verdict play(std::uint64_t cut, std::uint64_t seed, bool lying = false) {
   const auto path = dir.path() + "/store.db";
   test::PowerCutDisk disk;
   Verdict verdict;
-  EXPECT_TRUE(SqliteStore::open(path, {.vfs = disk.vfs()}));  // the file is there before it begins
+  {
+    auto created = SqliteStore::open(path, {.vfs = disk.vfs()});  // the file is there before it begins
+    EXPECT_TRUE(created);
+    disk.sync_directory();  // as open() does
+  }
   if (lying) disk.ignore_syncs();
   disk.cut_at(cut);
   if (auto store = SqliteStore::open(path, {.vfs = disk.vfs()})) {
+    disk.sync_directory();
     for (int n = 1; n <= kCommits && (*store)->commit(nth(n)); ++n) verdict.acknowledged = n;
   }
   verdict.ended = !disk.is_cut();
