@@ -148,6 +148,7 @@ void QueryLog::run() {
     wake_.wait_for(lock, kWriteEvery, [this] { return stopping_; });
     drain();
   }
+  drain();  // the end may have come before this thread had begun
 }
 
 void QueryLog::drain() {

@@ -24,6 +24,11 @@ class AdminServiceTest : public testing::Test {
                  .comment = "",
                  .if_version = std::nullopt});
     hub.start();
+    // What is proposed is taken by the hub's own thread.
+    bool taken = false;
+    for (const auto end = boot_now() + std::chrono::seconds{20}; !taken && boot_now() < end;)
+      hub.read([&](const Hub::View& view) { taken = view.core.policy() != nullptr; });
+    EXPECT_TRUE(taken);
     grpc::ServerBuilder builder;
     builder.RegisterService(&service);
     server = builder.BuildAndStart();
