@@ -7,7 +7,8 @@ namespace {
 constexpr std::uint32_t kSectionHeader = 0x0a0d0d0a, kInterface = 1, kEnhancedPacket = 6;
 constexpr std::uint16_t kEndOfOptions = 0, kComment = 1, kInterfaceName = 2, kFlags = 2, kHardware = 2,
                         kApplication = 4, kResolution = 9;
-// LINKTYPE_RAW: IPv4 or IPv6 by the version. One type for both interfaces: libpcap reads no file with two.
+// LINKTYPE_RAW: IPv4 or IPv6 by the version. One interface for both: libpcap before 1.10.4 reads no file with
+// two of this type.
 constexpr std::uint16_t kLinkRaw = 101;
 
 void put16(std::string& out, std::uint16_t value) {
@@ -59,13 +60,12 @@ void begin(std::string& out, std::uint32_t snap_length, std::string_view node) {
   option(body, kApplication, "Isthmus nat64-svc");
   option(body, kEndOfOptions, {});
   block(out, kSectionHeader, body);
-  interface(out, snap_length, "ipv6");
-  interface(out, snap_length, "ipv4");
+  interface(out, snap_length, "isthmus");
 }
 
 void add(std::string& out, const Packet& packet) {
   std::string body;
-  put32(body, packet.interface);
+  put32(body, 0);  // the interface
   put32(body, static_cast<std::uint32_t>(packet.unix_nanoseconds >> 32));
   put32(body, static_cast<std::uint32_t>(packet.unix_nanoseconds & 0xffffffff));
   put32(body, static_cast<std::uint32_t>(packet.bytes.size()));

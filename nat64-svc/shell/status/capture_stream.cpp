@@ -61,8 +61,7 @@ std::string comment_of(const CapturedPacket& packet, std::size_t worker) {
 
 void append(std::string& out, const CapturedPacket& packet, std::size_t worker, Duration wall_ahead) {
   const auto at = packet.at.time_since_epoch() + wall_ahead;
-  pcapng::add(out, {.interface = packet.side == Side::kV6 ? 0U : 1U,
-                    .unix_nanoseconds = static_cast<std::uint64_t>(at.count()),
+  pcapng::add(out, {.unix_nanoseconds = static_cast<std::uint64_t>(at.count()),
                     .length = packet.length,
                     .bytes = packet.bytes,
                     .outbound = packet.stage != CaptureStage::kBefore,
