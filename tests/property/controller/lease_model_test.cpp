@@ -47,6 +47,10 @@ struct Use {
   Duration term{};
   bool withdrawn = false;
   std::optional<TimePoint> deadline;  // STOP, on the node's clock; none: no renewal was answered yet
+
+  [[nodiscard]] bool lasts(TimePoint clock) const {
+    return on_expiry == OnExpiry::kHold || (deadline && clock < *deadline);
+  }
 };
 
 struct Machine {
@@ -73,9 +77,7 @@ struct Machine {
   [[nodiscard]] bool forwards(Ipv4Address address, TimePoint now) const {
     if (!up || paused) return false;
     const auto it = uses.find(address);
-    if (it == uses.end()) return false;
-    if (it->second.on_expiry == OnExpiry::kHold) return true;
-    return it->second.deadline && clock(now) < *it->second.deadline;
+    return it != uses.end() && it->second.lasts(clock(now));
   }
 };
 
@@ -358,7 +360,9 @@ class World {
     hello.hello.incarnation = std::to_string(m.starts);
     hello.hello.kind = ServiceKind::kNat64;
     hello.hello.running[index_of(Resource::kAllocation)] = m.allocation;
-    for (const auto& [address, use] : m.uses) hello.hello.leases_held.push_back(address);
+    for (const auto& [address, use] : m.uses) {
+      if (use.lasts(m.clock(now_))) hello.hello.leases_held.push_back(address);
+    }
     say(m, hello);
   }
 
