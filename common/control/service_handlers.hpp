@@ -52,7 +52,8 @@ struct FeedStatus {
   std::uint64_t rejected_total = 0;              // nacks sent
   std::string last_error;                        // empty when all is well
   std::optional<TimePoint> earliest_lease_stop;  // of the STOP leases, when there are any
-  std::optional<std::int64_t> certificate_expiry;  // our own certificate's end, Unix seconds; none: plain text
+  std::optional<std::int64_t>
+      certificate_expiry;  // our own certificate's end, Unix seconds; none: plain text
 };
 
 }  // namespace isthmus

@@ -46,6 +46,7 @@ class Caller {
   // The error is a sentence with the remedy.
   [[nodiscard]] Result<void, std::string> may(Right right) const;
   [[nodiscard]] Result<void, std::string> may_register(ServiceKind kind, std::string_view node_id) const;
+  [[nodiscard]] bool is_plain_text() const { return plain_text_; }
   [[nodiscard]] bool is_controller() const { return has(Role::kController); }
   [[nodiscard]] const std::string& peer() const { return peer_; }
   [[nodiscard]] bool is_known() const { return !grants_.empty(); }  // by a certificate with a role

@@ -62,10 +62,6 @@ std::vector<std::string> split(const std::string& names) {
   return out;
 }
 
-bool from_this_process(const grpc::ServerContextBase& context) {
-  return context.peer().starts_with("inproc");
-}
-
 // The caller at the other end of the connection, and the names in its certificate.
 Caller direct_caller(const grpc::ServerContextBase& context, std::vector<std::string>* names = nullptr) {
   const auto auth = context.auth_context();
@@ -86,7 +82,9 @@ Caller direct_caller(const grpc::ServerContextBase& context, std::vector<std::st
 }  // namespace
 
 Caller caller_of(const grpc::ServerContextBase& context) {
-  if (!from_this_process(context)) return direct_caller(context);
+  const auto direct = direct_caller(context);
+  if (!direct.is_plain_text()) return direct;
+  // A front door in this process, or a plain-text port, where everything is taken on trust.
   const auto peer = metadata_of(context, kRelayedPeer).value_or(context.peer());
   const auto names = metadata_of(context, kRelayedNames);
   return names ? Caller::certificate(split(*names), peer) : Caller::plain_text(peer);
@@ -98,14 +96,13 @@ std::vector<std::pair<std::string, std::string>> relayed_metadata(const grpc::Se
   const auto peer = metadata_of(context, kRelayedPeer);
   const auto told = metadata_of(context, kRelayedNames);
   // Without TLS all is taken on trust, as everything there is.
-  const auto auth = context.auth_context();
-  const bool authenticated = auth != nullptr && auth->IsPeerAuthenticated();
-  const bool believed = from_this_process(context) || caller.is_controller() || !authenticated;
+  // Without TLS all is taken on trust, as everything there is.
+  const bool believed = caller.is_plain_text() || caller.is_controller();
   std::vector<std::pair<std::string, std::string>> out{
       {kRelayedPeer, believed && peer ? *peer : context.peer()}};
   if (believed && peer) {
     if (told) out.emplace_back(kRelayedNames, *told);
-  } else if (authenticated) {
+  } else if (!caller.is_plain_text()) {
     out.emplace_back(kRelayedNames, joined(names));
   }
   return out;

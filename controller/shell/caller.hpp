@@ -15,8 +15,8 @@
 namespace isthmus::controller {
 
 // Metadata by which a front door (shell/relay.hpp, shell/rest.hpp) says for whom it asks: where the caller
-// is, and the DNS names of its certificate, joined by commas; without names it spoke plain text. Heard from
-// this process alone.
+// is, and the DNS names of its certificate, joined by commas; without names it spoke plain text. Over TLS a
+// controller alone is believed.
 inline constexpr const char* kRelayedPeer = "isthmus-peer";
 inline constexpr const char* kRelayedNames = "isthmus-names";
 

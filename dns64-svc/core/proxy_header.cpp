@@ -14,7 +14,7 @@ constexpr std::array<std::uint8_t, 12> kSignature{0x0d, 0x0a, 0x0d, 0x0a, 0x00, 
 constexpr std::size_t kFixed = 16;
 constexpr std::uint8_t kVersion = 0x20, kLocal = 0x0, kProxy = 0x1;
 constexpr std::uint8_t kUnspec = 0x0, kInet = 0x1, kUnix = 0x3;  // 0x2 is AF_INET6, the last case left
-constexpr std::uint8_t kLastTransport = 0x2;  // unspecified, stream, datagram
+constexpr std::uint8_t kLastTransport = 0x2;                     // unspecified, stream, datagram
 
 bool is_mapped(std::span<const std::uint8_t> v6) {
   constexpr std::array<std::uint8_t, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};

@@ -59,7 +59,7 @@ struct WorkerStats {
   StreamStats streams;
   Counter udp_send_failures;
   Counter udp_proxy_errors;  // datagrams of listed balancers without a good PROXY header
-  Counter refreshes;  // lookups of popular names before they expire
+  Counter refreshes;         // lookups of popular names before they expire
   NamedStats<ViewStats> views;
   NamedStats<PrefixStats> prefixes;
 };

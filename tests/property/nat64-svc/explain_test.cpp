@@ -95,6 +95,14 @@ Policy tight_policy() {
   return policy;
 }
 
+// A later fragment of an ICMP message, and its last one.
+bool ends_an_echo(const Bytes& bytes) {
+  const bool v6 = bytes[0] >> 4 == 6;
+  if (v6 ? bytes[6] != 44 || bytes[40] != 58 : bytes[9] != 1) return false;
+  const unsigned place = v6 ? load_be16(&bytes[42]) : load_be16(&bytes[6]);
+  return v6 ? place >> 3 != 0 && (place & 1) == 0 : (place & 0x1fff) != 0 && (place & 0x2000) == 0;
+}
+
 TEST(Explain, SaysWhatTheTranslatorThenDoes) {
   Script script{6146};
   auto policy = tight_policy();
@@ -118,9 +126,9 @@ TEST(Explain, SaysWhatTheTranslatorThenDoes) {
     const auto told = nat.translator.explain(side, bytes);
     const auto done = side == Side::kV6 ? nat.from_v6(bytes) : nat.from_v4(bytes);
     // Not foretold: the last fragment of an echo frees the first one, held for the length, and follows it.
-    const bool fragment = !told.steps.empty() && told.steps[0].outcome.find("icmp") == 0 &&
-                          told.steps[0].outcome.find("a fragment") != std::string::npos;
-    if (fragment && told.verdict.action == Verdict::Action::kHeld) continue;
+    if (told.verdict.action == Verdict::Action::kHeld && done.verdict.action == Verdict::Action::kForward &&
+        ends_an_echo(bytes))
+      continue;
     ASSERT_EQ(told.verdict.action, done.verdict.action)
         << i << " " << test::describe(bytes) << " " << kDropReasonNames[done.verdict.reason] << "\n"
         << story(told);

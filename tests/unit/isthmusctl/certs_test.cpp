@@ -14,7 +14,8 @@ TEST(CertificatesToMake, ByDefaultAControllerAnOperatorAReaderAndAllNodes) {
   const auto wanted = certificates_to_make({});
   ASSERT_TRUE(wanted);
   ASSERT_EQ(5U, wanted->size());
-  EXPECT_THAT((*wanted)[0].alternative_names, ElementsAre("DNS:localhost", "IP:127.0.0.1", "IP:::1", "DNS:any.controller.isthmus.internal"));
+  EXPECT_THAT((*wanted)[0].alternative_names,
+              ElementsAre("DNS:localhost", "IP:127.0.0.1", "IP:::1", "DNS:any.controller.isthmus.internal"));
   EXPECT_EQ("operator-admin", (*wanted)[1].folder);
   EXPECT_THAT((*wanted)[1].alternative_names, ElementsAre("DNS:admin.operator.isthmus.internal"));
   EXPECT_EQ("nat64", (*wanted)[4].folder);

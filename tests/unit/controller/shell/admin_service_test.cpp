@@ -2,43 +2,16 @@
 // The Admin API over a real channel inside the process.
 #include "controller/shell/admin_service.hpp"
 
-#include <grpcpp/grpcpp.h>
-#include <gtest/gtest.h>
-
-#include "common/config/from_proto.hpp"
-#include "common/config/yaml.hpp"
-#include "tests/support/policies.hpp"
+#include "tests/unit/controller/shell/admin_lab.hpp"
 
 namespace isthmus::controller {
 namespace {
 
-class AdminServiceTest : public testing::Test {
+class AdminServiceTest : public testing::Test, protected AdminLab {
  protected:
   AdminServiceTest() {
-    auto wire = parse_policy_yaml(test::kSmallPolicy);
-    EXPECT_TRUE(hub.use_policy_from(PolicyOrigin::kFile, "file test.yaml", false).has_value());
-    hub.propose({.from = PolicyOrigin::kFile,
-                 .text = {std::make_shared<const Policy>(*from_proto(*wire)),
-                          std::make_shared<const v1::Policy>(*wire)},
-                 .author = "test",
-                 .comment = "",
-                 .if_version = std::nullopt});
-    hub.start();
-    // What is proposed is taken by the hub's own thread.
-    bool taken = false;
-    for (const auto end = boot_now() + std::chrono::seconds{20}; !taken && boot_now() < end;)
-      hub.read([&](const Hub::View& view) { taken = view.core.policy() != nullptr; });
-    EXPECT_TRUE(taken);
-    grpc::ServerBuilder builder;
-    builder.RegisterService(&service);
-    server = builder.BuildAndStart();
-    stub = v1::Admin::NewStub(server->InProcessChannel({}));
+    stub = v1::Admin::NewStub(channel());
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds{20});
-  }
-  ~AdminServiceTest() override {
-    server->Shutdown(std::chrono::system_clock::now());
-    server->Wait();
-    hub.stop();
   }
 
   v1::ValidateResponse validate(const std::string& yaml) {
@@ -50,9 +23,6 @@ class AdminServiceTest : public testing::Test {
     return response;
   }
 
-  Hub hub{Settings{.adopt_grace = Duration{0}}, 1};
-  AdminService service{hub};
-  std::unique_ptr<grpc::Server> server;
   std::unique_ptr<v1::Admin::Stub> stub;
   grpc::ClientContext context;
 };

@@ -3,15 +3,11 @@
 #include "controller/shell/rest.hpp"
 
 #include <gmock/gmock.h>
-#include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
 
-#include "common/config/from_proto.hpp"
-#include "common/config/yaml.hpp"
-#include "controller/shell/admin_service.hpp"
-#include "tests/support/policies.hpp"
+#include "tests/unit/controller/shell/admin_lab.hpp"
 
 namespace isthmus::controller {
 namespace {
@@ -19,35 +15,8 @@ namespace {
 using nlohmann::json;
 using testing::HasSubstr;
 
-class RestTest : public testing::Test {
+class RestTest : public testing::Test, protected AdminLab {
  protected:
-  RestTest() {
-    auto wire = parse_policy_yaml(test::kSmallPolicy);
-    EXPECT_TRUE(hub.use_policy_from(PolicyOrigin::kFile, "file test.yaml", false).has_value());
-    hub.propose({.from = PolicyOrigin::kFile,
-                 .text = {std::make_shared<const Policy>(*from_proto(*wire)),
-                          std::make_shared<const v1::Policy>(*wire)},
-                 .author = "test",
-                 .comment = "",
-                 .if_version = std::nullopt});
-    hub.start();
-    // What is proposed is taken by the hub's own thread.
-    bool taken = false;
-    for (const auto end = boot_now() + std::chrono::seconds{20}; !taken && boot_now() < end;)
-      hub.read([&](const Hub::View& view) { taken = view.core.policy() != nullptr; });
-    EXPECT_TRUE(taken);
-    grpc::ServerBuilder builder;
-    builder.RegisterService(&service);
-    server = builder.BuildAndStart();
-    rest = rest_handler(server->InProcessChannel({}), "1.2.3");
-  }
-  ~RestTest() override {
-    rest = nullptr;
-    server->Shutdown(std::chrono::system_clock::now());
-    server->Wait();
-    hub.stop();
-  }
-
   HttpReply ask(std::string_view method, std::string_view path, std::string_view body = {},
                 std::string_view query = {}) {
     HttpRequest request;
@@ -60,10 +29,7 @@ class RestTest : public testing::Test {
     return rest(request);
   }
 
-  Hub hub{Settings{.adopt_grace = Duration{0}}, 1};
-  AdminService service{hub};
-  std::unique_ptr<grpc::Server> server;
-  HttpHandler rest;
+  HttpHandler rest = rest_handler(channel(), "1.2.3");
   std::vector<std::string> names;  // none: plain text
 };
 

@@ -156,7 +156,9 @@ TEST_P(TlsEngineTest, TheEndIsSaidAndHeard) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Versions, TlsEngineTest, testing::Values(TLS1_2_VERSION, TLS1_3_VERSION),
-                         [](const auto& version) { return version.param == TLS1_2_VERSION ? "Tls12" : "Tls13"; });
+                         [](const auto& version) {
+                           return version.param == TLS1_2_VERSION ? "Tls12" : "Tls13";
+                         });
 
 TEST_F(TlsEngineTest, OlderVersionsAreRefused) {
   const auto made = context();
