@@ -1,200 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nat64-svc/shell/gateway.hpp"
 
-#include <net/if.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <thread>
 
-#include "isthmus/v1/control.pb.h"
-#include "nat64-svc/shell/busy_poll_settings.hpp"
 #include "nat64-svc/shell/node/node_policy.hpp"
-#include "nat64-svc/shell/preflight.hpp"
-#include "nat64-svc/shell/queue_count.hpp"
-#include "nat64-svc/shell/xsk/steer_maps.h"
 
 namespace isthmus::nat64 {
 namespace {
 
 constexpr std::chrono::seconds kApplyPatience{2};
-constexpr const char* kAnnouncingInterface = "isthmus0";
 
 Applied node_cannot(std::string path, std::string message) {
   return failure(Rejection{Rejection::Kind::kNodeCannot, {{std::move(path), std::move(message)}}});
 }
 
 }  // namespace
-
-Result<std::unique_ptr<Gateway>, std::string> Gateway::open(const StartupConfig& config) {
-  std::unique_ptr<Gateway> self(new Gateway);
-  if (auto done = self->open_all(config); !done) {
-    if (self->node_) self->node_->remove();
-    return failure(done.error());
-  }
-  self->guard_ = std::thread([raw = self.get()] { raw->guard_leases(); });
-  self->watcher_->start([raw = self.get()](const NetworkView& view) { raw->on_network_change(view); });
-  return self;
-}
-
-Result<void, std::string> Gateway::open_all(StartupConfig config) {
-  busy_poll_ = config.busy_poll > 0;
-  auto lock = lock_network_namespace();
-  if (!lock) return failure(lock.error());
-  namespace_lock_ = std::move(*lock);
-  for (auto* half : {&key_.k0, &key_.k1}) {
-    if (getrandom(half, sizeof *half, 0) != sizeof *half) {
-      return failure(std::string("the kernel gives no random bytes: run Linux 5.15 or newer"));
-    }
-  }
-  auto watcher = NetlinkWatcher::open();
-  if (!watcher) return failure(watcher.error());
-  watcher_ = std::move(*watcher);
-  auto routes = KernelRoutes::open();
-  if (!routes) return failure(routes.error());
-  routes_ = std::move(*routes);
-  auto steering = Steering::load();
-  if (!steering) return failure(steering.error());
-  steering_ = std::move(*steering);
-  if (config.mode == Mode::kNode) {
-    if (auto done = open_node(config); !done) return done;
-  }
-
-  const bool one = config.one_interface();
-  ports_.push_back({config.interface6, config.xdp_mode});
-  if (auto done = open_announcers(config); !done) return done;
-  if (auto done = open_port(STEER_PORT6, config.interface6, one ? Take::kBoth : Take::kV6); !done)
-    return done;
-  if (!one) {
-    ports_.push_back({config.interface4, config.xdp_mode});
-    if (auto done = open_port(STEER_PORT4, config.interface4, Take::kV4); !done) return done;
-  }
-  if (!config.events.empty() || !config.events_syslog.empty()) {
-    auto events = EventSpool::open({config.events, config.events_syslog}, config.node_id, config.workers);
-    if (!events) return failure(events.error());
-    events_ = std::move(*events);
-  }
-  return open_workers(config);
-}
-
-Result<void, std::string> Gateway::open_announcers(const StartupConfig& config) {
-  if (config.announce_routes) {
-    auto announced = AnnouncedRoutes::open(kAnnouncingInterface);
-    if (!announced) return failure(announced.error());
-    announced_ = std::move(*announced);
-  }
-  if (config.answer_arp) {
-    auto arp = ArpResponder::open(config.interface4);
-    if (!arp) return failure(arp.error());
-    arp_ = std::move(*arp);
-  }
-  return {};
-}
-
-// A pair of our own, with a queue for each worker; from here on it is used as any interface is.
-Result<void, std::string> Gateway::open_node(StartupConfig& config) {
-  auto node = NodeMode::open(config.workers, *watcher_->view().get());
-  if (!node) return failure(node.error());
-  node_ = std::move(*node);
-  config.interface6 = config.interface4 = kOurEnd;
-  if (!watcher_->refresh()) return failure(std::string("cannot read the kernel's interfaces"));
-  return {};
-}
-
-Result<void, std::string> Gateway::open_port(std::uint32_t port, const std::string& name, Take take) {
-  const int index = static_cast<int>(if_nametoindex(name.c_str()));
-  const auto view = watcher_->view().get();
-  const auto* interface = view->interface(index);
-  if (index == 0 || interface == nullptr) {
-    return failure("there is no interface " + name + ": ip link shows those that are");
-  }
-  if (!interface->up) return failure("interface " + name + " is down: ip link set " + name + " up");
-  if (interface->mac == MacAddress{}) {
-    return failure("interface " + name + " is no Ethernet: NAT64 needs an interface with a link address");
-  }
-  if (interface->kind == "bond") {
-    return failure(name + " is a bond: AF_XDP sockets belong to queues of real interfaces; name one of its " +
-                   "members, or use routed links with several gateways");
-  }
-  if (!frame_size_for_mtu(interface->mtu)) {
-    return failure("the MTU of " + name + " is " + std::to_string(interface->mtu) +
-                   ": AF_XDP takes at most " + std::to_string(kLargestMtu) + "; ip link set " + name +
-                   " mtu " + std::to_string(kLargestMtu));
-  }
-  if (auto done = steering_->set_mac(port, interface->mac); !done) return done;
-  const auto queues = queue_count(name);
-  if (queues > STEER_MAX_QUEUES) {
-    return failure(name + " has " + std::to_string(queues) + " queues, at most " +
-                   std::to_string(STEER_MAX_QUEUES) + " can be used: ethtool -L " + name + " combined " +
-                   std::to_string(STEER_MAX_QUEUES));
-  }
-  if (busy_poll_) {
-    for (const auto& wrong : prepare_busy_poll(name, interface_files(name, index))) spdlog::warn("{}", wrong);
-  }
-  auto mode = steering_->attach(port, index, name, take, ports_[port].mode);
-  if (!mode) return failure(mode.error());
-  ports_[port].mode = *mode;
-  WorkerPort worker_port{name, index, {}};
-  for (std::uint32_t queue = 0; queue < queues; ++queue) worker_port.queues.push_back(queue);
-  worker_ports_.push_back(std::move(worker_port));
-  return {};
-}
-
-// Queue q of each interface goes to worker q modulo their number.
-Result<void, std::string> Gateway::open_workers(const StartupConfig& config) {
-  WorkerOptions options;
-  options.busy_poll = config.busy_poll;
-  options.limits.max_sessions = config.max_sessions;
-  options.key = key_;
-  if (node_) options.kernel_end = kKernelEndMac;
-  const auto view = watcher_->view().get();
-  for (std::size_t port = 0; port < ports_.size(); ++port) {
-    const auto& name = ports_[port].interface;
-    const auto* interface = view->interface(worker_ports_[port].interface_index);
-    const auto size = interface != nullptr ? frame_size_for_mtu(interface->mtu) : std::nullopt;
-    if (!size) return failure("interface " + name + " went away: start again when it is back");
-    options.frame_size = std::max(options.frame_size, *size);
-    if (ports_[port].mode == XdpMode::kGeneric) options.copy_only = true;
-    const auto queues = worker_ports_[port].queues.size();
-    if (queues < config.workers) {
-      return failure(name + " has " + std::to_string(queues) + " queues, too few for " +
-                     std::to_string(config.workers) + " workers: ethtool -L " + name +
-                     " gives it more, or lower --workers");
-    }
-  }
-  for (options.index = 0; options.index < config.workers; ++options.index) {
-    if (events_) options.events = &events_->queue(options.index);
-    options.ports = worker_ports_;
-    for (auto& port : options.ports) {
-      std::erase_if(port.queues,
-                    [&](std::uint32_t queue) { return queue % config.workers != options.index; });
-    }
-    if (auto opened = open_worker(options); !opened) return opened;
-  }
-  std::vector<Worker*> peers;
-  for (const auto& worker : workers_) peers.push_back(worker.get());
-  for (const auto& worker : workers_) worker->connect(peers);
-  for (const auto& worker : workers_) worker->start();
-  return {};
-}
-
-Result<void, std::string> Gateway::open_worker(WorkerOptions options) {
-  auto worker = Worker::create(std::move(options), *watcher_);
-  if (!worker) return failure(worker.error());
-  for (const auto& bound : (*worker)->sockets()) {
-    const auto port = static_cast<std::uint32_t>(bound.port);
-    if (auto done = steering_->set_socket(port, bound.queue, bound.socket->fd()); !done) return done;
-    spdlog::info("{} queue {}: worker {}, XDP {}, {}", ports_[port].interface, bound.queue,
-                 (*worker)->index(), kXdpModeNames[ports_[port].mode],
-                 bound.socket->zero_copy() ? "zero copy" : "copy");
-  }
-  workers_.push_back(std::move(*worker));
-  return {};
-}
 
 Gateway::~Gateway() {
   stop_guard();
@@ -264,9 +90,35 @@ RuntimeOptions Gateway::runtime_options(const Policy& policy) const {
   return options;
 }
 
-// Order: what is new gets its route before anybody can send to it, then the workers know it, then the kernel
-// steers it. What goes is no longer steered before its route is removed. So no packet to a prefix or pool
-// address of ours is ever forwarded by the kernel.
+Gateway::Targets Gateway::targets_of(const Policy& policy, const Allocation& allocation) const {
+  Targets targets;
+  for (const auto& prefix : policy.translation_prefixes) targets.prefixes.insert(prefix.prefix);
+  for (const auto& lease : allocation.addresses) targets.addresses.insert(Ipv4Prefix{lease.address, 32});
+  if (node_) {
+    for (const auto& pool : pool_prefixes(policy)) targets.addresses.insert(pool);
+  }
+  targets.backstops4 = targets.addresses;
+  // What of a pool is not ours now would follow the default route, and come back. Not on a link, where
+  // others have the rest of it.
+  if (!arp_) {
+    for (const auto& pool : pool_prefixes(policy)) targets.backstops4.insert(pool);
+  }
+  return targets;
+}
+
+Result<Gateway::Runtimes, Rejection> Gateway::make_runtimes(const Policy& policy,
+                                                            const Allocation& allocation,
+                                                            RuntimeOptions options) const {
+  Runtimes runtimes;
+  for (const auto& worker : workers_) {
+    options.worker = worker->index();
+    auto runtime = make_runtime(policy, allocation, options);
+    if (!runtime) return failure(Rejection{Rejection::Kind::kInvalidConfig, runtime.error()});
+    runtimes.push_back(std::move(*runtime));
+  }
+  return runtimes;
+}
+
 Applied Gateway::apply(std::shared_ptr<const Policy> whole, const Allocation& leased) {
   if (!steering_) return node_cannot("node", "is shutting down");
   const auto policy =
@@ -277,53 +129,53 @@ Applied Gateway::apply(std::shared_ptr<const Policy> whole, const Allocation& le
       return node_cannot("pools", std::move(refusal));
   }
   const auto usable = usable_leases(allocation_for(pool_kind(), *whole, leased), deadlines_, boot_now());
-  const auto& allocation = usable.allocation;
   auto options = runtime_options(*policy);
   options.workers = static_cast<std::uint16_t>(workers_.size());
   options.blocks = blocks_;
-  Runtimes runtimes;
-  for (const auto& worker : workers_) {
-    options.worker = worker->index();
-    auto runtime = make_runtime(*policy, allocation, options);
-    if (!runtime) return failure(Rejection{Rejection::Kind::kInvalidConfig, runtime.error()});
-    runtimes.push_back(std::move(*runtime));
-  }
-  Targets targets;
-  for (const auto& prefix : policy->translation_prefixes) targets.prefixes.insert(prefix.prefix);
-  for (const auto& lease : allocation.addresses) targets.addresses.insert(Ipv4Prefix{lease.address, 32});
+  const auto runtimes = make_runtimes(*policy, usable.allocation, options);
+  if (!runtimes) return failure(runtimes.error());
+  if (auto switched = switch_to(*runtimes, targets_of(*policy, usable.allocation), usable.stop, *view);
+      !switched)
+    return switched;
+  remember(usable);
+  policy_ = std::move(whole);
+  own_policy_ = policy;
+  leased_ = leased;
+  applied_options_ = options;
+  return {};
+}
 
+// Order: what is new gets its route before anybody can send to it, then the workers know it, then the kernel
+// steers it. What goes is no longer steered before its route is removed. So no packet to a prefix or pool
+// address of ours is ever forwarded by the kernel.
+Applied Gateway::switch_to(const Runtimes& runtimes, const Targets& targets, std::optional<TimePoint> stop,
+                           const NetworkView& view) {
   if (node_) {
-    for (const auto& pool : pool_prefixes(*policy)) targets.addresses.insert(pool);
     if (auto filtered = node_->filter(targets.addresses); !filtered)
       return node_cannot("nftables", filtered.error());
   }
-  targets.backstops4 = targets.addresses;
-  // What of a pool is not ours now would follow the default route, and come back. Not on a link, where
-  // others have the rest of it.
-  if (!arp_) {
-    for (const auto& pool : pool_prefixes(*policy)) targets.backstops4.insert(pool);
-  }
-  if (auto added = routes_->add(targets.prefixes, targets.backstops4); !added) {
+  if (auto added = routes_->add(targets.prefixes, targets.backstops4); !added)
     return node_cannot("routes", added.error());
-  }
   if (announced_) announced_->keep_only(targets.prefixes, targets.addresses);
   // The workers' own deadline is never later than what they run allows.
-  if (usable.stop && (!stop_ || *usable.stop < *stop_)) set_stop(usable.stop);
-  if (!run_everywhere(runtimes)) {
+  if (stop && (!stop_ || *stop < *stop_)) set_stop(stop);
+  if (!run_everywhere(runtimes))
     return node_cannot("workers", "do not take up a new policy: restart nat64-svc on this node");
-  }
-  if (auto steered = steering_->set_targets(targets.prefixes, targets.addresses); !steered) {
+  if (auto steered = steering_->set_targets(targets.prefixes, targets.addresses); !steered)
     return node_cannot("steering", steered.error());
-  }
   if (node_) {
-    if (auto routed = node_->route(targets.prefixes, targets.addresses, *view); !routed)
+    if (auto routed = node_->route(targets.prefixes, targets.addresses, view); !routed)
       return node_cannot("routes", routed.error());
   }
   if (auto announced = announce(targets); !announced) return node_cannot("routes", announced.error());
   routes_->keep_only(targets.prefixes, targets.backstops4);
+  return {};
+}
 
+// What runs now, and since when its withdrawn addresses are so.
+void Gateway::remember(const UsableLeases& usable) {
   std::map<Ipv4Address, TimePoint> withdrawn;
-  for (const auto& lease : allocation.addresses) {
+  for (const auto& lease : usable.allocation.addresses) {
     if (!lease.withdrawn) continue;
     const auto before = withdrawn_since_.find(lease.address);
     withdrawn[lease.address] = before != withdrawn_since_.end() ? before->second : boot_now();
@@ -332,13 +184,8 @@ Applied Gateway::apply(std::shared_ptr<const Policy> whole, const Allocation& le
   set_stop(usable.stop);
   next_change_ = usable.next_change;
   leases_changed_.notify_one();
-  policy_ = std::move(whole);
-  own_policy_ = policy;
   node_tended_ = boot_now();
-  leased_ = leased;
-  allocation_ = allocation;
-  applied_options_ = options;
-  return {};
+  allocation_ = usable.allocation;
 }
 
 // What is translated now may be sent to us.
@@ -476,107 +323,6 @@ void Gateway::stop_guard() {
   }
   leases_changed_.notify_one();
   if (guard_.joinable()) guard_.join();
-}
-
-std::string Gateway::not_ready_because() const {
-  const std::lock_guard lock(mutex_);
-  if (!policy_) return "no policy runs yet";
-  if (node_) {
-    if (!problem_.empty()) return problem_;
-    if (watcher_->view().get()->uplink_route4() == nullptr)
-      return "this node has no IPv4 default route: its pods are told that IPv4 is unreachable";
-    return allocation_.draining ? "this node drains" : "";
-  }
-  if (!allocated_ || leased_.addresses.empty()) return "no address is allocated to this node";
-  if (allocation_.addresses.empty()) return "the controller has not renewed the leases of this node";
-  if (allocation_.draining) return "this node drains";
-  return problem_;
-}
-
-std::string Gateway::lost_interface() const {
-  const std::lock_guard lock(mutex_);
-  return lost_interface_;
-}
-
-std::optional<Gateway::NodeStatus> Gateway::node_status() const {
-  if (!node_) return std::nullopt;
-  const std::lock_guard lock(mutex_);
-  return NodeStatus{watcher_->view().get()->uplink_route4() != nullptr, sources_.masqueraded()};
-}
-
-std::vector<LeasedAddress> Gateway::leases() const {
-  const std::lock_guard lock(mutex_);
-  return allocation_.addresses;
-}
-
-Allocation Gateway::allocation() const {
-  const std::lock_guard lock(mutex_);
-  return allocation_;
-}
-
-std::shared_ptr<const Policy> Gateway::policy() const {
-  const std::lock_guard lock(mutex_);
-  return policy_;
-}
-
-// A withdrawn address is given up at its deadline, or before when nothing runs on this node at all.
-bool Gateway::gave_up(Ipv4Address address, TimePoint now) const {
-  const auto since = withdrawn_since_.find(address);
-  if (since == withdrawn_since_.end()) return false;
-  std::uint64_t sessions = 0;
-  for (const auto& worker : workers_) {
-    for (const auto& count : worker->counters().sessions) sessions += count.get();
-  }
-  if (sessions == 0) return true;
-  for (const auto& lease : allocation_.addresses) {
-    if (lease.address == address && lease.withdraw_within)
-      return now >= since->second + *lease.withdraw_within;
-  }
-  return false;
-}
-
-std::vector<Ipv4Address> Gateway::leases_held() const {
-  const std::lock_guard lock(mutex_);
-  std::vector<Ipv4Address> held;
-  for (const auto& lease : allocation_.addresses) {
-    if (!gave_up(lease.address, boot_now())) held.push_back(lease.address);
-  }
-  return held;
-}
-
-void Gateway::fill_report(v1::Report& report) const {
-  const auto problem = not_ready_because();
-  report.set_serving(problem.empty());
-  if (!problem.empty()) report.add_problems(problem);
-  auto& nat64 = *report.mutable_nat64();
-  std::uint64_t sessions = 0, bib = 0, used = 0, total = 0, translated = 0, dropped = 0;
-  for (const auto& worker : workers_) {
-    const auto& counters = worker->counters();
-    for (std::size_t p = 0; p < kProtocols; ++p) {
-      sessions += counters.sessions[p].get();
-      bib += counters.bib_entries[p].get();
-      for (const auto& side : counters.side) translated += side.translated_packets[p].get();
-    }
-    used += counters.blocks_used.get();
-    total += counters.blocks_total.get();
-    for (const auto& side : counters.side) {
-      for (const auto& reason : side.dropped) dropped += reason.get();
-    }
-    for (const auto& reason : worker->io().dropped) dropped += reason.get();
-  }
-  nat64.set_sessions(sessions);
-  nat64.set_bib_entries(bib);
-  nat64.set_blocks_used(used);
-  nat64.set_blocks_total(total);
-  nat64.set_packets_translated(translated);
-  nat64.set_packets_dropped(dropped);
-  const auto view = watcher_->view().get();
-  const auto up = [&](const WorkerPort& port) {
-    const auto* interface = view->interface(port.interface_index);
-    return interface != nullptr && interface->up;
-  };
-  nat64.set_uplink6(up(worker_ports_.front()));
-  nat64.set_uplink4(node_ ? view->uplink_route4() != nullptr : up(worker_ports_.back()));
 }
 
 }  // namespace isthmus::nat64

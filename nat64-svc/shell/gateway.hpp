@@ -89,8 +89,14 @@ class Gateway {
   [[nodiscard]] Result<void, std::string> open_workers(const StartupConfig& config);
   [[nodiscard]] Result<void, std::string> open_worker(WorkerOptions options);
   [[nodiscard]] Applied apply(std::shared_ptr<const Policy> whole, const Allocation& leased);
+  [[nodiscard]] Targets targets_of(const Policy& policy, const Allocation& allocation) const;
   // One for each worker: they differ in what they own.
   using Runtimes = std::vector<std::shared_ptr<const Runtime>>;
+  [[nodiscard]] Result<Runtimes, Rejection> make_runtimes(const Policy& policy, const Allocation& allocation,
+                                                          RuntimeOptions options) const;
+  [[nodiscard]] Applied switch_to(const Runtimes& runtimes, const Targets& targets,
+                                  std::optional<TimePoint> stop, const NetworkView& view);
+  void remember(const UsableLeases& usable);
   [[nodiscard]] bool run_everywhere(const Runtimes& runtimes);
   [[nodiscard]] RuntimeOptions runtime_options(const Policy& policy) const;
   [[nodiscard]] Result<void, std::string> open_node(StartupConfig& config);

@@ -13,6 +13,23 @@ double number(const Counter& counter) {
   return static_cast<double>(counter.get());
 }
 
+void add_reasons(MetricsPage& page, const std::string& worker, std::string_view from,
+                 const Counters::PerSide& c) {
+  for (std::size_t p = 0; p < kEnumSize<ProtocolSeen>; ++p) {
+    const auto protocol = kProtocolSeenNames[static_cast<ProtocolSeen>(p)];
+    for (std::size_t r = 0; r < kEnumSize<DropReason>; ++r) {
+      const auto reason = kDropReasonNames[static_cast<DropReason>(r)];
+      page.counter("isthmus_nat64_dropped_packets_total", "Packets dropped, by reason",
+                   {{"worker", worker}, {"from", from}, {"protocol", protocol}, {"reason", reason}},
+                   number(c.dropped[p][r]));
+      page.counter("isthmus_nat64_answered_packets_total",
+                   "Packets answered with an ICMP error of ours, by reason",
+                   {{"worker", worker}, {"from", from}, {"protocol", protocol}, {"reason", reason}},
+                   number(c.replied[p][r]));
+    }
+  }
+}
+
 void add_side(MetricsPage& page, const std::string& worker, Side side, const Counters::PerSide& c) {
   const auto from = kSideNames[side];
   page.counter("isthmus_nat64_received_packets_total", "Packets given to the translator",
@@ -31,14 +48,7 @@ void add_side(MetricsPage& page, const std::string& worker, Side side, const Cou
                  {{"worker", worker}, {"from", from}, {"protocol", kProtocolNames[p]}},
                  number(c.translated_bytes[p]));
   }
-  for (std::size_t r = 0; r < kEnumSize<DropReason>; ++r) {
-    const auto reason = kDropReasonNames[static_cast<DropReason>(r)];
-    page.counter("isthmus_nat64_dropped_packets_total", "Packets dropped, by reason",
-                 {{"worker", worker}, {"from", from}, {"reason", reason}}, number(c.dropped[r]));
-    page.counter("isthmus_nat64_answered_packets_total",
-                 "Packets answered with an ICMP error of ours, by reason",
-                 {{"worker", worker}, {"from", from}, {"reason", reason}}, number(c.replied[r]));
-  }
+  add_reasons(page, worker, from, c);
 }
 
 void add_core(MetricsPage& page, const std::string& worker, const Counters& c) {
@@ -130,13 +140,6 @@ HttpReply metrics_reply(const Gateway& gateway, const FeedStatus& feed) {
                    "Event records that waited too long for the syslog collector", {},
                    static_cast<double>(syslog->lost()));
     }
-  }
-  if (const auto node = gateway.node_status()) {
-    page.gauge("isthmus_nat64_node_ipv4_uplink", "1 while this node has a way to the IPv4 internet", {},
-               node->uplink4 ? 1 : 0);
-    page.gauge("isthmus_nat64_node_sources_masqueraded",
-               "1 while every packet comes from an address of the node itself", {},
-               node->masqueraded ? 1 : 0);
   }
   if (const auto node = gateway.node_status()) {
     page.gauge("isthmus_nat64_node_ipv4_uplink", "1 while this node has a way to the IPv4 internet", {},

@@ -132,6 +132,7 @@ bool Worker::set_tap(std::shared_ptr<CaptureTap> tap) {
 void Worker::run() {
   while (!stop_.load(std::memory_order_relaxed)) {
     const auto now = boot_now();
+    lease_over_ = now.time_since_epoch().count() >= stop_at_.load(std::memory_order_acquire);
     refresh(now);
     mailbox_.answer(now);
     std::size_t received = 0;
@@ -172,7 +173,7 @@ std::size_t Worker::receive_from(BoundSocket& bound, TimePoint now) {
   const auto n = bound.socket->receive(burst);
   io_.received[bound.port].add(n);
   if (n > 0 && options_.kernel_end) sample_source(burst[0]);
-  if (now.time_since_epoch().count() >= stop_at_.load(std::memory_order_acquire)) {
+  if (lease_over_) {
     for (std::size_t i = 0; i < n; ++i) drop(burst[i].address, IoDrop::kLeaseOver);
     return n;
   }
@@ -255,6 +256,7 @@ std::size_t Worker::receive_handed_over(TimePoint now) {
   for (const auto& inbox : inboxes_) {
     if (inbox == nullptr) continue;
     n += inbox->drain(kBurst, [&](Side from, const FragmentNote& note, std::span<const std::uint8_t> packet) {
+      if (lease_over_) return io_.drop(IoDrop::kLeaseOver);
       const auto frame = umem_->take();
       if (!frame) return io_.drop(IoDrop::kNoFrame);
       constexpr std::size_t kOffset = kXdpHeadroom + kFrameHeadroom + kEthernetHeader;
@@ -276,6 +278,7 @@ void Worker::publish_handed_over() {
 }
 
 void Worker::send_copy(std::span<const std::uint8_t> packet, TimePoint now) {
+  if (lease_over_) return io_.drop(IoDrop::kLeaseOver);
   if (tap_ != nullptr) [[unlikely]]
     tap_->made(packet, now);
   const auto frame = umem_->take();
@@ -330,7 +333,9 @@ void Worker::retry_held(TimePoint now) {
     const auto offset = static_cast<std::size_t>(packet.address - umem_->start_of(packet.address));
     const auto bytes = umem_->frame(packet.address).subspan(offset, packet.length);
     const bool waits = next_hop(*view_reader_.value(), bytes).reach == Reach::kUnresolved;
-    if (waits && packet.deadline > now) {
+    if (lease_over_) {
+      drop(packet.address, IoDrop::kLeaseOver);
+    } else if (waits && packet.deadline > now) {
       held_[kept++] = packet;
     } else {
       route(packet.address, packet.length, now, false);  // never holds, so held_ stays as it is

@@ -141,6 +141,7 @@ class Worker {
   std::vector<pollfd> polled_;  // the sockets, then wake_
   std::atomic<std::uint64_t> running_{0};
   std::atomic<Duration::rep> stop_at_{TimePoint::max().time_since_epoch().count()};
+  bool lease_over_ = false;  // of a STOP lease, as the loop began; nothing leaves then
   std::atomic<bool> stop_{false};
   std::thread thread_;
 };

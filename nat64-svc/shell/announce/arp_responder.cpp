@@ -47,6 +47,7 @@ void ArpResponder::set_addresses(const std::set<Ipv4Address>& addresses) {
     std::erase_if(addresses_, [&](const auto& entry) { return !addresses.contains(entry.first); });
     for (const auto address : addresses) addresses_.try_emplace(address, kAnnouncements);
   }
+  next_round_.store({});  // new ones at once
   eventfd_write(wake_.get(), 1);
 }
 
@@ -55,17 +56,22 @@ void ArpResponder::set_mac(const MacAddress& mac) {
   if (mac == mac_) return;
   mac_ = mac;
   for (auto& [address, left] : addresses_) left = kAnnouncements;
+  next_round_.store({});
   eventfd_write(wake_.get(), 1);
 }
 
 void ArpResponder::run() {
   while (!stop_.load()) {
-    announce();
+    const auto now = boot_now();
+    if (now >= next_round_.load()) {
+      announce();
+      next_round_.store(now + kAnnounceEvery);
+    }
     pollfd fds[2] = {{socket_.get(), POLLIN, 0}, {wake_.get(), POLLIN, 0}};
-    if (poll(fds, 2, kAnnounceEveryMs) <= 0) continue;
+    if (poll(fds, 2, kPollMs) <= 0) continue;
     eventfd_t ignored = 0;
     if ((fds[1].revents & POLLIN) != 0) eventfd_read(wake_.get(), &ignored);
-    if ((fds[0].revents & POLLIN) != 0) answer();
+    if (fds[0].revents != 0) answer();  // recv() also takes the error of a link that went down
   }
 }
 
@@ -90,9 +96,10 @@ void ArpResponder::announce() {
   if (mac_ == MacAddress{}) return;
   for (auto& [address, left] : addresses_) {
     if (left == 0) continue;
-    --left;
     const auto frame = arp_announcement(address, mac_);
-    if (send(socket_.get(), frame.data(), frame.size(), 0) < 0)
+    if (send(socket_.get(), frame.data(), frame.size(), 0) >= 0)
+      --left;
+    else  // a link that is down: again in the next round
       spdlog::warn("{} could not be announced by ARP: {}", address.to_string(), std::strerror(errno));
   }
 }

@@ -14,6 +14,7 @@
 #include <string>
 #include <thread>
 
+#include "common/base/clock.hpp"
 #include "common/base/result.hpp"
 #include "common/base/unique_fd.hpp"
 #include "common/net/ipv4_address.hpp"
@@ -34,7 +35,8 @@ class ArpResponder {
 
   // RFC 5227 §1.1.
   static constexpr int kAnnouncements = 2;
-  static constexpr int kAnnounceEveryMs = 2000;
+  static constexpr Duration kAnnounceEvery = std::chrono::seconds{2};
+  static constexpr int kPollMs = 500;
 
  private:
   ArpResponder() = default;
@@ -45,7 +47,8 @@ class ArpResponder {
   UniqueFd socket_;
   UniqueFd wake_;
   std::atomic<bool> stop_{false};
-  std::mutex mutex_;  // what follows
+  std::atomic<TimePoint> next_round_{};  // of announcements
+  std::mutex mutex_;                     // what follows
   MacAddress mac_;
   std::map<Ipv4Address, int> addresses_;  // with the announcements still to be made
   std::thread thread_;

@@ -141,8 +141,8 @@ Result<std::unique_ptr<NodeLink>, std::string> NodeLink::create(std::uint32_t qu
     return failure(std::string("cannot speak to the kernel: netlink must be permitted to this process"));
   }
   if (auto done = self->remove_leftover(); !done) return failure(done.error());
-  if (auto done = self->make_pair(queues); !done) return failure(done.error());
-  auto done = self->configure_ends();
+  auto done = self->make_pair(queues);
+  if (done) done = self->configure_ends();
   if (done) done = self->set_neighbour();
   if (!done) {
     self->remove();
@@ -155,12 +155,28 @@ NodeLink::~NodeLink() {
   if (socket_ != nullptr) nl_socket_free(socket_);
 }
 
+namespace {
+
+// By its link address too, which it has from its first moment: the alias comes later, and a kill may come
+// between.
+bool is_ours(rtnl_link* link) {
+  const char* alias = rtnl_link_get_ifalias(link);
+  if (alias != nullptr && std::string_view(alias) == kAlias) return true;
+  const nl_addr* address = rtnl_link_get_addr(link);
+  if (address == nullptr || nl_addr_get_len(address) != kKernelEndMac.bytes.size()) return false;
+  const auto* bytes = static_cast<const std::uint8_t*>(nl_addr_get_binary_addr(address));
+  return rtnl_link_is_veth(link) != 0 &&
+         (std::equal(kKernelEndMac.bytes.begin(), kKernelEndMac.bytes.end(), bytes) ||
+          std::equal(kOurEndMac.bytes.begin(), kOurEndMac.bytes.end(), bytes));
+}
+
+}  // namespace
+
 Result<void, std::string> NodeLink::remove_leftover() {
   for (const char* name : {kKernelEnd, kOurEnd}) {
     const auto link = link_named(socket_, name);
     if (link == nullptr) continue;
-    const char* alias = rtnl_link_get_ifalias(link.get());
-    if (alias == nullptr || std::string_view(alias) != kAlias) {
+    if (!is_ours(link.get())) {
       return failure(std::string("there is an interface ") + name +
                      " that is not of nat64-svc: remove or rename it (ip link set " + name + " name OTHER)");
     }

@@ -41,6 +41,12 @@ pools:
     subscribers: {prefix_length: 64, ports_per_block: 64, max_blocks: 32, max_sessions: 65536}
 nat64: {max_sessions: 4194304, events: {log_blocks: false}}
 """
+NODE_POLICY = """\
+translation_prefixes:
+  - {name: well-known, prefix: "64:ff9b::/96", clients: ["2001:db8::/32"]}
+pools:
+  - {name: node, kind: NODE_LOCAL}
+"""
 TAYGA = """\
 tun-device nat64
 ipv4-addr 10.99.0.1
@@ -185,6 +191,15 @@ def nat64(lab, *extra):
     return "6", NAT64_DESTINATION
 
 
+def nat64_node(lab):
+    """Between the kernel's two forwardings, as on a node of a cluster."""
+    lab.dut.run("ip route add default via 20.1.0.2")
+    with open(f"{lab.dir}/policy.yaml", "w", encoding="utf-8") as file:
+        file.write(NODE_POLICY)
+    lab.start("nat64-svc", [f"{lab.bin}/nat64-svc", "--mode", "node", "--policy-file", f"{lab.dir}/policy.yaml",
+                            "--http-listen", "127.0.0.1:9464", "--node-id", "n1"], "127.0.0.1:9464")
+
+
 def nat64_busy(lab):
     lab.busy_poll_settings()
     return nat64(lab, "--busy-poll", "64")
@@ -285,7 +300,12 @@ def tcp_goodput(lab):
     figures["kernel IPv6 forwarding, offloads on"] = goodput(lab, SERVER6)
     lab.up()
     nat64(lab)
-    figures["nat64-svc, gateway mode"] = goodput(lab, "20.1.0.2")
+    figures["nat64-svc, gateway mode, checksum offload off"] = goodput(lab, "20.1.0.2")
+    lab.up()
+    for namespace, device in ((lab.client, "bc6"), (lab.server, "bs4")):
+        namespace.run(f"ethtool -K {device} tx on")
+    nat64_node(lab)
+    figures["nat64-svc, node mode, offloads on"] = goodput(lab, "20.1.0.2")
     return figures
 
 
