@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <tuple>
 #include <vector>
 
 #include "common/config/policy.hpp"
@@ -69,21 +70,22 @@ class BlockOwners {
   std::atomic<std::uint32_t> free_;
 };
 
-// The owners of every address that the node ever had: a policy comes and goes, what is mapped stays. Used by
-// the one thread that makes runtimes.
+// The owners of every address that the node ever had, by size of its blocks and range of its ports: a policy
+// comes and goes, also one that is built and never runs, and what is mapped stays. Blocks of another size or
+// range have nothing in common with the old ones: all sessions end (WorkerState). Used by the one thread that
+// makes runtimes.
 class BlockShare {
  public:
   [[nodiscard]] std::shared_ptr<BlockOwners> of(Ipv4Address address, std::uint32_t block_size,
                                                 PortRange ports) {
-    auto& owners = owners_[address];
-    // Blocks of another size have nothing in common with the old ones: all sessions end (WorkerState).
-    if (!owners || owners->block_size() != block_size)
-      owners = std::make_shared<BlockOwners>(block_size, ports);
+    auto& owners = owners_[{address, block_size, ports.first, ports.last}];
+    if (!owners) owners = std::make_shared<BlockOwners>(block_size, ports);
     return owners;
   }
 
  private:
-  std::map<Ipv4Address, std::shared_ptr<BlockOwners>> owners_;
+  std::map<std::tuple<Ipv4Address, std::uint32_t, std::uint16_t, std::uint16_t>, std::shared_ptr<BlockOwners>>
+      owners_;
 };
 
 }  // namespace isthmus::nat64

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "common/config/policy.hpp"
 #include "nat64-svc/core/drop_reason.hpp"
@@ -28,6 +29,14 @@ class Counter {
 
 inline constexpr std::size_t kProtocols = 3;  // indexed by isthmus::Protocol
 inline constexpr std::array<std::string_view, kProtocols> kProtocolNames{"tcp", "udp", "icmp"};
+
+// What the headers of a packet that is not translated name, looked at without trust: kOther also when they
+// are cut short, or when extension headers other than a fragment header stand before the transport.
+enum class ProtocolSeen : std::uint8_t { kTcp, kUdp, kIcmp, kOther, kCount };
+inline constexpr EnumNames<ProtocolSeen> kProtocolSeenNames{{"tcp", "udp", "icmp", "other"}};
+
+[[nodiscard]] ProtocolSeen protocol_seen(std::span<const std::uint8_t> packet);
+[[nodiscard]] ProtocolSeen protocol_seen(std::uint8_t number);
 
 enum class Event : std::uint8_t {
   kSessionCreated,
@@ -67,14 +76,31 @@ inline constexpr EnumNames<Event> kEventNames{{
 struct Counters {
   // Indexed by the side the packet came from.
   struct PerSide {
-    std::array<Counter, kEnumSize<DropReason>> dropped;
-    std::array<Counter, kEnumSize<DropReason>> replied;  // answered with an ICMP error of ours
+    std::array<std::array<Counter, kEnumSize<DropReason>>, kEnumSize<ProtocolSeen>> dropped;
+    std::array<std::array<Counter, kEnumSize<DropReason>>, kEnumSize<ProtocolSeen>>
+        replied;  // with ICMP of ours
+
+    [[nodiscard]] Counter& drop(ProtocolSeen p, DropReason r) { return at(dropped, p, r); }
+    [[nodiscard]] Counter& reply(ProtocolSeen p, DropReason r) { return at(replied, p, r); }
+    // Of all protocols.
+    [[nodiscard]] std::uint64_t drops(DropReason reason) const {
+      std::uint64_t sum = 0;
+      for (const auto& of_protocol : dropped) sum += of_protocol[static_cast<std::size_t>(reason)].get();
+      return sum;
+    }
+
     Counter received_packets;
     Counter received_bytes;
     std::array<Counter, kProtocols> translated_packets;
     std::array<Counter, kProtocols> translated_bytes;  // as received
     Counter held_packets;
     Counter handed_over_packets;
+
+   private:
+    template <class Table>
+    [[nodiscard]] static Counter& at(Table& table, ProtocolSeen p, DropReason r) {
+      return table[static_cast<std::size_t>(p)][static_cast<std::size_t>(r)];
+    }
   };
   std::array<PerSide, 2> side;
   std::array<Counter, kEnumSize<Event>> events;

@@ -6,11 +6,11 @@
 #include "nat64-svc/core/owners.hpp"
 #include "nat64-svc/core/packet/parse.hpp"
 #include "nat64-svc/core/rfc7915/four_to_six.hpp"
-#include "nat64-svc/core/rfc7915/icmp_errors.hpp"
 #include "nat64-svc/core/rfc7915/six_to_four.hpp"
 #include "nat64-svc/core/steps/admit.hpp"
 #include "nat64-svc/core/steps/determine_incoming_tuple.hpp"
 #include "nat64-svc/core/steps/filter_and_update.hpp"
+#include "nat64-svc/core/steps/translate_error.hpp"
 
 namespace isthmus::nat64 {
 namespace {
@@ -103,7 +103,7 @@ class Explainer {
   // §3.4, fragments: true when all that the others tell is known now: the ports, of an echo the length as
   // well.
   template <class P>
-  Result<bool, Refusal> completed(Side side, P& packet) {
+  Result<bool, Refusal> completed(Side side, P& packet, std::size_t size) {
     if (!packet.is_fragment()) return true;
     const auto& table = state_.fragments[static_cast<std::size_t>(side)];
     auto note = told_.has_ports ? told_ : table.note(key_of(packet));
@@ -112,7 +112,7 @@ class Explainer {
     if (echo && !packet.more_fragments)
       note.length = static_cast<std::uint16_t>(packet.fragment_offset + packet.l4_length);
     if (first ? echo && note.length == 0 : !note.has_ports) {
-      if (table.held() >= policy_.max_held_fragments)
+      if (table.held() >= policy_.max_held_fragments || !table.has_room(key_of(packet), first, size))
         return stop("RFC 6146 §3.4", "find what the other fragments tell",
                     Refusal{DropReason::kFragmentTable});
       pass("RFC 6146 §3.4", "find what the other fragments tell",
@@ -145,7 +145,7 @@ class Explainer {
     const auto& runtime = *state_.runtime;
     if (const auto owner = client_owner(runtime, packet.source); owner != runtime.options.worker)
       return hand_over(Side::kV6, owner);
-    const auto ready = completed(Side::kV6, packet);
+    const auto ready = completed(Side::kV6, packet, bytes.size());
     if (!ready) return failure(ready.error());
     if (!*ready) return Verdict::held();
     const Tuple6 tuple = incoming_tuple(packet);
@@ -186,7 +186,7 @@ class Explainer {
           fragment_owner(*state_.runtime, packet.source, packet.destination, packet.fragment_id);
       if (meeting != state_.runtime->options.worker) return hand_over(Side::kV4, meeting);
     }
-    const auto ready = completed(Side::kV4, packet);
+    const auto ready = completed(Side::kV4, packet, bytes.size());
     if (!ready) return failure(ready.error());
     if (!*ready) return Verdict::held();
     const Tuple4 tuple = incoming_tuple(packet);
@@ -236,11 +236,32 @@ class Explainer {
     pass("RFC 6146 §3.4", "determine the tuple of the packet inside", text(tuple));
     const auto owner = owner_of(tuple);
     if (owner != state_.runtime->options.worker) return hand_over(side, owner);
-    if (valid_session(tuple) == kNone)
+    const auto number = valid_session(tuple);
+    if (number == kNone)
       return stop("RFC 6146 §3.5", "find its session", Refusal{DropReason::kIcmpErrorNoSession});
     pass("RFC 6146 §3.5", "find its session",
          "there is one; an error changes nothing in it (RFC 5508 REQ-5)");
-    return Verdict::forward(other(side));
+    const Session& s = state_.tables.sessions()[number];
+    return error_of(side, bytes, outer, *inner, {s.tuple6(), s.tuple4(), state_.pool.is_active(s.server4)});
+  }
+
+  template <class P>
+  Outcome error_of(Side side, std::span<const std::uint8_t> bytes, const P& outer, const P& inner,
+                   const Flow& flow) {
+    PacketBuffer buffer = copy_of(bytes);
+    if (auto done = translate_error(*state_.runtime, buffer, outer, inner, flow, mtus(outer, flow)); !done)
+      return stop("RFC 7915 §4.2, §5.2", "translate the error and the packet inside", done.error());
+    pass("RFC 7915 §4.2, §5.2", "translate the error and the packet inside",
+         std::to_string(buffer.length()) + " bytes");
+    keep(buffer);
+    return side == Side::kV6 && flow.hairpin ? hairpin(buffer) : Outcome{Verdict::forward(other(side))};
+  }
+
+  [[nodiscard]] PathMtu mtus(const Parsed6& outer, const Flow& flow) const {
+    return {mtu_.six(outer.source), mtu_.four(flow.four.server4.address)};
+  }
+  [[nodiscard]] PathMtu mtus(const Parsed4& outer, const Flow& flow) const {
+    return {mtu_.six(flow.six.client6.address), mtu_.four(outer.source)};
   }
 
   [[nodiscard]] std::uint16_t owner_of(const Tuple6& tuple) const {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What would happen to a packet now, step by step with the RFC's sections, without doing it: nothing is made,
 // touched, counted or sent. The steps are those of translator.cpp in the same order; a property test holds
-// the two together. Three things are not foretold: that the last fragment of an echo, which is told to be
-// held, frees the first one and follows it at once; whether the rate limit of our own ICMP errors lets one
-// out at that moment, and the rewriting of an ICMP error once its session is found.
+// the two together. Two things are not foretold: that the last fragment of an echo, which is told to be
+// held, frees the first one and follows it at once; and whether the rate limit of our own ICMP errors lets
+// one out at that moment.
 #pragma once
 
 #include <functional>
@@ -29,7 +29,7 @@ struct Explanation {
   std::vector<ExplainStep> steps;
   Verdict verdict;                   // as Translator would give it
   std::optional<IcmpError> answer;   // verdict kReply
-  std::vector<std::uint8_t> packet;  // verdict kForward, but for ICMP errors: what would leave, whole
+  std::vector<std::uint8_t> packet;  // verdict kForward: what would leave, whole
 };
 
 // MTUs of the ways to two destinations, as the translator would see them.

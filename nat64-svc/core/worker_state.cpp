@@ -19,14 +19,26 @@ std::pmr::memory_resource* memory_of(const TranslatorLimits& limits) {
   return limits.memory != nullptr ? limits.memory : std::pmr::new_delete_resource();
 }
 
-// Blocks of another size, subscribers of another length or another share of the ports have nothing in common
-// with the old ones.
+// Another range of ports for an address that stays.
+bool same_ports(const Runtime& a, const Runtime& b) {
+  const auto ports = [](const Runtime& runtime, const RuntimeAddress& address) {
+    const auto& p = runtime.pools[address.pool].ports;
+    return std::pair{p.first, p.last};
+  };
+  return std::ranges::all_of(a.addresses, [&](const RuntimeAddress& x) {
+    const auto y = std::ranges::lower_bound(b.addresses, x.address, {}, &RuntimeAddress::address);
+    return y == b.addresses.end() || y->address != x.address || ports(a, x) == ports(b, *y);
+  });
+}
+
+// Blocks of another size or range, subscribers of another length or another share of the ports have nothing
+// in common with the old ones.
 bool same_layout(const Runtime& a, const Runtime& b) {
   if (a.options.worker != b.options.worker || a.options.workers != b.options.workers) return false;
   if (a.pools.empty() || b.pools.empty()) return a.pools.empty() == b.pools.empty();
   const auto& x = a.pools.front().subscribers;
   const auto& y = b.pools.front().subscribers;
-  return x.prefix_length == y.prefix_length && x.ports_per_block == y.ports_per_block;
+  return x.prefix_length == y.prefix_length && x.ports_per_block == y.ports_per_block && same_ports(a, b);
 }
 
 // At most this much per call, so that no packet waits for longer than some hundred microseconds. A burst
@@ -381,8 +393,9 @@ bool WorkerState::expire(TimePoint now) {
   }
   sweep(kSweepPerCall, now);
   for (const auto side : {Side::kV6, Side::kV4}) {
-    auto& lost = counters.of(side).dropped[static_cast<std::size_t>(DropReason::kFragmentTimeout)];
-    lost.add(fragments[static_cast<std::size_t>(side)].expire(now));
+    fragments[static_cast<std::size_t>(side)].expire(now, [&](std::uint8_t protocol) {
+      counters.of(side).drop(protocol_seen(protocol), DropReason::kFragmentTimeout).add();
+    });
   }
   counters.held_fragments.set(fragments[0].held() + fragments[1].held());
   std::uint32_t left = kExpirePerCall;
@@ -420,12 +433,12 @@ void WorkerState::answer_held_syn(std::span<const std::uint8_t> packet, TimePoin
   std::ranges::copy(packet, frame.begin() + kTranslationHeadroom);
   PacketBuffer buffer{frame, kTranslationHeadroom, packet.size()};
   auto& side = counters.of(Side::kV4);
-  constexpr auto kReason = static_cast<std::size_t>(DropReason::kSynUnanswered);
   const bool answered =
       may_answer_ipv4(packet) && icmp_limit.take(now, runtime->nat64.icmp_errors_per_second) &&
       make_reply_ipv4(buffer, {icmp4::kUnreachable, icmp4::kPortUnreachable, 0}, *runtime) &&
       extra.add(Side::kV4, buffer.packet());
-  (answered ? side.replied : side.dropped)[kReason].add();
+  constexpr auto kReason = DropReason::kSynUnanswered;
+  (answered ? side.reply(ProtocolSeen::kTcp, kReason) : side.drop(ProtocolSeen::kTcp, kReason)).add();
 }
 
 }  // namespace isthmus::nat64

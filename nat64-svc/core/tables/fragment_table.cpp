@@ -42,9 +42,20 @@ FragmentNote FragmentTable::note(const FragmentKey& key) const {
   return number == kNone ? FragmentNote{} : entries_[number].note;
 }
 
+bool FragmentTable::has_room(const FragmentKey& key, bool first, std::size_t size) const {
+  if (free_ == kNone || size > kMaxHeld) return false;
+  const auto number = find(key);
+  if (number == kNone) return used_ < entries_.size();
+  // One first fragment a packet: each that is let go lets those behind it go, and a peer must not nest them.
+  for (auto h = entries_[number].first_held; first && h != kNone; h = helds_[h].next) {
+    if (helds_[h].first) return false;
+  }
+  return true;
+}
+
 bool FragmentTable::hold(const FragmentKey& key, bool first, std::span<const std::uint8_t> fragment,
                          TimePoint deadline) {
-  if (free_ == kNone || fragment.size() > kMaxHeld) return false;
+  if (!has_room(key, first, fragment.size())) return false;
   const auto number = find_or_add(key, deadline);
   if (number == kNone) return false;
   const auto held = free_;
@@ -62,21 +73,18 @@ void FragmentTable::free_held(std::uint32_t held) {
   --held_;
 }
 
-std::uint32_t FragmentTable::expire(TimePoint now) {
-  std::uint32_t lost = 0;
-  while (used_ > 0 && entries_[first_].deadline <= now) {
-    Entry& entry = entries_[first_];
-    while (entry.first_held != kNone) {
-      const auto held = entry.first_held;
-      entry.first_held = helds_[held].next;
-      free_held(held);
-      ++lost;
-    }
-    index_.erase(hash(entry.key), first_, [&](std::uint32_t n) { return hash(entries_[n].key); });
-    first_ = static_cast<std::uint32_t>((first_ + 1) % entries_.size());
-    --used_;
-  }
-  return lost;
+bool FragmentTable::drop_one_held(Entry& entry) {
+  const auto held = entry.first_held;
+  if (held == kNone) return false;
+  entry.first_held = helds_[held].next;
+  free_held(held);
+  return true;
+}
+
+void FragmentTable::forget_oldest() {
+  index_.erase(hash(entries_[first_].key), first_, [&](std::uint32_t n) { return hash(entries_[n].key); });
+  first_ = static_cast<std::uint32_t>((first_ + 1) % entries_.size());
+  --used_;
 }
 
 }  // namespace isthmus::nat64

@@ -31,6 +31,8 @@ class FragmentTable {
   static constexpr std::size_t kMaxHeld = 2048;
 
   [[nodiscard]] FragmentNote note(const FragmentKey& key) const;
+  // Would hold() take it?
+  [[nodiscard]] bool has_room(const FragmentKey& key, bool first, std::size_t size) const;
   // False: no room.
   [[nodiscard]] bool hold(const FragmentKey& key, bool first, std::span<const std::uint8_t> fragment,
                           TimePoint deadline);
@@ -41,8 +43,9 @@ class FragmentTable {
   // Remembers the length and gives release(bytes) the first fragment, if it waited for it. False: no room.
   template <class Release>
   bool learn_length(const FragmentKey& key, std::uint16_t length, TimePoint deadline, Release&& release);
-  // The number of fragments that waited in vain.
-  std::uint32_t expire(TimePoint now);
+  // Gives lost(protocol) each fragment that waited in vain.
+  template <class Lost>
+  void expire(TimePoint now, Lost&& lost);
 
   [[nodiscard]] std::uint32_t held() const { return held_; }
 
@@ -65,6 +68,8 @@ class FragmentTable {
     return std::span{bytes_}.subspan(held * kMaxHeld, kMaxHeld);
   }
   void free_held(std::uint32_t held);
+  bool drop_one_held(Entry& entry);
+  void forget_oldest();
 
   HashKey key_;
   std::vector<Entry> entries_;  // a ring: used_ entries from first_ on, oldest first
@@ -76,6 +81,14 @@ class FragmentTable {
   std::uint32_t used_ = 0;
   std::uint32_t held_ = 0;
 };
+
+template <class Lost>
+void FragmentTable::expire(TimePoint now, Lost&& lost) {
+  while (used_ > 0 && entries_[first_].deadline <= now) {
+    while (drop_one_held(entries_[first_])) lost(entries_[first_].key.protocol);
+    forget_oldest();
+  }
+}
 
 template <class Release>
 bool FragmentTable::learn_ports(const FragmentKey& key, const FragmentNote& note, TimePoint deadline,

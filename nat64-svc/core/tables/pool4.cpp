@@ -2,6 +2,7 @@
 #include "nat64-svc/core/tables/pool4.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 
 namespace isthmus::nat64 {
@@ -161,24 +162,45 @@ std::uint32_t Pool4::pick_port(std::uint32_t block, Protocol protocol, std::uint
 Result<Pool4::Grant, DropReason> Pool4::allocate(Subscriber& subscriber, std::uint32_t subscriber_number,
                                                  Protocol protocol, std::uint16_t port6,
                                                  std::uint64_t random) {
-  const auto granted = [&](std::uint32_t block, std::uint32_t offset, std::uint32_t fresh) {
-    Block& b = blocks_[block];
-    ++b.used[static_cast<std::size_t>(protocol)];
-    const auto port = static_cast<std::uint16_t>(b.number * block_size_ + offset);
-    return Grant{{addresses_[b.address].address, port}, fresh};
-  };
   // RFC 4787 REQ-4: parity for UDP (RTP beside RTCP) while it lasts.
   for (const bool parity : {true, false}) {
     if (parity && protocol != Protocol::kUdp) continue;
     for (std::uint32_t b = subscriber.first_block; b != kNone; b = blocks_[b].next) {
       if (!addresses_[blocks_[b].address].open) continue;
       const auto offset = pick_port(b, protocol, port6, parity, random);
-      if (offset != kNone) return granted(b, offset, kNone);
+      if (offset != kNone) return granted(b, protocol, offset, kNone);
     }
   }
   if (subscriber.blocks >= max_blocks_) return failure(DropReason::kBlockLimit);
-  const std::uint32_t block = take_block(subscriber, subscriber_number, random >> 8);
-  if (block == kNone) {
+  return allocate_in_new_block(subscriber, subscriber_number, protocol, port6, random);
+}
+
+Pool4::Grant Pool4::granted(std::uint32_t block, Protocol protocol, std::uint32_t offset,
+                            std::uint32_t fresh) {
+  Block& b = blocks_[block];
+  ++b.used[static_cast<std::size_t>(protocol)];
+  const auto port = static_cast<std::uint16_t>(b.number * block_size_ + offset);
+  return {{addresses_[b.address].address, port}, fresh};
+}
+
+// Static mappings may have every port of a block. Such blocks are kept aside while others are tried.
+Result<Pool4::Grant, DropReason> Pool4::allocate_in_new_block(Subscriber& subscriber,
+                                                              std::uint32_t subscriber_number,
+                                                              Protocol protocol, std::uint16_t port6,
+                                                              std::uint64_t random) {
+  std::array<std::uint32_t, 8> full;
+  std::size_t aside = 0;
+  std::uint32_t block = kNone;
+  std::uint32_t offset = kNone;
+  while (offset == kNone && aside < full.size()) {
+    block = take_block(subscriber, subscriber_number, random >> 8);
+    if (block == kNone) break;
+    offset = pick_port(block, protocol, port6, protocol == Protocol::kUdp, random);
+    if (offset == kNone) offset = pick_port(block, protocol, port6, false, random);
+    if (offset == kNone) full[aside++] = block;
+  }
+  for (std::size_t i = 0; i < aside; ++i) give_back(full[i]);
+  if (offset == kNone) {
     const bool any_open = std::ranges::any_of(addresses_, [](const Address& a) { return a.open; });
     return failure(any_open ? DropReason::kPoolExhausted : DropReason::kNoPoolAddress);
   }
@@ -186,13 +208,7 @@ Result<Pool4::Grant, DropReason> Pool4::allocate(Subscriber& subscriber, std::ui
   subscriber.first_block = block;
   subscriber.address = blocks_[block].address;
   ++subscriber.blocks;
-  auto offset = pick_port(block, protocol, port6, protocol == Protocol::kUdp, random);
-  if (offset == kNone) offset = pick_port(block, protocol, port6, false, random);
-  if (offset == kNone) {  // a block of static ports only
-    free_block(subscriber, block);
-    return failure(DropReason::kPoolExhausted);
-  }
-  return granted(block, offset, block);
+  return granted(block, protocol, offset, block);
 }
 
 std::uint32_t Pool4::release(Subscriber& subscriber, Protocol protocol, const TransportAddress4& public4) {
@@ -211,12 +227,16 @@ std::uint32_t Pool4::release(Subscriber& subscriber, Protocol protocol, const Tr
 }
 
 void Pool4::free_block(Subscriber& subscriber, std::uint32_t block) {
-  const Block& b = blocks_[block];
-  Address& a = addresses_[b.address];
   std::uint32_t* link = &subscriber.first_block;
   while (*link != block && *link != kNone) link = &blocks_[*link].next;
-  if (*link == block) *link = b.next;
+  if (*link == block) *link = blocks_[block].next;
   --subscriber.blocks;
+  give_back(block);
+}
+
+void Pool4::give_back(std::uint32_t block) {
+  const Block& b = blocks_[block];
+  Address& a = addresses_[b.address];
   a.block_of[b.number] = kNone;
   a.owners->give_back(b.number);
   --a.used_blocks;

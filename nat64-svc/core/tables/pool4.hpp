@@ -113,7 +113,14 @@ class Pool4 {
                                         bool parity, std::uint64_t random);
   void reserve_ports(std::uint32_t block);
   void reserve_statics(std::uint32_t block);
+  [[nodiscard]] Result<Grant, DropReason> allocate_in_new_block(Subscriber& subscriber,
+                                                                std::uint32_t subscriber_number,
+                                                                Protocol protocol, std::uint16_t port6,
+                                                                std::uint64_t random);
+  [[nodiscard]] Grant granted(std::uint32_t block, Protocol protocol, std::uint32_t offset,
+                              std::uint32_t fresh);
   void free_block(Subscriber& subscriber, std::uint32_t block);
+  void give_back(std::uint32_t block);
   [[nodiscard]] std::uint64_t* bitmap(std::uint32_t block, Protocol protocol);
 
   // In search of an unused address: a node's pool whole, and a bound for a gateway's.

@@ -120,9 +120,12 @@ void expect_equal_counters(const Counters& a, const Counters& b) {
   for (std::size_t i = 0; i < a.events.size(); ++i)
     EXPECT_EQ(a.events[i].get(), b.events[i].get()) << kEventNames[static_cast<Event>(i)];
   for (const auto side : {Side::kV6, Side::kV4}) {
-    for (std::size_t i = 0; i < kEnumSize<DropReason>; ++i)
-      EXPECT_EQ(a.of(side).dropped[i].get(), b.of(side).dropped[i].get())
-          << kDropReasonNames[static_cast<DropReason>(i)];
+    for (std::size_t p = 0; p < kEnumSize<ProtocolSeen>; ++p) {
+      for (std::size_t i = 0; i < kEnumSize<DropReason>; ++i)
+        EXPECT_EQ(a.of(side).dropped[p][i].get(), b.of(side).dropped[p][i].get())
+            << kProtocolSeenNames[static_cast<ProtocolSeen>(p)] << " "
+            << kDropReasonNames[static_cast<DropReason>(i)];
+    }
     EXPECT_EQ(a.of(side).received_bytes.get(), b.of(side).received_bytes.get());
     for (std::size_t i = 0; i < kProtocols; ++i)
       EXPECT_EQ(a.of(side).translated_bytes[i].get(), b.of(side).translated_bytes[i].get());

@@ -163,8 +163,7 @@ TEST(ASoak, EndsWithAllTablesEmptyAndAllBooksBalanced) {
   EXPECT_EQ(count(Event::kSessionCreated), count(Event::kSessionExpired) + count(Event::kSessionEnded));
   EXPECT_EQ(count(Event::kBibCreated), count(Event::kBibRemoved));
   EXPECT_EQ(count(Event::kBlockTaken), count(Event::kBlockFreed));
-  for (const auto side : {Side::kV6, Side::kV4})
-    EXPECT_EQ(c.of(side).dropped[static_cast<std::size_t>(DropReason::kUnclassified)].get(), 0U);
+  for (const auto side : {Side::kV6, Side::kV4}) EXPECT_EQ(c.of(side).drops(DropReason::kUnclassified), 0U);
 }
 
 }  // namespace

@@ -128,6 +128,38 @@ TEST(SharedPorts, NoPortIsOwnedTwiceAndEveryAnswerFindsItsWorker) {
   }
 }
 
+TEST(SharedPorts, APolicyThatIsBuiltAndNeverRunsChangesNothing) {
+  Node node{2};
+  const auto out = node.send(Side::kV6, question(1), 0);
+  ASSERT_EQ(out.verdict.action, Action::kForward);
+  const auto seen = parse_ipv4(out.packet).value();
+  auto other = small_pool();
+  other.pools[0].subscribers.ports_per_block = 32;
+  for (const auto& options : node.options) ASSERT_TRUE(make_runtime(other, one_address(), options));
+  for (std::size_t w = 0; w < node.workers.size(); ++w)
+    node.workers[w]->apply(small_pool(), one_address(), node.options[w]);
+  const auto answer =
+      PacketBuilder::ipv4("198.41.0.4", seen.source.to_string()).udp(53, seen.source_port).bytes();
+  for (const std::size_t first : {0U, 1U}) {
+    EXPECT_EQ(node.send(Side::kV4, answer, first).verdict.action, Action::kForward) << "by worker " << first;
+  }
+}
+
+TEST(SharedPorts, AnotherRangeOfPortsIsInEffectAtOnce) {
+  Node node{1};
+  ASSERT_EQ(node.send(Side::kV6, question(1), 0).verdict.action, Action::kForward);
+  auto narrow = small_pool();
+  narrow.pools[0].ports = {2048, 2079};  // two blocks
+  node.workers[0]->apply(narrow, one_address(), node.options[0]);
+  for (const unsigned client : {1U, 2U}) {
+    const auto out = node.send(Side::kV6, question(client), 0);
+    ASSERT_EQ(out.verdict.action, Action::kForward);
+    const auto port = parse_ipv4(out.packet)->source_port;
+    EXPECT_TRUE(port >= 2048 && port <= 2079) << port;
+  }
+  EXPECT_EQ(node.send(Side::kV6, question(3), 0).verdict.reason, DropReason::kPoolExhausted);
+}
+
 TEST(SharedPorts, StaticMappingsBelongToTheirClientsWorkerWhereverThePortLies) {
   auto policy = small_pool();
   for (std::uint16_t i = 0; i < 8; ++i) {

@@ -53,6 +53,16 @@ TEST(Fragments, LaterOnesFollowTheFirst) {
   EXPECT_EQ(Bytes(sent.packet.begin() + 20, sent.packet.end()), Bytes(in.begin() + 48, in.end()));
 }
 
+TEST(Fragments, OfAnEchoOneFirstOneIsHeldAndNoMore) {
+  Nat64Harness nat;
+  const auto first =
+      PacketBuilder::ipv6(kClient, kServer6).fragment(0, true, 7).echo(128, 9).payload(56).bytes();
+  EXPECT_EQ(nat.from_v6(first).verdict.action, Action::kHeld);
+  const auto again = nat.from_v6(first);
+  EXPECT_EQ(again.verdict.action, Action::kDrop);
+  EXPECT_EQ(again.verdict.reason, DropReason::kFragmentTable);
+}
+
 TEST(Fragments, ThatComeTooEarlyAreHeldUntilTheFirst) {
   Nat64Harness nat;
   EXPECT_EQ(nat.from_v6(later6(64, true)).verdict.action, Action::kHeld);
@@ -94,10 +104,10 @@ TEST(Fragments, WithoutAFirstOneAreDroppedAfterTheirTime) {
   EXPECT_EQ(nat.translator.counters().held_fragments.get(), 1U);
   nat.advance(2ms);
   EXPECT_EQ(nat.translator.counters().held_fragments.get(), 0U);
-  EXPECT_EQ(nat.translator.counters()
-                .of(Side::kV6)
-                .dropped[static_cast<std::size_t>(DropReason::kFragmentTimeout)]
-                .get(),
+  const auto& dropped = nat.translator.counters().of(Side::kV6).dropped;
+  EXPECT_EQ(dropped[static_cast<std::size_t>(ProtocolSeen::kUdp)]
+                   [static_cast<std::size_t>(DropReason::kFragmentTimeout)]
+                       .get(),
             1U);
 }
 

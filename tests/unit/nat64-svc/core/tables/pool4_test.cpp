@@ -140,5 +140,24 @@ TEST(Pool4, PortsOfStaticMappingsAreNeverGivenOut) {
   EXPECT_TRUE(c.take(Protocol::kUdp));
 }
 
+TEST(Pool4, ABlockOfStaticPortsOnlyIsPassedOver) {
+  Case c{256, 8, {1024, 1535}};
+  for (std::uint16_t port = 1024; port < 1280; ++port) {
+    for (const auto last : {1, 2})
+      c.policy.static_mappings.push_back({Protocol::kTcp,
+                                          {Ipv6Address{}, port},
+                                          {Ipv4Address{203, 0, 113, static_cast<std::uint8_t>(last)}, port}});
+  }
+  c.configure();
+  for (int i = 0; i < 512; ++i) {
+    const auto grant = c.take(Protocol::kTcp);
+    ASSERT_TRUE(grant) << i;
+    EXPECT_GE(grant->public4.port, 1280);
+  }
+  EXPECT_EQ(c.pool.blocks_used(), 2U);
+  EXPECT_EQ(c.take(Protocol::kTcp).error(), DropReason::kPoolExhausted);
+  EXPECT_TRUE(c.take(Protocol::kUdp));
+}
+
 }  // namespace
 }  // namespace isthmus::nat64

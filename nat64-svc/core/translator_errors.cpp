@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// ICMP errors: those of others, which pass with the packet inside them translated (RFC 6146 §3.5.3, RFC 7915
+// §4.2 and §5.2), and those that we answer with.
+#include "nat64-svc/core/icmp_reply.hpp"
+#include "nat64-svc/core/owners.hpp"
+#include "nat64-svc/core/packet/parse.hpp"
+#include "nat64-svc/core/steps/determine_incoming_tuple.hpp"
+#include "nat64-svc/core/steps/translate_error.hpp"
+#include "nat64-svc/core/translation.hpp"
+
+namespace isthmus::nat64 {
+
+Outcome Translation::error_from_v6(PacketBuffer& buffer, const Parsed6& outer, TimePoint now) {
+  if (outer.hop_limit <= 1) return failure(Refusal{DropReason::kHopLimit});
+  const auto inner = parse_inside(buffer.packet(), outer);
+  if (!inner) return failure(inner.error());
+  const Tuple6 tuple = tuple_inside(*inner);
+  if (const auto owner = client_owner(*state_.runtime, tuple.client6.address); !is_me(owner))
+    return hand_over(Side::kV6, owner);
+  const auto flow = find_flow(state_, tuple, now);
+  if (!flow) return failure(flow.error());
+  const auto done = translate_error(*state_.runtime, buffer, outer, *inner, *flow,
+                                    {mtu6(outer.source), mtu4(flow->four.server4.address)});
+  if (!done) return failure(done.error());
+  state_.counters.of(Event::kIcmpErrorTranslated).add();
+  return flow->hairpin ? hairpin(buffer, now) : Outcome{Verdict::forward(Side::kV4)};
+}
+
+Outcome Translation::error_from_v4(PacketBuffer& buffer, const Parsed4& outer, TimePoint now) {
+  if (!state_.pool.contains(outer.destination)) return failure(Refusal{DropReason::kNotOurAddress});
+  if (outer.hop_limit <= 1) return failure(Refusal{DropReason::kHopLimit});
+  const auto inner = parse_inside(buffer.packet(), outer);
+  if (!inner) return failure(inner.error());
+  const Tuple4 tuple = tuple_inside(*inner);
+  if (const auto owner = public4_owner(*state_.runtime, tuple.protocol, tuple.public4); !is_me(owner))
+    return hand_over(Side::kV4, owner);
+  const auto flow = find_flow(state_, tuple, now);
+  if (!flow) return failure(flow.error());
+  const auto done = translate_error(*state_.runtime, buffer, outer, *inner, *flow,
+                                    {mtu6(flow->six.client6.address), mtu4(outer.source)});
+  if (!done) return failure(done.error());
+  state_.counters.of(Event::kIcmpErrorTranslated).add();
+  return Verdict::forward(Side::kV6);
+}
+
+Verdict Translation::refuse(Side side, PacketBuffer& buffer, const Refusal& refusal, TimePoint now) {
+  const bool v6 = side == Side::kV6;
+  if (!refusal.answer || !may_answer(v6, buffer, refusal, now))
+    return drop(side, buffer.packet(), refusal.reason);
+  const auto protocol = protocol_seen(buffer.packet());
+  const bool made = v6 ? make_reply_ipv6(buffer, refusal.icmp, *state_.runtime)
+                       : make_reply_ipv4(buffer, refusal.icmp, *state_.runtime);
+  if (!made) return drop(side, buffer.packet(), DropReason::kNoRoom);
+  state_.counters.of(side).reply(protocol, refusal.reason).add();
+  return Verdict::reply(side, refusal.reason);
+}
+
+bool Translation::may_answer(bool v6, const PacketBuffer& buffer, const Refusal& refusal, TimePoint now) {
+  if (!(v6 ? may_answer_ipv6(buffer.packet(), refusal.icmp) : may_answer_ipv4(buffer.packet()))) {
+    state_.counters.of(Event::kIcmpErrorForbidden).add();
+    return false;
+  }
+  if (!state_.icmp_limit.take(now, state_.runtime->nat64.icmp_errors_per_second)) {
+    state_.counters.of(Event::kIcmpErrorLimited).add();
+    return false;
+  }
+  return true;
+}
+
+}  // namespace isthmus::nat64

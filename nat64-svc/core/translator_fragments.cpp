@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// RFC 6146 §3.4: fragments that come without what the translation needs are held until another tells it.
+#include "nat64-svc/core/packet/parse.hpp"
+#include "nat64-svc/core/steps/determine_incoming_tuple.hpp"
+#include "nat64-svc/core/translation.hpp"
+
+namespace isthmus::nat64 {
+namespace {
+
+template <class P>
+void complete(P& packet, const FragmentNote& note) {
+  if (packet.has_l4_header()) {
+    if (packet.protocol == Protocol::kIcmp) packet.l4_claimed = note.length;
+    return;
+  }
+  packet.kind = Kind::kTransport;
+  packet.source_port = note.source_port;
+  packet.destination_port = note.destination_port;
+}
+
+}  // namespace
+
+// §3.4: a later fragment needs the ports that the first one has; the first one of an echo needs the length
+// that the last one has, for the ICMPv6 checksum covers it. Held until then; nothing: it goes on, complete.
+template <class P>
+std::optional<Outcome> Translation::wait_for_others(Side side, const PacketBuffer& buffer, P& packet,
+                                                    TimePoint now) {
+  const auto key = key_of(packet);
+  const bool first = packet.has_l4_header();
+  const bool echo = packet.protocol == Protocol::kIcmp;
+  if (echo && !packet.more_fragments) {
+    const auto length = static_cast<std::uint16_t>(packet.fragment_offset + packet.l4_length);
+    if (!fragments(side).learn_length(
+            key, length, now + state_.runtime->nat64.timeouts.fragment,
+            [&](std::span<const std::uint8_t> bytes) { release(side, bytes, now); }))
+      return failure(Refusal{DropReason::kFragmentTable});
+  }
+  const auto note = fragments(side).note(key);
+  if (first ? echo && note.length == 0 : !note.has_ports) return hold(side, buffer, key, first, now);
+  complete(packet, note);
+  return std::nullopt;
+}
+
+template std::optional<Outcome> Translation::wait_for_others(Side, const PacketBuffer&, Parsed6&, TimePoint);
+template std::optional<Outcome> Translation::wait_for_others(Side, const PacketBuffer&, Parsed4&, TimePoint);
+
+Outcome Translation::hold(Side side, const PacketBuffer& buffer, const FragmentKey& key, bool first,
+                          TimePoint now) {
+  auto& table = fragments(side);
+  if (table.held() >= state_.runtime->nat64.max_held_fragments)
+    return failure(Refusal{DropReason::kFragmentTable});
+  if (!table.hold(key, first, buffer.packet(), now + state_.runtime->nat64.timeouts.fragment))
+    return failure(Refusal{DropReason::kFragmentTable});
+  state_.counters.of(Event::kFragmentHeld).add();
+  state_.counters.of(side).held_packets.add();
+  return Verdict::held();
+}
+
+template <class P>
+void Translation::release_held_behind(Side side, const P& packet, TimePoint now) {
+  if constexpr (std::is_same_v<P, Parsed4>) {
+    if (!is_me(owner_of_fragment(packet))) return;  // they wait elsewhere
+  }
+  const FragmentNote note{true, packet.source_port, packet.destination_port, 0};
+  fragments(side).learn_ports(key_of(packet), note, now + state_.runtime->nat64.timeouts.fragment,
+                              [&](std::span<const std::uint8_t> bytes) { release(side, bytes, now); });
+}
+
+template void Translation::release_held_behind(Side, const Parsed6&, TimePoint);
+template void Translation::release_held_behind(Side, const Parsed4&, TimePoint);
+
+template <class P>
+Outcome Translation::released(PacketBuffer& buffer, Result<P, Refusal> packet, TimePoint now) {
+  if (!packet) return failure(packet.error());
+  if constexpr (std::is_same_v<P, Parsed6>)
+    return packet_from_v6(buffer, *packet, now);
+  else
+    return packet_from_v4(buffer, *packet, now);
+}
+
+// A fragment that was held: it goes where it would have gone, beside the verdict of the one that freed it.
+void Translation::release(Side side, std::span<const std::uint8_t> bytes, TimePoint now) {
+  std::array<std::uint8_t, kTranslationHeadroom + FragmentTable::kMaxHeld> frame;
+  std::ranges::copy(bytes, frame.begin() + kTranslationHeadroom);
+  PacketBuffer buffer{frame, kTranslationHeadroom, bytes.size()};
+  const Outcome verdict = side == Side::kV6 ? released<Parsed6>(buffer, parse_ipv6(bytes), now)
+                                            : released<Parsed4>(buffer, parse_ipv4(bytes), now);
+  if (!verdict) {
+    drop(side, bytes, verdict.error().reason);
+    return;
+  }
+  const bool room = verdict->sends() ? state_.extra.add(verdict->out, buffer.packet())
+                    : verdict->action == Verdict::Action::kHandOver
+                        ? state_.handed_over.add(verdict->owner, verdict->out, verdict->note, buffer.packet())
+                        : true;
+  if (!room)
+    drop(side, bytes, DropReason::kNoRoom);
+  else
+    state_.counters.of(Event::kFragmentReleased).add();
+}
+
+// The fragments of one packet meet at one worker. Once the ports are known, each goes to their owner, who
+// is told what is known.
+Outcome Translation::fragment_from_v4(PacketBuffer& buffer, Parsed4& packet, TimePoint now,
+                                      const FragmentNote& told) {
+  if (told.has_ports) {
+    complete(packet, told);
+  } else {
+    if (const auto meeting = owner_of_fragment(packet); !is_me(meeting)) return hand_over(Side::kV4, meeting);
+    if (auto waits = wait_for_others(Side::kV4, buffer, packet, now)) return *waits;
+  }
+  const Tuple4 tuple = incoming_tuple(packet);
+  if (const auto owner = public4_owner(*state_.runtime, tuple.protocol, tuple.public4);
+      !told.has_ports && !is_me(owner)) {
+    Verdict verdict = hand_over(Side::kV4, owner);
+    verdict.note = {true, packet.source_port, packet.destination_port, packet.l4_claimed};
+    release_those_behind(Side::kV4, packet, now);
+    return verdict;
+  }
+  const auto session = find_session(state_, tuple, now);
+  if (session != kNone)
+    return send_as_ipv6(buffer, packet, touch(state_, session, Side::kV4, packet.tcp_flags, now), now);
+  return open_from_v4(buffer, packet, tuple, now);
+}
+
+}  // namespace isthmus::nat64
