@@ -163,7 +163,11 @@ std::optional<WireError> Builder::write_answer() {
     if (const auto error = write(Section::kAnswer, pieces_[index])) return error;
   fields_.chain_count = static_cast<std::uint8_t>(chain_.size());
   fields_.final_at = static_cast<std::uint16_t>(writer_.size() - kHeaderSize);
+  // RFC 2308 §2.1, RFC 6604 §3: a name error is about the end of the chain. Records that come with it
+  // contradict it; kept, they would reach clients past all that looks at answers (RFC 6147 §5.1.4).
+  const bool exists = message_.header().rcode() != rcode::kNxDomain;
   for (auto& piece : pieces_) {
+    if (!exists) break;
     if (piece.view.section != Section::kAnswer || piece.taken || piece.view.type != message_.question_type())
       continue;
     if (!equal_names(piece.owner.view(), final_.view())) continue;

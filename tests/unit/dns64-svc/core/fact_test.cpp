@@ -56,6 +56,19 @@ TEST(FactFromResponse, ANegativeAnswerKeepsOneSoaAndItsTtl) {
   }
 }
 
+// RFC 2308 §2.1, RFC 6604 §3.
+TEST(FactFromResponse, ANameErrorKeepsItsChainAndNoRecordsOfANameThatDoesNotExist) {
+  const auto f = fact("www.example.", rr::kAaaa,
+                      {{Section::kAnswer, "www.example.", rr::kCname, 60, "b.example."},
+                       {Section::kAnswer, "b.example.", rr::kAaaa, 60, "::ffff:192.0.2.1"},
+                       soa(30, 30)},
+                      Security::kInsecure, rcode::kNxDomain);
+  EXPECT_THAT(types_of(*f, Fact::kAnswer), testing::ElementsAre(rr::kCname));
+  EXPECT_THAT(types_of(*f, Fact::kAuthority), testing::ElementsAre(rr::kSoa));
+  EXPECT_EQ(f->rcode(), rcode::kNxDomain);
+  EXPECT_EQ(f->fields().ttl, 30U);
+}
+
 TEST(FactFromResponse, TtlsAreCapped) {
   const auto ttl_of = [](std::uint32_t ttl, Security security) {
     return fact("www.example.", rr::kA, {{Section::kAnswer, "www.example.", rr::kA, ttl, "192.0.2.1"}},
