@@ -85,6 +85,8 @@ Step Answerer::answer_aaaa() {
   }
 
   if (aaaa.state == State::kFailed) {
+    // §5.1.2 is about answers with an error. Nobody was asked, and real AAAA may well exist.
+    if (aaaa.why == ResolveFailure::kBusy) return failed(aaaa, Outcome::kOverloaded);
     if (view_->aaaa_failure == AaaaFailure::kPassError) {
       note("policy: aaaa_failure", "the AAAA lookup failed and the view passes errors on");
       return failed(aaaa, Outcome::kAaaaFailed);

@@ -14,6 +14,7 @@ using State = Query::Slot::State;
 constexpr std::uint32_t kNoSoaCap = 600;        // RFC 6147 §5.1.7
 constexpr std::uint32_t kRefreshMinHits = 3;    // popular: answered this often since it was resolved
 constexpr std::uint32_t kRefreshFraction = 10;  // refreshed in the last tenth of its life
+constexpr std::string_view kBusyText = "this server is at its limit of lookups";
 
 }  // namespace
 
@@ -42,10 +43,11 @@ Query::Slot& Answerer::look(std::uint8_t index, const Name& name, std::uint16_t 
   if (slot.fact && slot.fact->is_held(to_seconds(context_.now))) {
     slot.stale = true;
     slot.state = State::kFact;
-  } else if (query_.expired_)
-    fail(slot, ResolveFailure::kTimeout, context_.now);
-  else
+  } else if (query_.given_up_) {
+    fail(slot, *query_.given_up_, context_.now);
+  } else {
     asks_[ask_count_++] = {index, type, group, name};
+  }
   return slot;
 }
 
@@ -63,7 +65,9 @@ void Answerer::fail(Query::Slot& slot, ResolveFailure why, TimePoint now) {
   if (slot.state != State::kEmpty && slot.state != State::kAsked) return;
   slot.why = why;
   slot.stale = static_cast<bool>(slot.fact);
-  if (slot.stale) slot.fact->hold_after_failure(to_seconds(now));
+  // RFC 8767 §5 lets a failure of the upstream rest for a while, for all clients. A refusal of our own is no
+  // such failure: the next query may find room.
+  if (slot.stale && why != ResolveFailure::kBusy) slot.fact->hold_after_failure(to_seconds(now));
   slot.state = slot.stale ? State::kFact : State::kFailed;
 }
 
@@ -233,6 +237,14 @@ Step Answerer::filtered(const Query::Slot& slot, Outcome outcome) {
 }
 
 Step Answerer::failed(const Query::Slot& slot, Outcome outcome) {
+  if (slot.why == ResolveFailure::kBusy) {
+    // RFC 8914 has no code for it: 22 and 23 speak of authorities that nobody has asked, 14 of a server that
+    // is not up yet. So "other" (§4.1), with the text that it should have.
+    note("limits of this server", "too much waits here: not looked up");
+    ReplyBuilder reply{request_, query_.client(), buffer_};
+    return done(reply, Outcome::kOverloaded,
+                {.rcode = rcode::kServFail, .ede = ede::kOther, .ede_text = kBusyText});
+  }
   const auto error = slot.why == ResolveFailure::kTimeout ? ede::kNoReachableAuthority : ede::kOther;
   return refuse(outcome, rcode::kServFail, error);
 }

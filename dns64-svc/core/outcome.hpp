@@ -44,6 +44,7 @@ enum class Outcome : std::uint8_t {
   kBadCookie,
   kCookieOnly,  // RFC 7873 §5.4: a question for a cookie
   kSlipped,     // response rate limiting: answered with TC
+  kOverloaded,  // our own limits: not looked up
   kCount
 };
 inline constexpr EnumNames<Outcome> kOutcomeNames{{"synthesized",
@@ -76,6 +77,13 @@ inline constexpr EnumNames<Outcome> kOutcomeNames{{"synthesized",
                                                    "badvers",
                                                    "badcookie",
                                                    "cookie_only",
-                                                   "slipped"}};
+                                                   "slipped",
+                                                   "overloaded"}};
+
+// Said without a look at any data: who asks must ask otherwise.
+[[nodiscard]] constexpr bool is_refusal(Outcome outcome) {
+  return outcome == Outcome::kNoView || outcome == Outcome::kFormErr || outcome == Outcome::kNotImp ||
+         outcome == Outcome::kBadVers || outcome == Outcome::kOtherClass;
+}
 
 }  // namespace isthmus::dns64

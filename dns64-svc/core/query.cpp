@@ -71,7 +71,7 @@ Step Query::on_failure(std::uint8_t slot, ResolveFailure why, const Context& con
 }
 
 Step Query::on_deadline(Deadline deadline, const Context& context, std::span<std::uint8_t> reply) {
-  if (deadline == Deadline::kClient) expired_ = true;
+  if (deadline == Deadline::kClient) given_up_ = ResolveFailure::kTimeout;
   const auto* view = context.runtime.view_for(subject_);
   // RFC 6147 §5.1.3: an AAAA that does not come is treated as absent, when A can stand in. Nothing else is
   // given up that early.
@@ -82,6 +82,13 @@ Step Query::on_deadline(Deadline deadline, const Context& context, std::span<std
     if (deadline == Deadline::kClient || (a_may_stand_in && &slot == &slots_[0]))
       Answerer::fail(slot, ResolveFailure::kTimeout, context.now);
   }
+  return run(context, reply);
+}
+
+Step Query::on_refusal(const Context& context, std::span<std::uint8_t> reply) {
+  given_up_ = ResolveFailure::kBusy;
+  for (auto& slot : slots_)
+    if (slot.state == Slot::State::kAsked) Answerer::fail(slot, ResolveFailure::kBusy, context.now);
   return run(context, reply);
 }
 

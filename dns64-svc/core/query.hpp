@@ -7,7 +7,8 @@
 //   kAsk:   resolve each of step.asks, keep the Query (it is a value; move it where pending queries live),
 //   arm
 //           two timers: kAaaaDeadline after start, kClientDeadline after start; then feed on_fact(),
-//           on_failure(), on_deadline() until one gives kReply. kWait: nothing yet.
+//           on_failure(), on_deadline() until one gives kReply. kWait: nothing yet. Whoever cannot keep it
+//           calls on_refusal() instead.
 //
 // Each event decides afresh from what is known by then (see answer.cpp), under the runtime of that moment: a
 // policy may change between two events. No allocation, no clock, no I/O. A reply may carry `refresh`: facts
@@ -16,6 +17,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -29,6 +31,7 @@
 #include "dns64-svc/core/drop_reason.hpp"
 #include "dns64-svc/core/outcome.hpp"
 #include "dns64-svc/core/request.hpp"
+#include "dns64-svc/core/resolve_failure.hpp"
 #include "dns64-svc/core/runtime.hpp"
 
 namespace isthmus::dns64 {
@@ -53,17 +56,6 @@ struct Context {
   std::uint32_t wall_seconds = 0;           // Unix time, for cookies (RFC 9018 §4.3)
   Trace* trace = nullptr;                   // explain only
 };
-
-enum class ResolveFailure : std::uint8_t {
-  kTimeout,   // no answer in time
-  kServFail,  // the resolver gave up
-  kRefused,   // upstream refused
-  kBusy,      // not asked: too much is outstanding
-  kInternal,  // the answer could not be read
-  kCount
-};
-inline constexpr EnumNames<ResolveFailure> kResolveFailureNames{
-    {"timeout", "servfail", "refused", "busy", "internal"}};
 
 struct Ask {
   std::uint8_t slot = 0;  // give it back with the fact
@@ -106,6 +98,8 @@ class Query {
   [[nodiscard]] Step on_failure(std::uint8_t slot, ResolveFailure why, const Context& context,
                                 std::span<std::uint8_t> reply);
   [[nodiscard]] Step on_deadline(Deadline deadline, const Context& context, std::span<std::uint8_t> reply);
+  // Too much waits here: nothing is looked up for this query any more, what is known must do.
+  [[nodiscard]] Step on_refusal(const Context& context, std::span<std::uint8_t> reply);
 
   [[nodiscard]] const Request& request() const { return request_; }
   // The limits of this client are used up, or much is waiting: instead of the answer something small that
@@ -143,7 +137,7 @@ class Query {
   bool answers_for_subnet_ = false;
   Slot slots_[2];
   bool started_ = false;
-  bool expired_ = false;  // the client's deadline has passed
+  std::optional<ResolveFailure> given_up_;  // why nothing is asked any more
 };
 
 }  // namespace isthmus::dns64

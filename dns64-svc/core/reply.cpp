@@ -127,8 +127,9 @@ void ReplyBuilder::write_opt(const Ending& ending) {
   }
   if (ending.ede != ede::kNone) {
     out_.u16(option::kEde);
-    out_.u16(2);
+    out_.u16(static_cast<std::uint16_t>(2 + ending.ede_text.size()));
     out_.u16(ending.ede);
+    out_.bytes({reinterpret_cast<const std::uint8_t*>(ending.ede_text.data()), ending.ede_text.size()});
   }
   if (ending.subnet != nullptr) {
     const auto& subnet = *ending.subnet;

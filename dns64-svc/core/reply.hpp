@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "common/net/byte_writer.hpp"
 #include "dns64-svc/core/client_info.hpp"
@@ -50,6 +51,7 @@ class ReplyBuilder {
     std::uint16_t rcode = 0;
     bool authenticated = false;
     std::uint16_t ede = ede::kNone;
+    std::string_view ede_text = {};  // RFC 8914 §2, short; only for replies without records: no room is kept
     std::span<const std::uint8_t> cookie = {};  // whole option, 24 bytes, or none
     const ClientSubnet* subnet = nullptr;  // RFC 7871: for whom the answer is, when it was chosen by that
   };

@@ -309,7 +309,7 @@ std::size_t Worker::handle(std::span<const std::uint8_t> request, const ClientIn
                                                        .client = {*this, id, Deadline::kClient}}},
                   id);
   if (pending_.size() > kMaxPending || pending_of_client_[client_key(client.address)] > kMaxPendingOfClient) {
-    on_deadline(id, Deadline::kClient);  // a stale answer, or SERVFAIL
+    proceed(id, entry->second->query.on_refusal(context(), scratch_));
     return 0;
   }
   loop_->arm(entry->second->aaaa, kAaaaDeadline);
@@ -317,6 +317,8 @@ std::size_t Worker::handle(std::span<const std::uint8_t> request, const ClientIn
   ask(step, id);
   return 0;
 }
+    if (query != 0 && !pending_.contains(query)) return;  // refused at once, and answered so
+  }
 
 Worker::PendingMap::iterator Worker::add_pending(std::unique_ptr<Pending> pending, std::uint64_t id) {
   ++pending_of_client_[client_key(pending->query.client().address)];
