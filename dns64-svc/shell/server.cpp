@@ -37,7 +37,8 @@ void raise_file_limit() {
 
 Server::Server(const HashKey& key, const ServerOptions& options, const HashKey& limit_key)
     : cache_({}, key),
-      worker_options_{.proxies = options.proxies,
+      worker_options_{.workers = options.workers,
+                      .proxies = options.proxies,
                       .forwarders = options.forwarders,
                       .streams = options.streams,
                       .responses_per_second = options.responses_per_second,

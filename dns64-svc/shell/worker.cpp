@@ -16,9 +16,6 @@ constexpr Duration kPrimeEvery = std::chrono::seconds{2};
 constexpr std::size_t kMaxPending = 32768;
 // From here on a client that speaks cookies has to prove its address before it may wait (RFC 7873 §5.2.3).
 constexpr std::size_t kManyPending = kMaxPending / 2;
-// REFUSED per second to one network over UDP: enough for a person who looks for the mistake, no use as a
-// reflector.
-constexpr std::uint32_t kRefusalsPerSecond = 20;
 // Of one client (an IPv6 /64, an IPv4 address): a forwarder with many clients behind it looks like one.
 constexpr std::size_t kMaxPendingOfClient = kMaxPending / 4;
 
@@ -104,9 +101,7 @@ Worker::Worker(unsigned index, FactCache& cache, const std::vector<std::unique_p
           options.state_dir.empty() ? std::string{}
                                     : options.state_dir + "/root-anchor-" + std::to_string(index) + "-"),
       options_(options),
-      client_limit_(0, options.limit_key),
-      response_limit_(0, options.limit_key),  // start() knows how many workers share it
-      refusal_limit_(kRefusalsPerSecond, options.limit_key, 12),
+      limits_(options.workers, options.responses_per_second, options.limit_key),
       scratch_(65535) {
   loop_->set_turn_end([this] { end_turn(); });
   priming_ = std::make_unique<CallingTimer>([this] {
@@ -135,7 +130,6 @@ Result<void, std::string> Worker::listen_stream(const SocketAddress& address, St
 }
 
 void Worker::start() {
-  response_limit_ = ResponseRateLimit{share_of(options_.responses_per_second), options_.limit_key};
   thread_ = std::thread{[this] { loop_->run(); }};
 }
 
@@ -191,7 +185,7 @@ std::future<void> Worker::run(std::shared_ptr<const Orders> orders) {
   loop_->post([this, done, orders = std::move(orders)] {
     runtime_ = orders->runtime;
     name_counters();
-    limit_clients(runtime_->limits().client_queries_per_second);
+    limits_.limit_clients(runtime_->limits().client_queries_per_second);
     lookups_.use(orders->groups, runtime_->limits(), runtime_->fact_limits());
     if (!lookups_.has_answered()) loop_->arm(*priming_, kPrimeEvery);
     done->set_value();
@@ -204,19 +198,6 @@ void Worker::name_counters() {
   for (const auto& view : runtime_->views()) view_stats_.push_back(&stats_.views.of(view.name));
   prefix_stats_.clear();
   for (const auto& prefix : runtime_->prefixes()) prefix_stats_.push_back(&stats_.prefixes.of(prefix.name));
-}
-
-// A client's queries spread over the workers by the kernel's hash of its ports: each has its part.
-std::uint32_t Worker::share_of(std::uint32_t rate) const {
-  const auto workers = static_cast<std::uint32_t>(peers_.size());
-  return rate / workers + (rate % workers != 0 ? 1 : 0);
-}
-
-void Worker::limit_clients(std::uint32_t queries_per_second) {
-  const auto rate = share_of(queries_per_second);
-  if (rate == client_rate_) return;  // what clients have used up stays used
-  client_rate_ = rate;
-  client_limit_ = ClientRateLimit{rate, options_.limit_key};
 }
 
 Context Worker::context(Trace* trace) const {
@@ -235,14 +216,9 @@ Step Worker::limited(Query& query, const Step& step, std::span<std::uint8_t> rep
   if (step.kind == Step::Kind::kAsk && pending_.size() > kManyPending && query.speaks_cookies())
     return query.slip(context(), reply);
   if (step.kind != Step::Kind::kReply) return step;
-  const bool refused = step.outcome == Outcome::kNoView;
-  auto& limit = refused ? refusal_limit_ : response_limit_;
-  // Errors and names that do not exist have one bucket: random names must not have one each.
-  const bool named = step.rcode == rcode::kNoError;
-  const auto name = named ? query.request().name.view() : NameView{};
-  const auto verdict = limit.judge(query.client().address, name, step.rcode, loop_->now());
+  const auto verdict = limits_.judge(query, step, loop_->now());
   if (verdict == ResponseVerdict::kSend) return step;
-  if (verdict == ResponseVerdict::kSlip && !refused) return query.slip(context(), reply);
+  if (verdict == ResponseVerdict::kSlip) return query.slip(context(), reply);
   Step dropped;
   dropped.drop = DropReason::kResponseRateLimited;
   return dropped;
@@ -275,7 +251,7 @@ std::size_t Worker::handle(std::span<const std::uint8_t> request, const ClientIn
     channel.abandon(path);
     return 0;
   }
-  if (!client_limit_.allows(client.address, loop_->now())) {
+  if (!limits_.allows(client.address, loop_->now())) {
     count_drop(DropReason::kRateLimited, client.transport);
     channel.abandon(path);
     return 0;

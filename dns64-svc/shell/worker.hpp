@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "dns64-svc/core/query.hpp"
-#include "dns64-svc/core/rate_limit.hpp"
+#include "dns64-svc/core/query_limits.hpp"
 #include "dns64-svc/core/runtime.hpp"
 #include "dns64-svc/shell/event_loop.hpp"
 #include "dns64-svc/shell/lookups.hpp"
@@ -29,6 +29,7 @@ namespace isthmus::dns64 {
 
 // What workers are told at start; outlives them.
 struct WorkerOptions {
+  unsigned workers = 1;    // how many share each limit
   AddressList proxies;     // balancers that speak the PROXY protocol
   AddressList forwarders;  // whose client subnets (RFC 7871) are believed
   StreamLimits streams;    // of one worker
@@ -96,8 +97,6 @@ class Worker final : public RequestHandler {
                      const ReplyPath& path, std::span<std::uint8_t> reply) override;
   [[nodiscard]] Context context(Trace* trace = nullptr) const;
   void start_explaining(const Request& request, const ClientInfo& client, OnExplained done);
-  void limit_clients(std::uint32_t queries_per_second);
-  [[nodiscard]] std::uint32_t share_of(std::uint32_t rate) const;
   [[nodiscard]] Step limited(Query& query, const Step& step, std::span<std::uint8_t> reply);
   void ask(const Step& step, std::uint64_t query);
   void on_result(const Waiter& waiter, const LookupResult& result);
@@ -122,10 +121,7 @@ class Worker final : public RequestHandler {
   UbEventBase event_base_;
   Lookups lookups_;
   const WorkerOptions& options_;
-  std::uint32_t client_rate_ = 0;  // of client_limit_: queries per second of one client, here
-  ClientRateLimit client_limit_;
-  ResponseRateLimit response_limit_;
-  ResponseRateLimit refusal_limit_;
+  QueryLimits limits_;
   std::shared_ptr<const CookieJar> cookies_;
   std::shared_ptr<const Dns64Runtime> runtime_;  // null: no policy yet, nobody is served
   std::vector<std::unique_ptr<UdpListener>> udp_;

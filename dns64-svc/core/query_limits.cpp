@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dns64-svc/core/query_limits.hpp"
+
+#include <algorithm>
+
+namespace isthmus::dns64 {
+namespace {
+
+constexpr unsigned kRefusalBits = 12;  // of its table: 4096 networks
+
+}  // namespace
+
+QueryLimits::QueryLimits(unsigned workers, std::uint32_t responses_per_second, const HashKey& key)
+    : workers_(std::max(workers, 1U)),
+      key_(key),
+      clients_(0, key),
+      responses_(share_of(responses_per_second), key),
+      refusals_(share_of(kRefusalsPerSecond), key, kRefusalBits) {}
+
+std::uint32_t QueryLimits::share_of(std::uint32_t rate) const {
+  return rate / workers_ + (rate % workers_ != 0 ? 1 : 0);
+}
+
+void QueryLimits::limit_clients(std::uint32_t queries_per_second) {
+  const auto rate = share_of(queries_per_second);
+  if (rate == client_rate_) return;  // what clients have used up stays used
+  client_rate_ = rate;
+  clients_ = ClientRateLimit{rate, key_};
+}
+
+ResponseVerdict QueryLimits::judge(const Query& query, const Step& reply, TimePoint now) {
+  const auto& client = query.client().address;
+  if (is_refusal(reply.outcome)) {
+    // To a victim all of them are alike: one bucket for all kinds.
+    const bool allowed = refusals_.judge(client, {}, rcode::kRefused, now) == ResponseVerdict::kSend;
+    return allowed ? ResponseVerdict::kSend : ResponseVerdict::kDrop;
+  }
+  // Errors and names that do not exist have one bucket: random names must not have one each.
+  const auto name = reply.rcode == rcode::kNoError ? query.request().name.view() : NameView{};
+  return responses_.judge(client, name, reply.rcode, now);
+}
+
+}  // namespace isthmus::dns64

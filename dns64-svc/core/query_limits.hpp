@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// The rates that one worker allows. The kernel spreads a client's queries over the workers by a hash of its
+// ports, so each worker has its share of every limit.
+#pragma once
+
+#include <cstdint>
+
+#include "dns64-svc/core/query.hpp"
+#include "dns64-svc/core/rate_limit.hpp"
+
+namespace isthmus::dns64 {
+
+class QueryLimits {
+ public:
+  // Refusals per second to one network over UDP, of all workers: enough for a person who looks for the
+  // mistake, no use as a reflector.
+  static constexpr std::uint32_t kRefusalsPerSecond = 20;
+
+  // `responses_per_second`: equal ones towards one network over UDP, of all workers; 0: no limit.
+  QueryLimits(unsigned workers, std::uint32_t responses_per_second, const HashKey& key);
+
+  // Queries of one client over any transport, of all workers; 0: no limit.
+  void limit_clients(std::uint32_t queries_per_second);
+  [[nodiscard]] bool allows(const ClientAddress& client, TimePoint now) {
+    return clients_.allows(client, now);
+  }
+  // A reply over UDP to an address that may be forged. A refusal has nothing smaller to send instead.
+  [[nodiscard]] ResponseVerdict judge(const Query& query, const Step& reply, TimePoint now);
+
+ private:
+  [[nodiscard]] std::uint32_t share_of(std::uint32_t rate) const;
+
+  std::uint32_t workers_;
+  HashKey key_;
+  std::uint32_t client_rate_ = 0;  // of clients_
+  ClientRateLimit clients_;
+  ResponseRateLimit responses_;
+  ResponseRateLimit refusals_;
+};
+
+}  // namespace isthmus::dns64
