@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "common/net/keyed_hash.hpp"
+#include "dns64-svc/core/lookup_zone.hpp"
 #include "dns64-svc/shell/event_loop.hpp"
 
 namespace isthmus::dns64 {
@@ -22,9 +23,7 @@ std::string key_of(const Ask& ask) {
 
 // The last two labels of the name, and the group.
 std::uint64_t zone_hash(const Ask& ask) {
-  auto zone = ask.name.view();
-  for (auto labels = label_count(zone); labels > 2; --labels) zone = parent_of(zone);
-  return keyed_hash(HashKey{}, zone) ^ ask.group;
+  return keyed_hash(HashKey{}, lookup_zone(ask.name.view())) ^ ask.group;
 }
 
 // Whether asking before the old answer has expired gives a new TTL. Where libunbound recurses, it keeps

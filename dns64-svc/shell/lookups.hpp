@@ -3,9 +3,9 @@
 // many workers wait for it; no more at a time than the policy allows; what comes back becomes a fact in the
 // shared cache. One thread.
 //
-// Names under one zone (two labels) get a quarter of what may be in flight: questions for random names below
-// a zone whose servers are dead leave the rest to others. Names under a public suffix of two labels share
-// theirs; that is felt under attack only.
+// Names under one zone (core/lookup_zone.hpp) get a quarter of what may be in flight: questions for random
+// names below a zone whose servers are dead leave the rest to others. Names under a public suffix of two
+// labels share theirs; that is felt under attack only.
 #pragma once
 
 #include <cstdint>

@@ -178,6 +178,19 @@ TEST_F(LookupsTest, OneZoneGetsAQuarterOfWhatMayBeInFlight) {
 }
 
 TEST_F(LookupsTest, AfterARenewalLookupsInFlightEndInTheOldContextAndNewOnesInTheNew) {
+TEST_F(LookupsTest, ReverseNamesOfOneRegistryLeaveRoomForThoseOfOthers) {
+  limits_.max_outstanding = 8;
+  run_policy();
+  for (const auto* name :
+       {"s1.5.20.198.in-addr.arpa.", "s2.6.20.198.in-addr.arpa.", "s3.7.20.198.in-addr.arpa."})
+    lookups_->resolve(a_of(name), {.worker = 0, .query = 1});
+  ASSERT_EQ(delivered_.size(), 1U);
+  EXPECT_EQ(delivered_[0].result.why, ResolveFailure::kBusy);
+  lookups_->resolve(a_of("host.7.44.203.in-addr.arpa."), {.worker = 0, .query = 2});
+  turn_until([&] { return delivered_.size() == 2; });
+  EXPECT_TRUE(delivered_[1].result.fact);
+}
+
   run_policy();
   lookups_->resolve(a_of("host.example."), {.worker = 0, .query = 1});
   lookups_->renew();
