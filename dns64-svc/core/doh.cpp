@@ -78,8 +78,14 @@ std::string_view reason_of(HttpStatus status) {
       return "Too Many Requests";
     case HttpStatus::kHeadersTooLarge:
       return "Request Header Fields Too Large";
+    case HttpStatus::kServiceUnavailable:
+      return "Service Unavailable";
   }
   return "Error";
+}
+
+HttpStatus status_of(DropReason why) {
+  return why == DropReason::kNotReady ? HttpStatus::kServiceUnavailable : HttpStatus::kTooManyRequests;
 }
 
 Result<DohMethod, HttpStatus> check_doh_head(std::string_view method, std::string_view target,

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/base/result.hpp"
+#include "dns64-svc/core/drop_reason.hpp"
 
 namespace isthmus::dns64 {
 
@@ -26,8 +27,15 @@ enum class HttpStatus : std::uint16_t {
   kUnsupportedMediaType = 415,  // POST of something else
   kTooManyRequests = 429,       // a rate limit
   kHeadersTooLarge = 431,
+  kServiceUnavailable = 503,  // nothing to answer from yet
 };
 [[nodiscard]] std::string_view reason_of(HttpStatus status);
+
+// RFC 9110 §10.2.3, with 503: seconds after which to ask again. A policy comes as soon as the controller is
+// reached.
+inline constexpr std::string_view kRetryAfter = "2";
+// HTTP has to say something where UDP would not.
+[[nodiscard]] HttpStatus status_of(DropReason why);
 
 enum class DohMethod : std::uint8_t { kGet, kPost };
 

@@ -14,9 +14,10 @@ enum class DropReason : std::uint8_t {
   kRateLimited,          // per-client rate limit
   kResponseRateLimited,  // response rate limiting (UDP only)
   kNoRoom,               // the reply buffer cannot hold a header and the question
+  kNotReady,             // no policy runs yet
   kCount
 };
 inline constexpr EnumNames<DropReason> kDropReasonNames{
-    {"too_short", "not_a_query", "rate_limited", "response_rate_limited", "no_room"}};
+    {"too_short", "not_a_query", "rate_limited", "response_rate_limited", "no_room", "not_ready"}};
 
 }  // namespace isthmus::dns64

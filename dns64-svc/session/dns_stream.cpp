@@ -40,7 +40,7 @@ void DnsStream::reply(std::uint64_t /*exchange*/, std::span<const std::uint8_t> 
   append(message);
 }
 
-void DnsStream::abandon(std::uint64_t /*exchange*/) {
+void DnsStream::abandon(std::uint64_t /*exchange*/, DropReason /*why*/) {
   if (in_work_ != 0) --in_work_;
 }
 

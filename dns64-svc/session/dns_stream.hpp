@@ -12,7 +12,7 @@ class DnsStream final : public Session {
   using Session::Session;
   [[nodiscard]] std::size_t receive(std::span<const std::uint8_t> bytes) override;
   void reply(std::uint64_t exchange, std::span<const std::uint8_t> message) override;
-  void abandon(std::uint64_t exchange) override;
+  void abandon(std::uint64_t exchange, DropReason why) override;
   void drain() override { closing_ = true; }
   [[nodiscard]] bool takes_more() const override {
     return !closing_ && !broken_ && in_work_ < kMaxInWork && host_.may_write();

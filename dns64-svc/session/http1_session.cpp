@@ -127,6 +127,7 @@ void Http1Session::respond(HttpStatus status, std::span<const std::uint8_t> mess
     head += "\r\ncache-control: no-store";
   }
   if (status == HttpStatus::kMethodNotAllowed) head += "\r\nallow: GET, POST";
+  if (status == HttpStatus::kServiceUnavailable) head.append("\r\nretry-after: ").append(kRetryAfter);
   head += "\r\ncontent-length: " + std::to_string(message.size());
   if (closing_)
     head += "\r\nconnection: close";
@@ -144,10 +145,10 @@ void Http1Session::reply(std::uint64_t exchange, std::span<const std::uint8_t> m
   respond(HttpStatus::kOk, message);
 }
 
-void Http1Session::abandon(std::uint64_t exchange) {
+void Http1Session::abandon(std::uint64_t exchange, DropReason why) {
   if (in_work_ == 0 || exchange != exchange_) return;
   --in_work_;
-  respond(HttpStatus::kTooManyRequests);  // what is dropped over UDP: a limit
+  respond(status_of(why));
 }
 
 void Http1Session::drain() {

@@ -21,7 +21,7 @@ class Http1Session final : public Session {
   explicit Http1Session(Host& host);
   [[nodiscard]] std::size_t receive(std::span<const std::uint8_t> bytes) override;
   void reply(std::uint64_t exchange, std::span<const std::uint8_t> message) override;
-  void abandon(std::uint64_t exchange) override;
+  void abandon(std::uint64_t exchange, DropReason why) override;
   void drain() override;
   [[nodiscard]] bool takes_more() const override { return !closing_ && in_work_ == 0 && host_.may_write(); }
   [[nodiscard]] bool finished() const override { return closing_ && in_work_ == 0; }

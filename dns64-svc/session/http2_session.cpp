@@ -38,31 +38,25 @@ struct Http2Session::Callbacks {
   static int header(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* name,
                     std::size_t name_size, const std::uint8_t* value, std::size_t value_size, std::uint8_t,
                     void* user) {
-    const auto found = self(user).streams_.find(frame->hd.stream_id);
-    if (found == self(user).streams_.end()) return 0;
-    auto& stream = found->second;
-    stream.header_bytes += name_size + value_size;
-    if (stream.header_bytes > kMaxHeader) return 0;  // dispatch() refuses it
-    const auto key = view_of(name, name_size);
-    const auto text = view_of(value, value_size);
-    if (key == ":method")
-      stream.method = text;
-    else if (key == ":path")
-      stream.path = text;
-    else if (key == "content-type")
-      stream.content_type = text;
+    const auto id = frame->hd.stream_id;
+    auto* const stream = self(user).asking(id);
+    if (stream == nullptr) return 0;
+    auto& request = *stream->request;
+    request.header_bytes += name_size + value_size;
+    if (request.header_bytes > kMaxHeader) return 0;  // dispatch() refuses it
+    auto* const kept = request.field(view_of(name, name_size));
+    if (kept != nullptr && self(user).hold(id, *stream, value_size)) *kept = view_of(value, value_size);
     return 0;
   }
   static int data(nghttp2_session*, std::uint8_t, std::int32_t id, const std::uint8_t* bytes,
                   std::size_t size, void* user) {
-    const auto found = self(user).streams_.find(id);
-    if (found == self(user).streams_.end() || found->second.dispatched) return 0;
-    auto& body = found->second.body;
-    body.insert(body.end(), bytes, bytes + size);
-    if (body.size() > kMaxMessageSize) {
-      body.clear();
-      self(user).respond(id, found->second, HttpStatus::kContentTooLarge);
-    }
+    auto* const stream = self(user).asking(id);
+    if (stream == nullptr) return 0;
+    auto& body = stream->request->body;
+    if (body.size() + size > kMaxMessageSize)
+      self(user).respond(id, *stream, HttpStatus::kContentTooLarge);
+    else if (self(user).hold(id, *stream, size))
+      body.insert(body.end(), bytes, bytes + size);
     return 0;
   }
   static int frame(nghttp2_session*, const nghttp2_frame* frame, void* user) {
@@ -73,7 +67,8 @@ struct Http2Session::Callbacks {
     auto& streams = self(user).streams_;
     const auto found = streams.find(id);
     if (found == streams.end()) return 0;
-    self(user).held_ -= found->second.dispatched ? found->second.body.size() : 0;
+    self(user).end_request(found->second);
+    self(user).held_ -= found->second.body.size();
     streams.erase(found);
     return 0;
   }
@@ -140,30 +135,57 @@ void Http2Session::on_frame(const nghttp2_frame& frame) {
       nghttp2_session_terminate_session(session_.get(), NGHTTP2_ENHANCE_YOUR_CALM);
     return;
   }
-  const auto found = streams_.find(frame.hd.stream_id);
-  if (found == streams_.end() || found->second.dispatched) return;
+  auto* const stream = asking(frame.hd.stream_id);
+  if (stream == nullptr) return;
   ++requests_;
-  dispatch(frame.hd.stream_id, found->second);
+  dispatch(frame.hd.stream_id, *stream);
+}
+
+std::string* Http2Session::Incoming::field(std::string_view name) {
+  if (name == ":method") return &method;
+  if (name == ":path") return &path;
+  return name == "content-type" ? &content_type : nullptr;
+}
+
+Http2Session::Stream* Http2Session::asking(std::int32_t id) {
+  const auto found = streams_.find(id);
+  return found != streams_.end() && found->second.request ? &found->second : nullptr;
+}
+
+// A peer could begin many requests and end none (RFC 9113 §10.5).
+bool Http2Session::hold(std::int32_t id, Stream& stream, std::size_t size) {
+  if (incoming_ + size > kMaxIncoming) {
+    refuse_stream(id, stream, NGHTTP2_ENHANCE_YOUR_CALM);
+    return false;
+  }
+  stream.request->held += size;
+  incoming_ += size;
+  return true;
+}
+
+void Http2Session::end_request(Stream& stream) {
+  if (stream.request) incoming_ -= stream.request->held;
+  stream.request.reset();
 }
 
 void Http2Session::dispatch(std::int32_t id, Stream& stream) {
-  if (draining_) return refuse_stream(id, NGHTTP2_REFUSED_STREAM);
-  if (stream.header_bytes > kMaxHeader) return respond(id, stream, HttpStatus::kHeadersTooLarge);
-  const auto method = check_doh_head(stream.method, stream.path, stream.content_type);
+  if (draining_) return refuse_stream(id, stream, NGHTTP2_REFUSED_STREAM);
+  auto& request = *stream.request;
+  if (request.header_bytes > kMaxHeader) return respond(id, stream, HttpStatus::kHeadersTooLarge);
+  const auto method = check_doh_head(request.method, request.path, request.content_type);
   if (!method) return respond(id, stream, method.error());
   std::vector<std::uint8_t> message;
   if (*method == DohMethod::kGet) {
-    auto decoded = message_of_target(stream.path);
+    auto decoded = message_of_target(request.path);
     if (!decoded) return respond(id, stream, decoded.error());
     message = std::move(*decoded);
   } else {
-    message = std::move(stream.body);
+    message = std::move(request.body);
   }
-  stream.body.clear();
-  stream.dispatched = true;
+  end_request(stream);
   if (!is_answerable(message)) return respond(id, stream, HttpStatus::kBadRequest);
   // Streams that were reset still have their lookups; replies may be held for a peer that opens no window.
-  if (in_work_ >= kMaxInWork || held_ >= kMaxUnsent) return refuse_stream(id, NGHTTP2_REFUSED_STREAM);
+  if (in_work_ >= kMaxInWork || held_ >= kMaxUnsent) return refuse_stream(id, stream, NGHTTP2_REFUSED_STREAM);
   ++in_work_;
   const auto size = host_.on_request(message, static_cast<std::uint64_t>(id));
   if (size == 0) return;  // reply() or abandon() comes, or has come
@@ -171,13 +193,14 @@ void Http2Session::dispatch(std::int32_t id, Stream& stream) {
   respond(id, stream, HttpStatus::kOk, host_.room().first(size));
 }
 
-void Http2Session::refuse_stream(std::int32_t id, std::uint32_t error) {
+void Http2Session::refuse_stream(std::int32_t id, Stream& stream, std::uint32_t error) {
+  end_request(stream);
   if (nghttp2_submit_rst_stream(session_.get(), NGHTTP2_FLAG_NONE, id, error) != 0) broken_ = true;
 }
 
 void Http2Session::respond(std::int32_t id, Stream& stream, HttpStatus status,
                            std::span<const std::uint8_t> message) {
-  stream.dispatched = true;
+  end_request(stream);
   stream.sent = 0;
   stream.body.assign(message.begin(), message.end());
   held_ += stream.body.size();
@@ -186,7 +209,7 @@ void Http2Session::respond(std::int32_t id, Stream& stream, HttpStatus status,
   const bool ok = status == HttpStatus::kOk;
   // RFC 8484 §5.1: no longer than the answer lives.
   const std::string caching = ok ? "max-age=" + std::to_string(lifetime_of(message)) : "no-store";
-  std::array<nghttp2_nv, 6> fields{};
+  std::array<nghttp2_nv, 7> fields{};
   std::size_t count = 0;
   fields[count++] = field(":status", code);
   fields[count++] = field("date", host_.http_date());
@@ -194,6 +217,7 @@ void Http2Session::respond(std::int32_t id, Stream& stream, HttpStatus status,
   fields[count++] = field("content-length", length);
   if (ok) fields[count++] = field("content-type", kDnsMessageType);
   if (status == HttpStatus::kMethodNotAllowed) fields[count++] = field("allow", "GET, POST");
+  if (status == HttpStatus::kServiceUnavailable) fields[count++] = field("retry-after", kRetryAfter);
   nghttp2_data_provider body{};
   body.read_callback = Callbacks::read_body;
   if (nghttp2_submit_response(session_.get(), id, fields.data(), count, message.empty() ? nullptr : &body) !=
@@ -210,12 +234,12 @@ void Http2Session::reply(std::uint64_t exchange, std::span<const std::uint8_t> m
   if (!receiving_) pump();
 }
 
-void Http2Session::abandon(std::uint64_t exchange) {
+void Http2Session::abandon(std::uint64_t exchange, DropReason why) {
   if (in_work_ != 0) --in_work_;
   const auto id = static_cast<std::int32_t>(exchange);
   const auto found = streams_.find(id);
   if (found == streams_.end() || broken_) return;
-  respond(id, found->second, HttpStatus::kTooManyRequests);  // what is dropped over UDP: a limit
+  respond(id, found->second, status_of(why));
   if (!receiving_) pump();
 }
 

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "dns64-svc/core/drop_reason.hpp"
+
 namespace isthmus::dns64 {
 
 class Session {
@@ -44,7 +46,7 @@ class Session {
   [[nodiscard]] virtual std::size_t receive(std::span<const std::uint8_t> bytes) = 0;
   virtual void reply(std::uint64_t exchange, std::span<const std::uint8_t> message) = 0;
   // The request gets no DNS answer.
-  virtual void abandon(std::uint64_t exchange) = 0;
+  virtual void abandon(std::uint64_t exchange, DropReason why) = 0;
   // The peer has taken bytes: may_write() may be true again.
   virtual void on_writable() {}
   // No more requests; finished() when those in work are answered.

@@ -10,6 +10,7 @@
 #include <span>
 
 #include "dns64-svc/core/client_info.hpp"
+#include "dns64-svc/core/drop_reason.hpp"
 
 namespace isthmus::dns64 {
 
@@ -29,7 +30,7 @@ class Channel {
   // A reply that was not ready at once. The client may be gone: then it is dropped.
   virtual void send(const ReplyPath& path, std::span<const std::uint8_t> reply) = 0;
   // A request that ends without a reply.
-  virtual void abandon(const ReplyPath& path) = 0;
+  virtual void abandon(const ReplyPath& path, DropReason why) = 0;
 
  protected:
   ~Channel() = default;

@@ -237,9 +237,9 @@ void StreamConnection::reply(const ReplyPath& path, std::span<const std::uint8_t
   advance();
 }
 
-void StreamConnection::abandon(const ReplyPath& path) {
+void StreamConnection::abandon(const ReplyPath& path, DropReason why) {
   if (is_over() || session_ == nullptr) return;
-  session_->abandon(path.exchange);
+  session_->abandon(path.exchange, why);
   advance();
 }
 

@@ -82,7 +82,7 @@ class StreamConnection final : public FdWatcher, public Timer, private Session::
   // `proxied`: a PROXY header comes first.
   [[nodiscard]] bool start(bool proxied);
   void reply(const ReplyPath& path, std::span<const std::uint8_t> message);
-  void abandon(const ReplyPath& path);
+  void abandon(const ReplyPath& path, DropReason why);
   void drain();  // takes no more requests, ends when those in work are answered
   [[nodiscard]] const ClientAddress& client() const { return client_.address; }
   [[nodiscard]] bool counts_for_client() const { return counts_for_client_; }

@@ -119,9 +119,9 @@ void StreamListener::send(const ReplyPath& path, std::span<const std::uint8_t> r
     found->second->reply(path, reply);
 }
 
-void StreamListener::abandon(const ReplyPath& path) {
+void StreamListener::abandon(const ReplyPath& path, DropReason why) {
   if (const auto found = connections_.find(path.connection); found != connections_.end())
-    found->second->abandon(path);
+    found->second->abandon(path, why);
 }
 
 void StreamListener::drain() {

@@ -22,7 +22,7 @@ class StreamListener final : public FdWatcher, public Timer, public Channel {
   ~StreamListener() override;
 
   void send(const ReplyPath& path, std::span<const std::uint8_t> reply) override;
-  void abandon(const ReplyPath& path) override;
+  void abandon(const ReplyPath& path, DropReason why) override;
   void sweep() { ended_.clear(); }  // at the end of every turn
   void drain();                     // no new connections, no new requests
   [[nodiscard]] bool idle() const { return connections_.empty(); }

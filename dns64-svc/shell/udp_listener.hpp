@@ -26,7 +26,7 @@ class UdpListener final : public FdWatcher, public Channel {
   UdpListener& operator=(const UdpListener&) = delete;
 
   void send(const ReplyPath& path, std::span<const std::uint8_t> reply) override;
-  void abandon(const ReplyPath& /*path*/) override {}
+  void abandon(const ReplyPath& /*path*/, DropReason /*why*/) override {}
   void flush();  // sends what is batched; call at the end of every turn
   void drain();  // takes what has come already, and no more
   [[nodiscard]] std::uint64_t send_failures() const { return send_failures_; }

@@ -248,12 +248,13 @@ void Worker::expected_all() {
 std::size_t Worker::handle(std::span<const std::uint8_t> request, const ClientInfo& client, Channel& channel,
                            const ReplyPath& path, std::span<std::uint8_t> reply) {
   if (runtime_ == nullptr) {
-    channel.abandon(path);
+    count_drop(DropReason::kNotReady, client.transport);
+    channel.abandon(path, DropReason::kNotReady);
     return 0;
   }
   if (!limits_.allows(client.address, loop_->now())) {
     count_drop(DropReason::kRateLimited, client.transport);
-    channel.abandon(path);
+    channel.abandon(path, DropReason::kRateLimited);
     return 0;
   }
   for (auto& tap : taps_) tap->on_request(request, client);
@@ -269,7 +270,7 @@ std::size_t Worker::handle(std::span<const std::uint8_t> request, const ClientIn
     }
     case Step::Kind::kDrop:
       count_drop(step.drop, client.transport);
-      channel.abandon(path);
+      channel.abandon(path, step.drop);
       return 0;
     case Step::Kind::kAsk:
     case Step::Kind::kWait:
@@ -371,7 +372,7 @@ void Worker::proceed(std::uint64_t id, const Step& made) {
     pending.channel->send(pending.path, std::span{scratch_}.first(step.size));
   } else {
     count_drop(step.drop, transport);
-    pending.channel->abandon(pending.path);
+    pending.channel->abandon(pending.path, step.drop);
   }
   // What was sent may have led to other queries: the iterator is not good any more.
   end_pending(pending_.find(id));

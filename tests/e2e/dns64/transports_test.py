@@ -26,8 +26,9 @@ import dns.query  # noqa: E402
 import dns.rcode  # noqa: E402
 
 from lib import suite  # noqa: E402
-from lib.daemon import eventually  # noqa: E402
+from lib.daemon import Daemon, eventually  # noqa: E402
 from lib.netns import lab_prefix  # noqa: E402
+from lib.topology import BIN  # noqa: E402
 
 SYNTHESIZED = "64:ff9b::1400:150"
 BALANCER, FORWARDER = "127.0.0.20", "127.0.0.30"
@@ -209,6 +210,24 @@ class Https(unittest.TestCase):
             out = run("curl", "-sS", "-m", "10", version, "-H", "content-type: application/dns-message", "--data-binary", "@-",
                       "http://127.0.0.1:8053/dns-query", input=wire).stdout
             self.assertEqual(answers(dns.message.from_wire(out), "AAAA"), ["2001:db8:80::81"])
+
+
+class BeforeThePolicy(unittest.TestCase):
+    HTTP = "127.0.0.1:9466"
+
+    def test_https_says_when_to_come_back_and_it_is_counted(self):
+        command = [f"{BIN}/dns64-svc", "--controller", "127.0.0.1:9", "--node-id", "early", "--workers", "1", "--listen", "127.0.0.1:5399",
+                   "--doh-http-listen", "127.0.0.1:8054", "--http-listen", self.HTTP, "--grpc-listen", "", "--drain-timeout", "0"]
+        early = Daemon(site.node, "early", command, f"{site.dir}/early.log", self.HTTP).start(ready_within=None)
+        self.addCleanup(early.kill)
+        for version in ("--http1.1", "--http2-prior-knowledge"):
+            def ask_early(version=version):
+                return run("curl", "-sS", "-m", "5", "-D", "-", version, "-H", "content-type: application/dns-message", "--data-binary", "@-",
+                           "http://127.0.0.1:8054/dns-query", input=question().to_wire(), check=False).stdout.decode().lower()
+            head = eventually(ask_early, 10, "it listens")
+            self.assertRegex(head, r"^http/[12.]+ 503\b")
+            self.assertIn("\nretry-after: ", head)
+        self.assertEqual(early.metric_sum("isthmus_dns64_drops_total", 'transport="https"', 'reason="not_ready"'), 2)
 
 
 class InFrontOfUs(unittest.TestCase):

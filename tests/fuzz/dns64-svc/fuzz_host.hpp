@@ -63,7 +63,8 @@ void drive(std::span<const std::uint8_t> data) {
       case 2:
         if (host.waiting.empty()) break;
         if ((amount & 1) != 0)
-          session.abandon(host.waiting.back());
+          session.abandon(host.waiting.back(),
+                          (amount & 2) != 0 ? DropReason::kNotReady : DropReason::kRateLimited);
         else
           session.reply(host.waiting.back(), std::span{host.reply_room}.first(12 + amount));
         host.waiting.pop_back();

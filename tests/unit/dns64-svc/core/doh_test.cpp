@@ -65,6 +65,11 @@ TEST(Doh, ANegativeAnswerLivesAsLongAsItsSoaAndAnErrorNotAtAll) {
   EXPECT_EQ(lifetime_of(Bytes{1, 2, 3}), 0U);
 }
 
+TEST(Doh, AServiceThatIsNotReadyIsTriedAgainAndALimitIsALimit) {
+  EXPECT_EQ(status_of(DropReason::kNotReady), HttpStatus::kServiceUnavailable);
+  EXPECT_EQ(status_of(DropReason::kRateLimited), HttpStatus::kTooManyRequests);
+}
+
 // RFC 9110 §5.6.7.
 TEST(Doh, DatesAreWrittenAsHttpWritesThem) {
   EXPECT_EQ(http_date(784111777), "Sun, 06 Nov 1994 08:49:37 GMT");

@@ -81,7 +81,7 @@ TEST_F(DnsStreamTest, DrainingEndsWhenWhatIsInWorkIsAnswered) {
 
 TEST_F(DnsStreamTest, RepliesThatNobodyAskedForAreIgnored) {
   stream.reply(0, question('a'));
-  stream.abandon(0);
+  stream.abandon(0, DropReason::kRateLimited);
   EXPECT_TRUE(host.written.empty());
 }
 

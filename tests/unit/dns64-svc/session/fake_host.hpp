@@ -33,6 +33,7 @@ struct FakeHost final : Session::Host {
   Bytes written;
   std::array<std::uint8_t, 65535> reply_room{};
   bool writable = true;
+  DropReason never_because = DropReason::kRateLimited;
   std::string date = "Sun, 06 Nov 1994 08:49:37 GMT";
 
   static Bytes reply_to(std::span<const std::uint8_t> message) {
@@ -47,7 +48,7 @@ struct FakeHost final : Session::Host {
       return 0;
     }
     if (message[0] == kNever) {
-      session->abandon(exchange);
+      session->abandon(exchange, never_because);
       return 0;
     }
     const auto reply = reply_to(message);

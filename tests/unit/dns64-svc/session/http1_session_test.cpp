@@ -95,6 +95,15 @@ TEST_F(Http1SessionTest, RefusalsHaveTheirStatusAndTheConnectionGoesOn) {
   EXPECT_THAT(host.heard(), HasSubstr("allow: GET, POST\r\n"));
 }
 
+// RFC 9110 §15.6.4.
+TEST_F(Http1SessionTest, BeforeThereIsAPolicyTheServiceIsNotAvailable) {
+  host.never_because = DropReason::kNotReady;
+  say(post('n'));
+  EXPECT_THAT(host.heard(), testing::AllOf(StartsWith("HTTP/1.1 503 Service Unavailable\r\n"),
+                                           HasSubstr("retry-after: 2\r\n")));
+  EXPECT_FALSE(session.finished());
+}
+
 TEST_F(Http1SessionTest, ABodyOfAnotherTypeIsNotReadAtAll) {
   say("POST /dns-query HTTP/1.1\r\ncontent-type: text/plain\r\ncontent-length: 1000\r\n\r\n");
   EXPECT_THAT(host.heard(), testing::AllOf(StartsWith("HTTP/1.1 415 "), HasSubstr("connection: close")));

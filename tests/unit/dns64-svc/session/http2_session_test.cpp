@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 
 #include "tests/unit/dns64-svc/session/fake_host.hpp"
@@ -74,12 +75,14 @@ class Client {
     pending = body;
     provider.source.ptr = &pending;
     provider.read_callback = [](nghttp2_session*, std::int32_t, std::uint8_t* to, std::size_t room,
-                                std::uint32_t* flags, nghttp2_data_source* source, void*) {
+                                std::uint32_t* flags, nghttp2_data_source* source, void* user) -> ssize_t {
       auto& bytes = *static_cast<Bytes*>(source->ptr);
       const auto size = std::min(room, bytes.size());
       std::copy_n(bytes.begin(), size, to);
       bytes.erase(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size));
-      if (bytes.empty()) *flags |= NGHTTP2_DATA_FLAG_EOF;
+      const bool goes_on = static_cast<Client*>(user)->endless;
+      if (goes_on && size == 0) return NGHTTP2_ERR_DEFERRED;
+      if (bytes.empty() && !goes_on) *flags |= NGHTTP2_DATA_FLAG_EOF;
       return static_cast<ssize_t>(size);
     };
     return nghttp2_submit_request(session, nullptr, fields.data(), fields.size(),
@@ -97,7 +100,8 @@ class Client {
   nghttp2_session* session = nullptr;
   std::map<std::int32_t, Response> responses;
   std::optional<std::uint32_t> goaway;
-  Bytes pending;
+  Bytes pending;         // body of the last request
+  bool endless = false;  // bodies do not end with it
 };
 
 class Http2SessionTest : public testing::Test {
@@ -167,6 +171,58 @@ TEST_F(Http2SessionTest, RefusalsHaveTheirStatus) {
   talk();
   EXPECT_EQ(client.responses[large].fields[":status"], "413");
   EXPECT_TRUE(host.requests.size() == 1);
+}
+
+// RFC 9110 §15.6.4.
+TEST_F(Http2SessionTest, BeforeThereIsAPolicyTheServiceIsNotAvailable) {
+  host.never_because = DropReason::kNotReady;
+  const auto id = client.request("POST", "/dns-query", kType, question('n'));
+  talk();
+  EXPECT_EQ(client.responses[id].fields[":status"], "503");
+  EXPECT_EQ(client.responses[id].fields["retry-after"], "2");
+}
+
+// RFC 9113 §10.5.
+TEST_F(Http2SessionTest, RequestsThatDoNotEndAreHeldUpToALimit) {
+  constexpr std::size_t kPiece = 2000;
+  client.endless = true;
+  std::vector<std::int32_t> begun;
+  for (std::size_t i = 0; i < Http2Session::kMaxIncoming / kPiece + 20; ++i) {
+    begun.push_back(client.request("POST", "/dns-query", kType, Bytes(kPiece, 1)));
+    talk();
+  }
+  const auto refused = [&](std::int32_t id) {
+    return client.responses[id].ended && client.responses[id].reset == NGHTTP2_ENHANCE_YOUR_CALM;
+  };
+  const auto kept =
+      begun.size() - static_cast<std::size_t>(std::count_if(begun.begin(), begun.end(), refused));
+  EXPECT_FALSE(refused(begun.front()));
+  EXPECT_TRUE(refused(begun.back()));
+  EXPECT_LE(kept * kPiece, Http2Session::kMaxIncoming);
+  EXPECT_GT(kept * kPiece, Http2Session::kMaxIncoming - 10000);
+  // What is reset makes room.
+  client.endless = false;
+  for (int i = 0; i < 3; ++i)
+    nghttp2_submit_rst_stream(client.session, NGHTTP2_FLAG_NONE, begun[static_cast<std::size_t>(i)],
+                              NGHTTP2_CANCEL);
+  talk();
+  const auto whole = client.request("POST", "/dns-query", kType, question('a'));
+  talk();
+  EXPECT_EQ(client.responses[whole].fields[":status"], "200");
+}
+
+TEST_F(Http2SessionTest, FieldsOfRequestsThatDoNotEndCountAsWell) {
+  client.endless = true;
+  const std::string path = "/dns-query?x=" + std::string(10000, 'A');
+  std::size_t refused = 0;
+  for (int i = 0; i < 20; ++i) {
+    const auto id = client.request("POST", path, kType, Bytes(1, 1));
+    talk();
+    refused += client.responses[id].reset == NGHTTP2_ENHANCE_YOUR_CALM ? 1U : 0U;
+  }
+  const auto each = std::string{"POST"}.size() + path.size() + std::string{kType}.size() + 1;
+  EXPECT_EQ(refused, 20 - Http2Session::kMaxIncoming / each);
+  EXPECT_FALSE(client.goaway.has_value());
 }
 
 TEST_F(Http2SessionTest, TooLongAHeaderIsRefused) {

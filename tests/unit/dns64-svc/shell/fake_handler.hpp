@@ -36,7 +36,7 @@ struct FakeHandler final : RequestHandler {
         waiting.push_back({&channel, path, requests.back()});
         return 0;
       default:
-        channel.abandon(path);
+        channel.abandon(path, DropReason::kRateLimited);
         return 0;
     }
   }

@@ -51,9 +51,9 @@ class StreamConnectionTest : public testing::Test, public Channel {
     EXPECT_EQ(path.connection, 7U);
     connection_->reply(path, reply);
   }
-  void abandon(const ReplyPath& path) override {
+  void abandon(const ReplyPath& path, DropReason why) override {
     EXPECT_EQ(path.connection, 7U);
-    connection_->abandon(path);
+    connection_->abandon(path, why);
   }
   void say(const std::string& bytes) {
     ASSERT_EQ(write(peer_.get(), bytes.data(), bytes.size()), std::ssize(bytes));
