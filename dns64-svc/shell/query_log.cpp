@@ -19,6 +19,7 @@ namespace isthmus::dns64 {
 namespace {
 
 constexpr auto kWriteEvery = std::chrono::milliseconds{100};
+constexpr auto kBreath = std::chrono::milliseconds{1};  // for whoever wants the mutex, when much comes
 
 std::string time_text(WallTime at) {
   const auto ms = at.time_since_epoch().count();
@@ -66,6 +67,7 @@ std::string query_log_line(const QueryRecord& record) {
 // One worker puts in, the log's thread takes out.
 class QueryLog::Ring {
  public:
+  static constexpr std::size_t kSize = 2048;
   [[nodiscard]] bool put(QueryRecord&& record) {
     const auto head = head_.load(std::memory_order_relaxed);
     if (head - tail_.load(std::memory_order_acquire) == kSize) return false;
@@ -82,7 +84,6 @@ class QueryLog::Ring {
   }
 
  private:
-  static constexpr std::size_t kSize = 2048;
   std::vector<QueryRecord> records_ = std::vector<QueryRecord>(kSize);
   alignas(64) std::atomic<std::size_t> head_{0};
   alignas(64) std::atomic<std::size_t> tail_{0};
@@ -144,27 +145,31 @@ std::unique_ptr<QueryTap> QueryLog::tap_of(unsigned /*worker*/) {
 
 void QueryLog::run() {
   std::unique_lock lock{mutex_};
-  while (!stopping_) {
-    wake_.wait_for(lock, kWriteEvery, [this] { return stopping_; });
-    drain();
+  for (bool more = false; !stopping_;) {
+    wake_.wait_for(lock, more ? kBreath : kWriteEvery, [this] { return stopping_; });
+    more = drain();
   }
   drain();  // the end may have come before this thread had begun
 }
 
-void QueryLog::drain() {
+// Takes no more than the rings hold at a time: a worker that is faster than this thread must not keep it from
+// writing for ever.
+bool QueryLog::drain() {
   std::string lines;
   std::uint64_t count = 0;
+  bool more = false;
   QueryRecord record;
   for (const auto& ring : rings_) {
-    while (ring->take(record)) {
-      lines += query_log_line(record) + "\n";
-      ++count;
-    }
+    std::size_t taken = 0;
+    for (; taken < Ring::kSize && ring->take(record); ++taken) lines += query_log_line(record) + "\n";
+    count += taken;
+    more = more || taken == Ring::kSize;
   }
   record.runtime.reset();
-  if (count == 0) return;
+  if (count == 0) return false;
   if (!reopen_if_moved() || ::write(fd_, lines.data(), lines.size()) != std::ssize(lines))
     lost_.fetch_add(count, std::memory_order_relaxed);
+  return more;
 }
 
 bool QueryLog::reopen_if_moved() {

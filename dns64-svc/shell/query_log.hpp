@@ -50,7 +50,7 @@ class QueryLog final : public QueryTaps {
   class Tap;
   QueryLog(std::string path, std::uint32_t sample);
   void run();
-  void drain();
+  bool drain();  // true: there may be more already
   [[nodiscard]] bool reopen_if_moved();
 
   std::string path_;

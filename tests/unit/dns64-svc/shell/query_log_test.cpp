@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <fstream>
 #include <string>
+#include <thread>
 
 namespace isthmus::dns64 {
 namespace {
@@ -89,6 +91,23 @@ TEST_F(QueryLogFile, WhatComesFasterThanItIsWrittenIsLostAndCounted) {
   log.reset();
   EXPECT_GT(lost, 0U);
   EXPECT_EQ(lines_of(path_).size() + lost, 200000U);
+}
+
+TEST_F(QueryLogFile, AWorkerThatNeverRestsDoesNotKeepTheLogFromBeingWritten) {
+  auto log = QueryLog::open(path_, 1).value();
+  auto tap = log->tap_of(0);
+  std::atomic<bool> done{false};
+  std::thread worker{[&] {
+    while (!done) answer(*tap);
+  }};
+  bool written = false;
+  for (int i = 0; i < 1000 && !written; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds{10});
+    written = std::ifstream{path_}.peek() != std::ifstream::traits_type::eof();
+  }
+  done = true;
+  worker.join();
+  EXPECT_TRUE(written);
 }
 
 TEST(QueryLogOpen, APathThatCannotBeWrittenIsASentence) {
