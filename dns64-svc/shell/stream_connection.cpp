@@ -329,9 +329,9 @@ void StreamConnection::on_timer() {
 
 void StreamConnection::drain() {
   why_ = StreamEnd::kDrained;
-  if (session_ == nullptr || stage_ != Stage::kOpen) return end(StreamEnd::kDrained);
-  read_some();  // what has come already is in work
+  if (stage_ != Stage::kLingering) read_some();  // what has come already is in work
   if (is_over()) return;
+  if (session_ == nullptr || stage_ != Stage::kOpen) return end(StreamEnd::kDrained);
   session_->drain();
   advance();
 }

@@ -11,6 +11,8 @@ namespace isthmus::dns64 {
 namespace {
 
 constexpr Duration kPause = std::chrono::milliseconds{100};
+constexpr int kPerTurn = 16;    // connections accepted: other sockets have their turn too
+constexpr int kBacklog = 4096;  // more than can wait in the kernel, and an end when more come all the time
 
 Transport transport_of(StreamProtocol protocol) {
   if (protocol == StreamProtocol::kDns) return Transport::kTcp;
@@ -44,7 +46,11 @@ StreamListener::~StreamListener() {
 }
 
 void StreamListener::on_ready(std::uint32_t /*events*/) {
-  for (int i = 0; i < 16; ++i) {  // other sockets have their turn too
+  accept_some(kPerTurn);
+}
+
+void StreamListener::accept_some(int most) {
+  for (int i = 0; i < most; ++i) {
     sockaddr_storage peer{};
     socklen_t size = sizeof peer;
     UniqueFd fd{accept4(fd_.get(), reinterpret_cast<sockaddr*>(&peer), &size, SOCK_NONBLOCK | SOCK_CLOEXEC)};
@@ -52,6 +58,7 @@ void StreamListener::on_ready(std::uint32_t /*events*/) {
       adopt(std::move(fd), peer);
       continue;
     }
+    if (errno == EINTR || errno == ECONNABORTED) continue;  // that one is gone, others may wait
     // The connection stays in the queue and would be reported for ever.
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) pause();
     return;
@@ -126,7 +133,7 @@ void StreamListener::abandon(const ReplyPath& path, DropReason why) {
 
 void StreamListener::drain() {
   if (watching_) {
-    on_ready(EPOLLIN);  // those whom the kernel has accepted already
+    accept_some(kBacklog);
     if (watching_) environment_.loop.forget(fd_.get(), *this);
   }
   watching_ = false;

@@ -24,13 +24,17 @@ class StreamListener final : public FdWatcher, public Timer, public Channel {
   void send(const ReplyPath& path, std::span<const std::uint8_t> reply) override;
   void abandon(const ReplyPath& path, DropReason why) override;
   void sweep() { ended_.clear(); }  // at the end of every turn
-  void drain();                     // no new connections, no new requests
+  // No new connections, no new requests. Connections that the kernel has accepted already are taken first,
+  // and a request that has come with one is answered; a TLS handshake or PROXY header that is not whole by
+  // now is dropped: nobody has asked anything there yet.
+  void drain();
   [[nodiscard]] bool idle() const { return connections_.empty(); }
 
  private:
   StreamListener(UniqueFd fd, StreamProtocol protocol, StreamEnvironment& environment);
   void on_ready(std::uint32_t events) override;
   void on_timer() override;  // after a pause for want of descriptors
+  void accept_some(int most);
   void adopt(UniqueFd fd, const sockaddr_storage& peer);
   [[nodiscard]] bool admit(const ClientAddress& peer, bool proxied);
   void end(std::uint64_t id);

@@ -20,14 +20,14 @@ const std::string kRequest{
 
 class StreamListenerTest : public testing::Test {
  protected:
-  void listen(const StreamLimits& limits) {
+  void listen(const StreamLimits& limits, StreamProtocol protocol = StreamProtocol::kDns) {
     environment_ = std::make_unique<StreamEnvironment>(*loop_, handler_, stats_, proxies_, limits);
     address_ = SocketAddress::parse("127.0.0.1:0").value();
     {  // a port of our own: the kernel picks it, the listener gets it
       const auto probe = open_tcp(address_).value();
       ASSERT_EQ(getsockname(probe.get(), reinterpret_cast<sockaddr*>(&address_.storage), &address_.size), 0);
     }
-    listener_ = StreamListener::open(address_, StreamProtocol::kDns, *environment_).value();
+    listener_ = StreamListener::open(address_, protocol, *environment_).value();
   }
   UniqueFd connect_from(const char* source = "127.0.0.1") {
     UniqueFd fd{socket(AF_INET, SOCK_STREAM, 0)};
@@ -91,6 +91,35 @@ TEST_F(StreamListenerTest, DrainingTakesWhatTheKernelHasAcceptedAlready) {
   ASSERT_EQ(read(fd.get(), reply, sizeof reply), std::ssize(kRequest));
   EXPECT_EQ(open_count(), 0U);
   EXPECT_EQ(read(fd.get(), reply, sizeof reply), 0);
+}
+
+TEST_F(StreamListenerTest, DrainingTakesTheWholeBacklog) {
+  listen({});
+  std::vector<UniqueFd> waiting;
+  for (int i = 0; i < 60; ++i) {
+    waiting.emplace_back(socket(AF_INET, SOCK_STREAM, 0));
+    const auto* const to = reinterpret_cast<const sockaddr*>(&address_.storage);
+    ASSERT_EQ(connect(waiting.back().get(), to, address_.size), 0);
+    ASSERT_EQ(write(waiting.back().get(), kRequest.data(), kRequest.size()), std::ssize(kRequest));
+  }
+  listener_->drain();
+  char reply[64];
+  for (const auto& fd : waiting) ASSERT_EQ(read(fd.get(), reply, sizeof reply), std::ssize(kRequest));
+  EXPECT_EQ(open_count(), 0U);
+}
+
+// Without TLS the first bytes say which HTTP it is: they may wait in the socket.
+TEST_F(StreamListenerTest, DrainingAnswersARequestWhoseProtocolIsNotKnownYet) {
+  listen({}, StreamProtocol::kHttp);
+  UniqueFd fd{socket(AF_INET, SOCK_STREAM, 0)};
+  ASSERT_EQ(connect(fd.get(), reinterpret_cast<const sockaddr*>(&address_.storage), address_.size), 0);
+  const std::string request = "GET /nothing HTTP/1.1\r\nhost: d\r\n\r\n";
+  ASSERT_EQ(write(fd.get(), request.data(), request.size()), std::ssize(request));
+  listener_->drain();
+  std::string reply(512, '\0');
+  const auto size = read(fd.get(), reply.data(), reply.size());
+  ASSERT_GT(size, 0);
+  EXPECT_TRUE(reply.starts_with("HTTP/1.1 404 ")) << reply;
 }
 
 }  // namespace
