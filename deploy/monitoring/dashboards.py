@@ -78,8 +78,8 @@ DNS64 = [
          [('isthmus_dns64_lookups_in_flight{instance=~"$instance"}', "{{instance}}"),
           ('isthmus_dns64_pending_queries{instance=~"$instance"}', "{{instance}} queries that wait")]),
         ("Failures", "timeseries", "ops",
-         [(f'rate(isthmus_dns64_{kind}_total{{instance=~"$instance"}}{RATE})', "{{instance}} " + kind)
-          for kind in ("lookup_failures", "udp_send_failures")]),
+         [(f'rate(isthmus_dns64_lookup_failures_total{{instance=~"$instance"}}{RATE})', "{{instance}} lookup {{reason}}"),
+          (f'rate(isthmus_dns64_udp_send_failures_total{{instance=~"$instance"}}{RATE})', "{{instance}} udp_send_failures")]),
         ("Connections", "timeseries", "short",
          [('isthmus_dns64_connections{instance=~"$instance"}', "{{instance}} {{transport}}")]),
     ]),

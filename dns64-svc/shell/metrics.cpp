@@ -100,12 +100,21 @@ void add_gauges(MetricsPage& page, const Server& server) {
   const auto counter = [&](std::string_view name, std::string_view help, Read read) {
     page.counter(name, help, {}, static_cast<double>(sum(server, read)));
   };
-  counter("isthmus_dns64_lookup_failures_total", "Lookups that gave no answer",
-          [](const WorkerStats& s) { return s.lookup_failures.get(); });
   counter("isthmus_dns64_refreshes_total", "Lookups in the background: popular names about to expire",
           [](const WorkerStats& s) { return s.refreshes.get(); });
   counter("isthmus_dns64_udp_send_failures_total", "Replies that the kernel would not send",
           [](const WorkerStats& s) { return s.udp_send_failures.get(); });
+}
+
+void add_lookup_failures(MetricsPage& page, const Server& server) {
+  for (std::size_t i = 0; i < kEnumSize<ResolveFailure>; ++i) {
+    const auto why = static_cast<ResolveFailure>(i);
+    if (why == ResolveFailure::kTimeout) continue;  // of a query: its lookup goes on and ends otherwise
+    page.counter(
+        "isthmus_dns64_lookup_failures_total", "Lookups that gave no answer, by why",
+        {{"reason", kResolveFailureNames[why]}},
+        static_cast<double>(sum(server, [&](const WorkerStats& s) { return s.lookup_failures[i].get(); })));
+  }
 }
 
 void add_cache(MetricsPage& page, const FactCache::Stats& cache) {
@@ -145,6 +154,7 @@ HttpReply metrics_reply(const Server& server, const FeedStatus& feed) {
   add_latency(page, server, "hit", &WorkerStats::hits);
   add_latency(page, server, "miss", &WorkerStats::misses);
   add_gauges(page, server);
+  add_lookup_failures(page, server);
   add_stream_metrics(page, server);
   add_cache(page, server.cache_stats());
   page.counter("isthmus_dns64_tap_lost_total", "Records that the query log or dnstap could not take", {},

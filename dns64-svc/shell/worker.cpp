@@ -435,10 +435,8 @@ void Worker::count_drop(DropReason reason, Transport transport) {
 void Worker::end_turn() {
   lookups_.settle();
   if (lookups_.has_answered()) resolver_answered_.store(true, std::memory_order_relaxed);
-  std::uint64_t failures = 0;
   for (std::size_t i = 0; i < kEnumSize<ResolveFailure>; ++i)
-    failures += lookups_.failures(static_cast<ResolveFailure>(i));
-  stats_.lookup_failures.set(failures);
+    stats_.lookup_failures[i].set(lookups_.failures(static_cast<ResolveFailure>(i)));
   stats_.lookups.set(lookups_.outstanding());
   stats_.refreshes.set(lookups_.refreshes());
   std::uint64_t send_failures = 0;

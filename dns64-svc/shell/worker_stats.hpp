@@ -13,6 +13,7 @@
 #include "dns64-svc/core/client_info.hpp"
 #include "dns64-svc/core/drop_reason.hpp"
 #include "dns64-svc/core/outcome.hpp"
+#include "dns64-svc/core/resolve_failure.hpp"
 #include "dns64-svc/shell/counter.hpp"
 #include "dns64-svc/shell/named_stats.hpp"
 #include "dns64-svc/shell/stream_stats.hpp"
@@ -55,7 +56,7 @@ struct WorkerStats {
   LatencyHistogram misses;  // waited for a lookup
   Counter pending;          // gauge: queries that wait
   Counter lookups;          // gauge: lookups in flight
-  Counter lookup_failures;
+  std::array<Counter, kEnumSize<ResolveFailure>> lookup_failures;
   StreamStats streams;
   Counter udp_send_failures;
   Counter udp_proxy_errors;  // datagrams of listed balancers without a good PROXY header

@@ -95,7 +95,8 @@ class Metrics(unittest.TestCase):
         words = set(re.findall(r"`(\w+)`", read("docs/metrics.md")))
         for path, name in (("nat64-svc/core/drop_reason.hpp", "kDropReasonNames"), ("nat64-svc/core/counters.hpp", "kEventNames"),
                            ("nat64-svc/shell/io_counters.hpp", "kIoDropNames"), ("dns64-svc/core/outcome.hpp", "kOutcomeNames"),
-                           ("dns64-svc/core/drop_reason.hpp", "kDropReasonNames"), ("dns64-svc/shell/stream_stats.hpp", "kStreamEndNames"),
+                           ("dns64-svc/core/drop_reason.hpp", "kDropReasonNames"),
+                           ("dns64-svc/core/resolve_failure.hpp", "kResolveFailureNames"), ("dns64-svc/shell/stream_stats.hpp", "kStreamEndNames"),
                            ("controller/core/messages.hpp", "kEventKindNames")):
             texts = enum_texts(path, name)
             self.assertGreater(len(texts), 3, path)
