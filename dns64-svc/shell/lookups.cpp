@@ -21,7 +21,6 @@ std::string key_of(const Ask& ask) {
   return key;
 }
 
-// The last two labels of the name, and the group.
 std::uint64_t zone_hash(const Ask& ask) {
   return keyed_hash(HashKey{}, lookup_zone(ask.name.view())) ^ ask.group;
 }
@@ -47,27 +46,37 @@ Lookups::~Lookups() {
   replaced_.clear();
 }
 
-Result<Lookups::Group, std::string> Lookups::make_group(std::uint16_t id, const Resolver& config,
-                                                        const Dns64Limits& limits) {
-  auto context = ResolverContext::create(
+Result<std::unique_ptr<ResolverContext>, std::string> Lookups::make_context(std::uint16_t id,
+                                                                            const Resolver& config,
+                                                                            const Dns64Limits& limits) {
+  return ResolverContext::create(
       base_, config, limits, [this, id](ResolverReply&& reply) { on_reply(id, std::move(reply)); },
       anchor_stem_.empty() ? std::string{} : anchor_stem_ + std::to_string(id) + ".key");
+}
+
+Result<Lookups::Group, std::string> Lookups::make_group(std::uint16_t id, const Resolver& config,
+                                                        const Dns64Limits& limits) {
+  auto context = make_context(id, config, limits);
   if (!context) return failure(context.error());
   Group group;
   group.context = std::move(*context);
+  group.context->prime();
   group.probe = std::make_unique<UpstreamProbe>(loop_, config);
   return group;
 }
 
 Result<void, std::string> Lookups::prepare(const GroupConfigs& groups, const Dns64Limits& limits) {
+  std::unordered_map<std::uint16_t, Group> fresh;
   for (const auto& [id, config] : groups) {
     if (groups_.contains(id)) continue;
     auto group = make_group(id, config, limits);
-    if (!group) {
-      std::erase_if(groups_, [](const auto& entry) { return entry.second.state == Group::State::kPrepared; });
-      return failure(group.error());
-    }
-    groups_.emplace(id, std::move(*group));
+    if (!group) return failure(group.error());
+    fresh.emplace(id, std::move(*group));
+  }
+  groups_.merge(fresh);
+  for (auto& [id, group] : groups_) {
+    // Else settle() might let it go before use() is called.
+    if (group.state == Group::State::kRetired && groups.contains(id)) group.state = Group::State::kPrepared;
   }
   return {};
 }
@@ -80,15 +89,24 @@ void Lookups::use(const GroupConfigs& groups, const Dns64Limits& limits, const F
     group.state = groups.contains(id) ? Group::State::kUsed : Group::State::kRetired;
 }
 
-void Lookups::renew() {
-  for (const auto& [id, config] : configs_) {
-    auto fresh = make_group(id, config, limits_);
-    if (!fresh) continue;  // no memory for a second one: the first goes on
-    fresh->state = Group::State::kUsed;
-    const auto old = groups_.find(id);
-    replaced_.push_back(std::move(old->second));
-    old->second = std::move(*fresh);
+Lookups::Contexts Lookups::make_contexts(const GroupConfigs& groups, const Dns64Limits& limits) {
+  Contexts made;
+  for (const auto& [id, config] : groups) {
+    auto context = make_context(id, config, limits);
+    if (context) made.emplace(id, std::move(*context));
   }
+  return made;
+}
+
+void Lookups::renew(Contexts&& fresh) {
+  for (auto& [id, context] : fresh) {
+    const auto group = groups_.find(id);
+    if (group == groups_.end()) continue;
+    context->prime();
+    std::swap(group->second.context, context);
+    replaced_.push_back(std::move(context));
+  }
+  fresh.clear();
 }
 
 void Lookups::refuse(const Waiter& waiter, ResolveFailure why) {
@@ -169,9 +187,9 @@ void Lookups::settle() {
         break;  // the map may have changed
       }
     }
-    for (std::size_t i = 0; i < replaced_.size(); ++i) more = replaced_[i].context->deliver() || more;
+    for (std::size_t i = 0; i < replaced_.size(); ++i) more = replaced_[i]->deliver() || more;
   }
-  std::erase_if(replaced_, [](const Group& group) { return group.context->outstanding() == 0; });
+  std::erase_if(replaced_, [](const auto& context) { return context->outstanding() == 0; });
   // What is prepared stays although nobody asks it yet: its policy comes a moment later.
   std::erase_if(groups_, [](const auto& entry) {
     return entry.second.state == Group::State::kRetired && entry.second.context->outstanding() == 0;

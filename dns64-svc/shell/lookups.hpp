@@ -55,7 +55,8 @@ class Lookups {
   Lookups(const Lookups&) = delete;
   Lookups& operator=(const Lookups&) = delete;
 
-  // Makes the contexts that are missing; on error nothing has changed for the ones that run.
+  // Makes the contexts that are missing, and keeps those that are on their way out but named here; on error
+  // nothing has changed.
   [[nodiscard]] Result<void, std::string> prepare(const GroupConfigs& groups, const Dns64Limits& limits);
   // From now on these groups are used; contexts of others go when nothing waits for them any more.
   void use(const GroupConfigs& groups, const Dns64Limits& limits, const FactLimits& fact_limits);
@@ -67,8 +68,11 @@ class Lookups {
   void settle();
   void prime();
   // New contexts in place of those in use: what they had learned of servers, delegations and CNAMEs is
-  // forgotten. Lookups in flight end in the old ones.
-  void renew();
+  // forgotten. Lookups in flight end in the old ones. Making takes long and may be done in any thread; a
+  // group without memory for a second context keeps its first, one that is gone meanwhile stays so.
+  using Contexts = std::unordered_map<std::uint16_t, std::unique_ptr<ResolverContext>>;
+  [[nodiscard]] Contexts make_contexts(const GroupConfigs& groups, const Dns64Limits& limits);
+  void renew(Contexts&& fresh);
   [[nodiscard]] bool has_answered() const;
   [[nodiscard]] std::uint64_t refreshes() const { return refreshes_; }
   [[nodiscard]] std::size_t outstanding() const { return in_flight_.size(); }
@@ -92,6 +96,9 @@ class Lookups {
   [[nodiscard]] LookupResult fact_of(const Ask& ask, const ResolverReply& reply);
   void refuse(const Waiter& waiter, ResolveFailure why);
   void forget(std::unordered_map<std::uint64_t, Lookup>::iterator lookup);
+  [[nodiscard]] Result<std::unique_ptr<ResolverContext>, std::string> make_context(std::uint16_t id,
+                                                                                   const Resolver& config,
+                                                                                   const Dns64Limits& limits);
   [[nodiscard]] Result<Group, std::string> make_group(std::uint16_t id, const Resolver& config,
                                                       const Dns64Limits& limits);
 
@@ -104,7 +111,7 @@ class Lookups {
   FactLimits fact_limits_;
   std::unordered_map<std::uint16_t, Group> groups_;
   GroupConfigs configs_;                                          // of the groups in use
-  std::vector<Group> replaced_;                                   // by renew(), until nothing waits for them
+  std::vector<std::unique_ptr<ResolverContext>> replaced_;        // by renew(), until nothing waits for them
   std::unordered_map<std::uint64_t, Lookup> in_flight_;           // by ticket
   std::unordered_map<std::string, std::uint64_t> ticket_of_key_;  // type, group, name
   std::unordered_map<std::uint64_t, std::size_t> in_flight_of_zone_;

@@ -82,11 +82,11 @@ Result<std::unique_ptr<ResolverContext>, std::string> ResolverContext::create(
   if (const int error = ub_ctx_config(made->context_, config->path().c_str()); error != 0)
     return failure(prefix + "libunbound refuses its configuration (" + ub_strerror(error) +
                    "): look at trust_anchors, upstreams and zones; libunbound's own words are on stderr");
-  // The first question is where libunbound reads anchors and hints.
-  if (!made->ask(Name{}, rr::kNs, kPriming))
+  if (!made->ask(Name::parse(kStartName).value(), rr::kA, kStarting))
     return failure(prefix +
                    "libunbound cannot start: look at trust_anchors and root_hints; libunbound's own "
                    "words are on stderr");
+  made->arrived_.clear();
   return made;
 }
 
@@ -119,7 +119,7 @@ void ResolverContext::on_reply(void* argument, int rcode, void* packet, int size
   if (rcode == 0 && packet != nullptr && size > 0) {
     const auto* bytes = static_cast<const std::uint8_t*>(packet);
     reply.wire.assign(bytes, bytes + size);
-    self.answered_ = true;
+    self.answered_ = self.answered_ || reply.ticket != kStarting;
   } else if (rcode == 0) {
     reply.rcode = rcode::kServFail;
   }
@@ -132,7 +132,7 @@ bool ResolverContext::deliver() {
   std::vector<ResolverReply> batch;
   batch.swap(arrived_);  // the sink may ask again
   for (auto& reply : batch) {
-    if (reply.ticket != kPriming) sink_(std::move(reply));
+    if (reply.ticket != kPriming && reply.ticket != kStarting) sink_(std::move(reply));
   }
   return true;
 }

@@ -5,10 +5,12 @@
 //   and a question that is answered locally calls back inside ub_resolve_event(). So the callback only copies
 //   and queues; deliver() hands out later, from the worker's loop, never from inside libunbound.
 // - With rcode != 0 the packet pointer is garbage and is not looked at.
-// - Bad configuration shows as an error of the first question, without a text: create() asks one.
+// - Bad configuration shows as an error of the first question, without a text: create() asks one. It is there
+//   that libunbound reads anchors, hints and certificates, which takes long; the name is one that it answers
+//   by itself (kStartName), so no event is added to the loop and any thread may make a context.
 // - Deleting a context calls nobody back: what was outstanding is told so by the destructor.
 //
-// One thread. Its configuration parser is global, so contexts are made under one lock.
+// One thread, but for create(). Its configuration parser is global, so contexts are made under one lock.
 #pragma once
 
 #include <cstdint>
@@ -40,8 +42,8 @@ class ResolverContext {
  public:
   using Sink = std::function<void(ResolverReply&&)>;
 
-  // `root_anchor`: file that follows the root's keys (RFC 5011), made when it is missing; empty, or one that
-  // cannot be written: the built-in anchors as they are.
+  // Asks nobody yet: see prime(). `root_anchor`: file that follows the root's keys (RFC 5011), made when it
+  // is missing; empty, or one that cannot be written: the built-in anchors as they are.
   [[nodiscard]] static Result<std::unique_ptr<ResolverContext>, std::string> create(
       UbEventBase& base, const Resolver& resolver, const Dns64Limits& limits, Sink sink,
       const std::string& root_anchor = {});
@@ -64,7 +66,9 @@ class ResolverContext {
   static void on_reply(void* question, int rcode, void* packet, int size, int security, char* why_bogus,
                        int was_rate_limited);
 
-  static constexpr std::uint64_t kPriming = 0;  // ticket of our own questions
+  // Tickets of our own questions.
+  static constexpr std::uint64_t kPriming = 0;
+  static constexpr std::uint64_t kStarting = ~std::uint64_t{0};
 
   ub_ctx* context_ = nullptr;
   Sink sink_;

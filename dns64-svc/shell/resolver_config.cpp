@@ -109,6 +109,7 @@ void write_local_zones(Writer& out, const Resolver& resolver) {
     if (!is_quotable(zone.name)) out.problem("the zone name " + zone.name + " cannot be used");
     out.plain("local-zone", "\"" + zone.name + "\" nodefault");
   }
+  out.plain("local-zone", "\"" + std::string{kStartName} + "\" always_nxdomain");
 }
 
 }  // namespace

@@ -9,6 +9,9 @@
 
 namespace isthmus::dns64 {
 
+// A name that every context answers by itself, whatever its resolver's zones are.
+inline constexpr const char* kStartName = "start.isthmus.invalid.";
+
 struct UnboundFiles {
   std::string root_hints = {};  // path of resolver.root_hints as a zone file; empty: none
   // Where libunbound keeps the root's keys as they roll (RFC 5011); empty: the built-in anchors as they are.

@@ -196,8 +196,7 @@ Applied Server::apply(std::shared_ptr<const Policy> policy, const HealthySet& he
   if (!runtime) return failure(node_cannot(runtime.error()));
   auto orders = std::make_shared<Orders>();
   orders->runtime = *runtime;
-  for (const auto& view : (*runtime)->views())
-    orders->groups.try_emplace(view.resolver_group, groups_.resolver(view.resolver_group));
+  orders->groups = groups_of(**runtime);
 
   // First every worker makes what it lacks; only when all can does any of them change.
   std::vector<std::future<Result<void, std::string>>> prepared;
@@ -242,21 +241,36 @@ void Server::explain(const Request& request, const ClientInfo& client, OnExplain
   workers_.front()->explain(request, client, std::move(done));
 }
 
-std::size_t Server::flushed(std::size_t count) {
-  for (auto& worker : workers_) worker->forget_servers();
-  return count;
+// Before facts are flushed, or what the resolvers have kept would come back into the cache.
+void Server::renew_resolvers() {
+  const std::lock_guard lock{applying_};
+  if (runtime_ == nullptr) return;
+  const auto groups = groups_of(*runtime_);
+  std::vector<std::future<void>> renewed;
+  for (auto& worker : workers_) renewed.push_back(worker->renew_resolvers(groups, runtime_->limits()));
+  for (auto& future : renewed) (void)future.wait_for(kApplyPatience);
+}
+
+GroupConfigs Server::groups_of(const Dns64Runtime& runtime) const {
+  GroupConfigs groups;
+  for (const auto& view : runtime.views())
+    groups.try_emplace(view.resolver_group, groups_.resolver(view.resolver_group));
+  return groups;
 }
 
 std::size_t Server::flush(NameView name) {
-  return flushed(cache_.flush(name));
+  renew_resolvers();
+  return cache_.flush(name);
 }
 
 std::size_t Server::flush_subtree(NameView apex) {
-  return flushed(cache_.flush_subtree(apex));
+  renew_resolvers();
+  return cache_.flush_subtree(apex);
 }
 
 std::size_t Server::flush_all() {
-  return flushed(cache_.flush_all());
+  renew_resolvers();
+  return cache_.flush_all();
 }
 
 void Server::stop(std::chrono::milliseconds patience) {

@@ -83,7 +83,8 @@ class Server {
   [[nodiscard]] Result<void, std::string> load_cookies();
   [[nodiscard]] Applied apply(std::shared_ptr<const Policy> policy, const HealthySet& healthy);
 
-  std::size_t flushed(std::size_t count);
+  void renew_resolvers();
+  [[nodiscard]] GroupConfigs groups_of(const Dns64Runtime& runtime) const;
 
   std::vector<std::shared_ptr<QueryTaps>> taps_;  // outlive the workers, whose taps lead here
   FactCache cache_;

@@ -294,8 +294,6 @@ std::size_t Worker::handle(std::span<const std::uint8_t> request, const ClientIn
   ask(step, id);
   return 0;
 }
-    if (query != 0 && !pending_.contains(query)) return;  // refused at once, and answered so
-  }
 
 Worker::PendingMap::iterator Worker::add_pending(std::unique_ptr<Pending> pending, std::uint64_t id) {
   ++pending_of_client_[client_key(pending->query.client().address)];
@@ -317,8 +315,10 @@ Worker& Worker::owner_of(const Name& name) const {
 }
 
 void Worker::ask(const Step& step, std::uint64_t query) {
-  for (const auto& ask : step.to_resolve())
+  for (const auto& ask : step.to_resolve()) {
     owner_of(ask.name).resolve(ask, {.worker = index_, .query = query, .slot = ask.slot});
+    if (query != 0 && !pending_.contains(query)) return;  // refused at once, and answered so
+  }
 }
 
 void Worker::resolve(const Ask& ask, const Waiter& waiter) {
@@ -406,10 +406,15 @@ void Worker::start_explaining(const Request& request, const ClientInfo& client, 
   proceed(id, step);
 }
 
-void Worker::forget_servers() {
-  loop_->post([this] {
-    if (runtime_ != nullptr) lookups_.renew();
+std::future<void> Worker::renew_resolvers(const GroupConfigs& groups, const Dns64Limits& limits) {
+  auto done = std::make_shared<std::promise<void>>();
+  auto future = done->get_future();
+  auto fresh = std::make_shared<Lookups::Contexts>(lookups_.make_contexts(groups, limits));
+  loop_->post([this, done, fresh] {
+    lookups_.renew(std::move(*fresh));
+    done->set_value();
   });
+  return future;
 }
 
 void Worker::count(const Step& step, const Query& query, std::span<const std::uint8_t> reply, Duration took) {

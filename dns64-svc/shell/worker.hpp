@@ -84,7 +84,9 @@ class Worker final : public RequestHandler {
   void deliver(const Waiter& waiter, const LookupResult& result);  // from another worker
   // From any thread; `done` is called in this worker's, within two seconds. Counts as nobody's query.
   void explain(const Request& request, const ClientInfo& client, OnExplained done);
-  void forget_servers();  // from any thread: delegations and addresses that the resolvers have learned
+  // From any thread but this worker's: delegations, addresses and CNAMEs that the resolvers of these groups
+  // have learned are forgotten. The new contexts are made by the caller, so that answers do not wait.
+  [[nodiscard]] std::future<void> renew_resolvers(const GroupConfigs& groups, const Dns64Limits& limits);
   [[nodiscard]] const WorkerStats& stats() const { return stats_; }
 
  private:

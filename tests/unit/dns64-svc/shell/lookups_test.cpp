@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include <string>
+#include <thread>
 
 #include "dns64-svc/shell/event_loop.hpp"
 #include "dns64-svc/shell/listen_socket.hpp"
@@ -177,7 +178,6 @@ TEST_F(LookupsTest, OneZoneGetsAQuarterOfWhatMayBeInFlight) {
   EXPECT_TRUE(delivered_[1].result.fact);
 }
 
-TEST_F(LookupsTest, AfterARenewalLookupsInFlightEndInTheOldContextAndNewOnesInTheNew) {
 TEST_F(LookupsTest, ReverseNamesOfOneRegistryLeaveRoomForThoseOfOthers) {
   limits_.max_outstanding = 8;
   run_policy();
@@ -191,13 +191,62 @@ TEST_F(LookupsTest, ReverseNamesOfOneRegistryLeaveRoomForThoseOfOthers) {
   EXPECT_TRUE(delivered_[1].result.fact);
 }
 
+TEST_F(LookupsTest, AfterARenewalLookupsInFlightEndInTheOldContextAndNewOnesInTheNew) {
   run_policy();
   lookups_->resolve(a_of("host.example."), {.worker = 0, .query = 1});
-  lookups_->renew();
+  lookups_->renew(lookups_->make_contexts(groups_, limits_));
   lookups_->resolve(a_of("other.example."), {.worker = 0, .query = 2});
   turn_until([&] { return delivered_.size() == 2; });
   EXPECT_TRUE(delivered_[0].result.fact);
   EXPECT_TRUE(delivered_[1].result.fact);
+}
+
+TEST_F(LookupsTest, ContextsMadeInAnotherThreadAskOnlyWhenTheyAreTakenUp) {
+  run_policy();
+  turn_until([&] { return lookups_->has_answered(); });
+  Lookups::Contexts fresh;
+  std::thread{[&] { fresh = lookups_->make_contexts(groups_, limits_); }}.join();
+  ASSERT_EQ(fresh.size(), 1U);
+  EXPECT_EQ(fresh.at(3)->outstanding(), 0U);
+  EXPECT_FALSE(fresh.at(3)->has_answered());
+  lookups_->renew(std::move(fresh));
+  lookups_->resolve(a_of("host.example."), {.worker = 0, .query = 1});
+  turn_until([&] { return !delivered_.empty(); });
+  EXPECT_TRUE(delivered_[0].result.fact);
+}
+
+TEST_F(LookupsTest, ARenewalOfAGroupThatIsGoneChangesNothing) {
+  auto fresh = lookups_->make_contexts(groups_, limits_);
+  lookups_->renew(std::move(fresh));
+  lookups_->use(groups_, limits_, {});
+  lookups_->resolve(a_of("host.example."), {.worker = 0, .query = 1});
+  ASSERT_EQ(delivered_.size(), 1U);
+  EXPECT_EQ(delivered_[0].result.why, ResolveFailure::kInternal);
+}
+
+// One policy, another, and the first again before what waits under it has ended.
+TEST_F(LookupsTest, AGroupOnItsWayOutThatIsPreparedAgainStays) {
+  upstream_.refuses_root = false;  // its first question ends soon
+  run_policy();
+  lookups_->resolve(a_of("host.example."), {.worker = 0, .query = 1});
+  lookups_->use({}, limits_, {});
+  ASSERT_TRUE(lookups_->prepare(groups_, limits_).has_value());
+  turn_until([&] { return delivered_.size() == 1; });
+  for (int i = 0; i < 20; ++i) loop_->turn(10ms);  // nothing is outstanding any more
+  lookups_->use(groups_, limits_, {});
+  lookups_->resolve(a_of("other.example."), {.worker = 0, .query = 2});
+  turn_until([&] { return delivered_.size() == 2; });
+  EXPECT_TRUE(delivered_[1].result.fact);
+}
+
+TEST_F(LookupsTest, APolicyThatCannotBePreparedChangesNothing) {
+  run_policy();
+  auto broken = groups_;
+  broken.emplace(std::uint16_t{4}, Resolver{.name = "bad", .trust_anchors = {"this is no anchor"}});
+  EXPECT_FALSE(lookups_->prepare(broken, limits_).has_value());
+  lookups_->resolve(a_of("host.example."), {.worker = 0, .query = 1});
+  turn_until([&] { return !delivered_.empty(); });
+  EXPECT_TRUE(delivered_[0].result.fact);
 }
 
 TEST_F(LookupsTest, AGroupThatIsPreparedSurvivesUntilItsPolicyRuns) {
