@@ -200,6 +200,7 @@ Applied Server::apply(std::shared_ptr<const Policy> policy, const HealthySet& he
 
   // First every worker makes what it lacks; only when all can does any of them change.
   std::vector<std::future<Result<void, std::string>>> prepared;
+  prepared.reserve(workers_.size());
   for (auto& worker : workers_) prepared.push_back(worker->prepare(orders));
   for (auto& future : prepared) {
     if (future.wait_for(kApplyPatience) != std::future_status::ready)
@@ -209,6 +210,7 @@ Applied Server::apply(std::shared_ptr<const Policy> policy, const HealthySet& he
   const auto& limits = (*runtime)->limits();
   cache_.set_limits({.max_bytes = limits.cache_bytes, .stale_seconds = limits.stale_seconds});
   std::vector<std::future<void>> running;
+  running.reserve(workers_.size());
   for (auto& worker : workers_) running.push_back(worker->run(orders));
   for (auto& future : running) {
     if (future.wait_for(kApplyPatience) != std::future_status::ready)
@@ -247,6 +249,7 @@ void Server::renew_resolvers() {
   if (runtime_ == nullptr) return;
   const auto groups = groups_of(*runtime_);
   std::vector<std::future<void>> renewed;
+  renewed.reserve(workers_.size());
   for (auto& worker : workers_) renewed.push_back(worker->renew_resolvers(groups, runtime_->limits()));
   for (auto& future : renewed) (void)future.wait_for(kApplyPatience);
 }
