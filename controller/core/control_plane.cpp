@@ -65,20 +65,17 @@ void ControlPlane::set_policy(PolicySteps steps, TimePoint now) {
            (policy_.phase() == RolloutPhase::kDone ? "" : " in waves"));
 }
 
-void ControlPlane::fence(const std::string& node_id, TimePoint now) {
-  const auto freed = leases_.fence(node_id, now);
-  std::vector<Holder> gone;
-  for (auto it = known_nodes_.lower_bound({node_id, ""});
-       it != known_nodes_.end() && it->first.node_id == node_id; ++it)
-    gone.push_back(it->first);
-  for (const auto& holder : gone) forget_node(holder);
-  note(EventKind::kFenced, node_id, freed.empty() ? "held nothing" : "rest now: " + list(freed));
-  const auto it = services_.find({ServiceKind::kNat64, node_id});
-  if (it == services_.end()) return;
+void ControlPlane::fence(const Holder& holder, TimePoint now) {
+  const auto freed = leases_.fence(holder, now);
+  if (known_nodes_.contains(holder)) forget_node(holder);
+  note(EventKind::kFenced, holder.node_id,
+       "machine " + holder.machine + (freed.empty() ? " held nothing" : ": rest now: " + list(freed)));
+  const auto it = services_.find({ServiceKind::kNat64, holder.node_id});
+  if (it == services_.end() || it->second.holder() != holder) return;
   it->second.left = true;
   if (!it->second.connected()) return;
   out_.actions.emplace_back(
-      EndSession{it->second.session, "this node was fenced by an operator", seconds{5}});
+      EndSession{it->second.session, "this machine was fenced by an operator", seconds{5}});
   disconnect(it->second);
 }
 

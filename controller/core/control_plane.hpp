@@ -103,8 +103,9 @@ class ControlPlane {
   // In the order of policy_rollout.hpp.
   void set_policy(PolicySteps steps, TimePoint now);
 
-  // An operator vouches that every machine of this NAT64 node is gone, or returns wiped. Its stream ends.
-  void fence(const std::string& node_id, TimePoint now);
+  // An operator vouches that this machine of a NAT64 node is gone, or returns wiped. Its stream ends. What
+  // other machines with its node_id hold stays theirs: nobody vouched for them.
+  void fence(const Holder& holder, TimePoint now);
   // A NAT64 node leaves service, or comes back. What the shell checked: the node is known; undrain: it
   // drains.
   void drain(Drain drain, TimePoint now);

@@ -267,12 +267,9 @@ std::vector<Ipv4Address> LeaseTable::on_renewal(const Holder& holder,
   return renewed;
 }
 
-std::vector<Ipv4Address> LeaseTable::fence(const std::string& node_id, TimePoint now) {
-  std::vector<Ipv4Address> freed;
-  for (auto it = by_holder_.lower_bound(Holder{node_id, ""});
-       it != by_holder_.end() && it->first.node_id == node_id; ++it) {
-    freed.insert(freed.end(), it->second.begin(), it->second.end());
-  }
+std::vector<Ipv4Address> LeaseTable::fence(const Holder& holder, TimePoint now) {
+  const auto& held = held_by(holder);
+  std::vector<Ipv4Address> freed(held.begin(), held.end());
   for (const auto address : freed) free_after_quarantine(leases_.at(address), now, false);
   return freed;
 }

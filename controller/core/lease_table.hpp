@@ -94,8 +94,9 @@ class LeaseTable {
                                       TimePoint now);
   std::vector<Ipv4Address> on_renewal(const Holder& holder, const std::vector<Ipv4Address>& addresses,
                                       TimePoint now);
-  // An operator vouches that every machine of this node_id is gone.
-  std::vector<Ipv4Address> fence(const std::string& node_id, TimePoint now);
+  // An operator vouches that this machine is gone. Another machine of the same node_id may well forward: it
+  // keeps what it holds.
+  std::vector<Ipv4Address> fence(const Holder& holder, TimePoint now);
 
   // Leases whose time has come: returns those that expired (their holders did not renew).
   std::vector<Lease> tick(TimePoint now);

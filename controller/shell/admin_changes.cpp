@@ -238,6 +238,20 @@ grpc::Status unknown_node(const std::string& node_id) {
               "drained: stop it, it answers what it has begun)"};
 }
 
+// Every machine that goes by this node_id, as far as is known: it is connected, it holds an address, or the
+// store remembers it though it holds nothing.
+std::set<std::string> machines_of(const ControlPlane& core, const std::string& node_id) {
+  std::set<std::string> machines;
+  const auto add = [&](const Holder& holder) {
+    if (holder.node_id == node_id) machines.insert(holder.machine);
+  };
+  for (const auto& [holder, addresses] : core.leases().holders()) add(holder);
+  for (const auto& [holder, node] : core.known_nodes()) add(holder);
+  const auto service = core.services().find({ServiceKind::kNat64, node_id});
+  if (service != core.services().end()) add(service->second.holder());
+  return machines;
+}
+
 // Would taking this node out leave clients without any?
 bool last_healthy(const ControlPlane& core, const std::string& node_id) {
   const auto& healthy = core.health().published();
@@ -294,12 +308,7 @@ Reactor* AdminService::Fence(grpc::CallbackServerContext* context, const v1::Fen
       hub_, reactor,
       [response, node_id = request->node_id(), machine = request->machine(),
        author = author_of(*context, request->author())](ControlPlane& core, TimePoint now) -> grpc::Status {
-        std::set<std::string> machines;
-        for (const auto& [holder, addresses] : core.leases().holders()) {
-          if (holder.node_id == node_id) machines.insert(holder.machine);
-        }
-        const auto service = core.services().find({ServiceKind::kNat64, node_id});
-        if (service != core.services().end()) machines.insert(service->second.holder().machine);
+        const auto machines = machines_of(core, node_id);
         if (machines.empty()) return unknown_node(node_id);
         if (!machines.contains(machine)) {
           std::string known;
@@ -308,11 +317,10 @@ Reactor* AdminService::Fence(grpc::CallbackServerContext* context, const v1::Fen
                               "node " + node_id + " is not machine `" + one_line(machine) + "` but " + known +
                                   ": make sure that machine is off, then name it with --machine"};
         }
-        for (const auto& [holder, addresses] : core.leases().holders()) {
-          if (holder.node_id != node_id) continue;
-          for (const auto address : addresses) response->add_addresses(address.to_string());
-        }
-        core.fence(node_id, now);
+        const Holder holder{node_id, machine};
+        for (const auto address : core.leases().held_by(holder))
+          response->add_addresses(address.to_string());
+        core.fence(holder, now);
         audit(author, "fence {} (machine {})", node_id, machine);
         return grpc::Status::OK;
       });

@@ -44,7 +44,7 @@ PolicySteps steps(unsigned variant) {
 }
 
 void operate(const std::string& node, unsigned what, ControlPlane& plane, TimePoint now) {
-  if (what % 3 == 0) return plane.fence(node, now);
+  if (what % 3 == 0) return plane.fence({node, "m" + std::to_string(what / 3 % 5)}, now);
   if (what % 3 == 1) return plane.undrain(node, now);
   plane.drain({.node_id = node, .since = {}, .began = {}, .author = "", .comment = ""}, now);
 }

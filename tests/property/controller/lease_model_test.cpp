@@ -484,16 +484,13 @@ class World {
     m.renewals.clear();
   }
 
-  // The operator makes sure first: every machine of that name is off, and stays off or comes back wiped.
+  // The operator makes sure first: this machine is off, and stays off or comes back wiped. Another one of its
+  // name may run on, connected or cut off, and forward for what it holds.
   void fence(Machine& m) {
     if (m.up || !random_.chance(4)) return;
-    for (auto& other : machines_) {
-      if (other.node_id != m.node_id) continue;
-      crash(other);
-      other.fenced = true;
-    }
+    m.fenced = true;
     ++fences_;
-    plane_->fence(m.node_id, now_);
+    plane_->fence({m.node_id, m.machine}, now_);
   }
 
   Random random_;

@@ -78,11 +78,12 @@ TEST_F(LeaseTableTest, AFreedAddressRestsForTheQuarantineButItsLastHolderMayRetu
   EXPECT_TRUE(table.grant(kFirst, kB, kStart + seconds{242}));
 }
 
-TEST_F(LeaseTableTest, FencingFreesWhatEveryMachineOfTheNodeHeld) {
+TEST_F(LeaseTableTest, FencingFreesWhatThatMachineHeldAndNothingOfItsTwin) {
   const Holder twin{"gw-a", "machine-z"};
   ASSERT_TRUE(table.grant(kFirst, kA, kStart));
   ASSERT_TRUE(table.grant(kSecond, twin, kStart));
-  EXPECT_THAT(table.fence("gw-a", kStart), testing::UnorderedElementsAre(kFirst, kSecond));
+  EXPECT_THAT(table.fence(kA, kStart), ElementsAre(kFirst));
+  EXPECT_THAT(table.held_by(twin), ElementsAre(kSecond));
   EXPECT_FALSE(table.grant(kFirst, kB, kStart)) << "it rests first";
 }
 

@@ -147,7 +147,7 @@ TEST_F(HubTest, WhoWaitsForAHubThatEndsIsLetGo) {
 TEST_F(HubTest, WhoPostsIsToldWhenItIsDurable) {
   start();
   std::promise<std::size_t> stored;
-  hub->post([](ControlPlane& core, TimePoint now) { core.fence("gw9", now); },
+  hub->post([](ControlPlane& core, TimePoint now) { core.fence({"gw9", "nine"}, now); },
             [&] { stored.set_value(store->list("").value().entries.size()); });
   auto future = stored.get_future();
   ASSERT_EQ(std::future_status::ready, future.wait_for(seconds{20}));

@@ -141,7 +141,7 @@ TEST_F(LedgerTest, TheEpochRisesWithEveryStartAlsoWhenTheClockWentBack) {
 
 TEST_F(LedgerTest, TheQuarantineGoesOnWhereItWas) {
   connect("gw1");
-  plane->fence("gw1", now.boot);
+  plane->fence({"gw1", "machine-of-gw1"}, now.boot);
   settle();
   ASSERT_EQ(LeaseState::kQuarantined, lease(kFirst).state);
   ASSERT_TRUE(ledger->commit());
@@ -171,7 +171,7 @@ TEST_F(LedgerTest, TheHistorySaysWhoHeldAnAddressFromWhenToWhen) {
   const auto begin = now.wall.time_since_epoch().count();
   connect("gw1");
   pass(seconds{50});
-  plane->fence("gw1", now.boot);
+  plane->fence({"gw1", "machine-of-gw1"}, now.boot);
   settle();
   pass(seconds{240});
   connect("gw2");
@@ -200,7 +200,7 @@ TEST_F(LedgerTest, OldTenuresArePrunedRunningOnesAreNot) {
   addresses = 1;
   start();
   connect("gw1");
-  plane->fence("gw1", now.boot);
+  plane->fence({"gw1", "machine-of-gw1"}, now.boot);
   settle();
   pass(seconds{240});
   connect("gw2");
@@ -250,7 +250,7 @@ TEST_F(RestoredStore, NothingIsGrantedUntilEveryKnownNodeHasTold) {
 
 TEST_F(RestoredStore, AFencedNodeIsNotWaitedFor) {
   connect("gw1", {kFirst});
-  plane->fence("gw2", now.boot);
+  plane->fence({"gw2", "machine-of-gw2"}, now.boot);
   settle();
   EXPECT_FALSE(plane->settling());
 }
