@@ -22,6 +22,10 @@ class Backoff {
         std::uniform_int_distribution<Duration::rep>{ceiling.count() / 2, ceiling.count()}(random_)};
   }
   void reset() { ceiling_ = kMin; }  // the stream lives
+  // A wait that the controller asked for, and up to a quarter more: it may have told many the same.
+  [[nodiscard]] Duration at_least(Duration asked) {
+    return asked + Duration{std::uniform_int_distribution<Duration::rep>{0, asked.count() / 4}(random_)};
+  }
 
   static constexpr Duration kMin = std::chrono::milliseconds{200};
   static constexpr Duration kMax = std::chrono::seconds{5};

@@ -129,7 +129,7 @@ class ControlClient::Impl {
     while (!stopping()) {
       const auto retry_after = session();
       publish(false);
-      pause(std::max(backoff_.next(), retry_after.value_or(Duration::zero())));
+      pause(std::max(backoff_.next(), backoff_.at_least(retry_after.value_or(Duration::zero()))));
     }
   }
 
@@ -187,7 +187,7 @@ class ControlClient::Impl {
         return std::nullopt;
       }
       if (event == ControlStream::Event::kMessage) {
-        if (!heard) connected();
+        if (!heard && !message.has_refusal()) connected();
         heard = true;
         step = subscription_->on_message(message, now);
         // On disk before the ack: what the controller believes to run must survive our restart.

@@ -191,8 +191,9 @@ Subscription::Step Subscription::on_message(const v1::ControllerMessage& message
       error_of_ = v1::RESOURCE_UNSPECIFIED;
       step.end_stream = true;
       if (message.refusal().has_retry_after()) {
-        step.retry_after =
-            std::chrono::seconds{std::clamp<std::int64_t>(message.refusal().retry_after().seconds(), 0, 60)};
+        const auto& asked = message.refusal().retry_after();
+        step.retry_after = std::chrono::seconds{std::clamp<std::int64_t>(asked.seconds(), 0, 60)} +
+                           std::chrono::nanoseconds{std::clamp(asked.nanos(), 0, 999'999'999)};
       }
       break;
     case v1::ControllerMessage::kLeaseRenewed:

@@ -177,9 +177,11 @@ class Service {
   void lost(bool was_heard) {
     if (was_heard) --shared.connected;
     ++generation_;
-    shared.later.at(Clock::now() + std::chrono::duration_cast<Clock::duration>(backoff_.next()),
-                    [this] { connect(); });
+    const auto wait = std::max(backoff_.next(), backoff_.at_least(asked_));
+    asked_ = {};
+    shared.later.at(Clock::now() + std::chrono::duration_cast<Clock::duration>(wait), [this] { connect(); });
   }
+  void turned_away(Duration retry_after) { asked_ = retry_after; }
 
   Shared& shared;
 
@@ -196,6 +198,7 @@ class Service {
 
   const std::size_t number_;
   Backoff backoff_;
+  Duration asked_{};  // by the controller: how long to stay away
   std::atomic<std::uint64_t> generation_ = 0;
   std::unique_ptr<v1::ControlPlane::Stub> stub_;
   std::unique_ptr<Stream> stream_;
@@ -208,6 +211,11 @@ void Stream::OnReadDone(bool ok) {
       ended_ = true;
     }
     return RemoveHold();
+  }
+  if (in_.has_refusal()) {  // too many came at once: it says when to come again
+    service_.turned_away(std::chrono::seconds{in_.refusal().retry_after().seconds()} +
+                         std::chrono::nanoseconds{in_.refusal().retry_after().nanos()});
+    return StartRead(&in_);
   }
   if (!std::exchange(heard_, true)) service_.heard();
   if (in_.has_policy()) {

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 namespace isthmus {
 namespace {
 
@@ -23,6 +25,20 @@ TEST(Backoff, BeginsAnewAfterALivingStream) {
   for (int i = 0; i < 10; ++i) (void)backoff.next();
   backoff.reset();
   EXPECT_LE(backoff.next(), Backoff::kMin);
+}
+
+TEST(Backoff, AWaitThatWasAskedForIsKeptAndSpread) {
+  Backoff backoff{42};
+  const Duration asked = std::chrono::seconds{4};
+  std::set<Duration> waits;
+  for (int i = 0; i < 20; ++i) {
+    const auto wait = backoff.at_least(asked);
+    EXPECT_GE(wait, asked);
+    EXPECT_LE(wait, asked + asked / 4);
+    waits.insert(wait);
+  }
+  EXPECT_GT(waits.size(), 10U);
+  EXPECT_EQ(Duration{}, backoff.at_least(Duration{}));
 }
 
 TEST(Backoff, ServicesDoNotComeBackTogether) {

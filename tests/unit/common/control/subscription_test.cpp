@@ -281,6 +281,9 @@ TEST_F(SubscriptionTest, ARefusalEndsTheStreamAndSaysWhenToComeBack) {
   EXPECT_TRUE(step.end_stream);
   EXPECT_EQ(step.retry_after, seconds{60});
   EXPECT_THAT(subscription_->status().last_error, HasSubstr("node_id gw-1 is taken"));
+  message.mutable_refusal()->mutable_retry_after()->set_seconds(1);
+  message.mutable_refusal()->mutable_retry_after()->set_nanos(500'000'000);
+  EXPECT_EQ(subscription_->on_message(message, now_).retry_after, std::chrono::milliseconds{1500});
 }
 
 TEST_F(SubscriptionTest, ARestartRunsWhatWasSaved) {
