@@ -45,14 +45,16 @@ StoreError from_status(const std::string& endpoint, const grpc::Status& status) 
           "etcd at " + endpoint + ": " + status.error_message()};
 }
 
-// etcd answers an expired or missing token with one of these.
-bool wants_token(const grpc::Status& status) {
-  return status.error_code() == grpc::StatusCode::UNAUTHENTICATED ||
-         (status.error_code() == grpc::StatusCode::INVALID_ARGUMENT &&
-          status.error_message().find("user name is empty") != std::string::npos);
-}
-
 }  // namespace
+
+// etcd answers an expired or missing token with one of these, and one that was given before its users or
+// roles changed with the last.
+bool wants_token(const grpc::Status& status) {
+  if (status.error_code() == grpc::StatusCode::UNAUTHENTICATED) return true;
+  const auto says = [&](const char* text) { return status.error_message().find(text) != std::string::npos; };
+  return status.error_code() == grpc::StatusCode::INVALID_ARGUMENT &&
+         (says("user name is empty") || says("revision of auth store is old"));
+}
 
 Result<std::unique_ptr<EtcdClient>, StoreError> EtcdClient::make(EtcdOptions options) {
   if (options.endpoints.empty())

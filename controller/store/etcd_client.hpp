@@ -25,6 +25,9 @@ struct EtcdOptions {
   int leader_ttl_seconds = 6;  // a dead leader is replaced after this long
 };
 
+// Is this the answer to a token that is missing, has expired, or is older than etcd's users and roles?
+[[nodiscard]] bool wants_token(const grpc::Status& status);
+
 class EtcdClient {
  public:
   // Reads the files. Connects when it is first asked.
