@@ -33,6 +33,7 @@ using namespace isthmus;
 
 constexpr std::string_view kProgram = "isthmus-controller";
 constexpr int kMaxMessageBytes = 32 << 20;
+constexpr int kStreamsOfAPeer = 100;  // a service has one, an operator a few
 
 struct Options {
   std::string policy_from = "file";
@@ -64,8 +65,9 @@ void quiet_grpc() {
 }
 
 // The server that services and operators reach; `add` registers what it serves. None: it cannot listen.
+// `streams`: that one peer may have open on a connection.
 std::unique_ptr<grpc::Server> start_grpc(const Options& options,
-                                         std::shared_ptr<grpc::ServerCredentials> credentials,
+                                         std::shared_ptr<grpc::ServerCredentials> credentials, int streams,
                                          const std::function<void(grpc::ServerBuilder&)>& add) {
   quiet_grpc();
   grpc::EnableDefaultHealthCheckService(true);
@@ -76,6 +78,7 @@ std::unique_ptr<grpc::Server> start_grpc(const Options& options,
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT,
                              0);  // a second controller on the port must fail, not share it
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5000);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, streams);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 10000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5000);
   builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
@@ -128,7 +131,7 @@ int run_alone(const Options& options, const controller::TermOptions& term_option
   auto http = HttpEndpoint::start(options.http_listen,
                                   controller::management_routes((*term)->hub(), options.tls.certificate));
   if (!http) return startup_error(kProgram, http.error());
-  auto server = start_grpc(options, std::move(credentials),
+  auto server = start_grpc(options, std::move(credentials), kStreamsOfAPeer,
                            [&](grpc::ServerBuilder& builder) { (*term)->register_with(builder); });
   if (server == nullptr) return cannot_listen(options);
   (*term)->serve(std::move(server));
@@ -161,7 +164,9 @@ int run_shared(const Options& options, const controller::TermOptions& term_optio
                               {.address = address, .tls = options.tls, .term = term_options});
   auto http = HttpEndpoint::start(options.http_listen, replica.routes());
   if (!http) return startup_error(kProgram, http.error());
-  const auto server = start_grpc(options, std::move(credentials), [&](grpc::ServerBuilder& builder) {
+  // A controller that follows passes on the streams of all its services on one connection.
+  const auto streams = static_cast<int>(term_options.settings.max_services) + kStreamsOfAPeer;
+  const auto server = start_grpc(options, std::move(credentials), streams, [&](grpc::ServerBuilder& builder) {
     builder.RegisterCallbackGenericService(&replica.front_door());
   });
   if (server == nullptr) return cannot_listen(options);

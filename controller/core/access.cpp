@@ -65,7 +65,7 @@ Result<void, std::string> Caller::may(Right right) const {
     return failure(
         std::string{"this certificate names no role: it needs a DNS name NAME.ROLE.isthmus.internal, ROLE "
                     "one of dns64, nat64, "
-                    "operator, reader ('isthmusctl certs' makes such)"});
+                    "operator, reader, controller ('isthmusctl certs' makes such)"});
   }
   const bool service = has(Role::kDns64) || has(Role::kNat64);
   const bool allowed = right == Right::kGreet || is_controller() || (right == Right::kRegister && service) ||

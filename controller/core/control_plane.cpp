@@ -11,11 +11,24 @@ using std::chrono::seconds;
 
 constexpr Duration kRivalMemory = std::chrono::seconds{10};
 constexpr std::size_t kMaxRivals = 16;
+constexpr Duration kTellAwaitedEvery = std::chrono::minutes{1};
+constexpr std::size_t kAwaitedNamed = 20;                     // in one line
 constexpr std::uint64_t kSaneEpoch = std::uint64_t{1} << 62;  // a service cannot push us into overflow
 
 std::string list(const std::vector<Ipv4Address>& addresses) {
   std::string text;
   for (const auto address : addresses) text += (text.empty() ? "" : " ") + address.to_string();
+  return text;
+}
+
+std::string list(const std::set<Holder>& holders) {
+  std::string text;
+  std::size_t named = 0;
+  for (const auto& [node_id, machine] : holders) {
+    if (named++ == kAwaitedNamed)
+      return text + " and " + std::to_string(holders.size() - kAwaitedNamed) + " more";
+    text += (text.empty() ? "" : ", ") + node_id + " (machine " + machine + ")";
+  }
   return text;
 }
 
@@ -28,15 +41,18 @@ bool has_capability(const Hello& hello, std::string_view capability) {
 ControlPlane::ControlPlane(Settings settings, Memory memory, TimePoint start)
     : settings_(settings),
       epoch_(memory.epoch),
+      epoch_at_start_(memory.epoch),
       start_(start),
       settling_(memory.settling),
-      policy_(settings.waves, memory.epoch) {
+      policy_(settings.waves, memory.epoch),
+      admission_(settings.hellos_per_second) {
   for (const auto& drain : memory.drains) drains_.emplace(drain.node_id, drain);
   for (const auto& lease : memory.leases) leases_.restore(lease, start, settling_);
   for (auto& [holder, node] : memory.nodes) {
     awaited_.insert(holder);
     known_nodes_.emplace(std::move(holder), std::move(node));
   }
+  if (!settling_) leases_.trust();
 }
 
 void ControlPlane::note(EventKind kind, const std::string& node_id, std::string text) {
@@ -56,6 +72,15 @@ void ControlPlane::set_policy(std::shared_ptr<const Policy> policy, TimePoint no
 
 void ControlPlane::set_policy(PolicySteps steps, TimePoint now) {
   policy_.begin(std::move(steps), now);
+  policy_begins(now);
+}
+
+void ControlPlane::resume_policy(PolicyRollout rollout, TimePoint now) {
+  policy_ = std::move(rollout);
+  policy_begins(now);
+}
+
+void ControlPlane::policy_begins(TimePoint now) {
   stopped_noted_ = false;
   // A controller that has just begun knows nodes that are not back yet: it must not go on without them.
   if (services_.empty() && !known_nodes_.empty()) rollout_from_ = start_ + settings_.adopt_grace;
@@ -128,30 +153,55 @@ void ControlPlane::remember(const ServiceRecord& service, TimePoint now) {
 void ControlPlane::forget_node(const Holder& holder) {
   known_nodes_.erase(holder);
   awaited_.erase(holder);
+  leases_.forget(holder);
   changed_nodes_.insert(holder);
+}
+
+bool ControlPlane::refuse(SessionId session, const Hello& hello, TimePoint now) {
+  const auto known = services_.find({hello.kind, hello.node_id});
+  if (known == services_.end() && services_.size() >= settings_.max_services) {
+    out_.actions.emplace_back(
+        EndSession{session, "this controller serves as many services as it may", seconds{30}});
+    return true;
+  }
+  if (known != services_.end()) {
+    // Its hello was long on the way: what it says is of the past.
+    if (session < known->second.newest) {
+      out_.actions.emplace_back(EndSession{session, "a newer stream of this node came before", {}});
+      return true;
+    }
+    if (refuse_rival(session, hello, known->second, now)) return true;
+  }
+  const auto wait = admission_.wait(now);
+  if (!wait) return false;
+  out_.actions.emplace_back(EndSession{session, "many services connect at once: come again", *wait});
+  ++turned_away_;
+  return true;
+}
+
+// A machine that takes over the node_id of one that holds nothing and that nobody waits for.
+void ControlPlane::forget_former(const ServiceRecord& known, const Hello& hello) {
+  const auto former = known.holder();
+  if (known.hello.kind == ServiceKind::kNat64 && former != holder_of(hello) && !known_nodes_.contains(former))
+    leases_.forget(former);
 }
 
 void ControlPlane::on_hello(SessionId session, const Hello& hello, TimePoint now) {
   if (session == kNoSession || sessions_.contains(session)) return;  // one hello per stream
-  const Key key{hello.kind, hello.node_id};
-  const auto known = services_.find(key);
-  if (known == services_.end() && services_.size() >= settings_.max_services) {
-    out_.actions.emplace_back(
-        EndSession{session, "this controller serves as many services as it may", std::chrono::seconds{30}});
-    return;
-  }
-  if (known != services_.end() && refuse_rival(session, hello, known->second, now)) return;
+  if (refuse(session, hello, now)) return;
   raise_epoch(hello);
 
+  const Key key{hello.kind, hello.node_id};
   ServiceRecord& service = services_[key];
   if (service.connected()) {  // the same machine again: the older stream is dead or will be
     out_.actions.emplace_back(EndSession{service.session, "replaced by a newer stream of this node", {}});
     disconnect(service);
   }
   if (service.hello.incarnation != hello.incarnation) service.report = {};
+  forget_former(service, hello);
   service.hello = hello;
-  service.session = session;
-  service.last_heard = service.connected_since = now;
+  service.session = service.newest = session;
+  service.last_heard = service.connected_since = service.busy_at = now;
   service.left = false;
   service.acked_allocation = 0;
   sessions_[session] = key;
@@ -224,6 +274,7 @@ void ControlPlane::on_report(SessionId session, const NodeReport& report, TimePo
   service->use = report.blocks_total == 0
                      ? 0
                      : static_cast<double>(report.blocks_used) / static_cast<double>(report.blocks_total);
+  if (service->use > kLittleUse) service->busy_at = now;
   const auto freed = leases_.on_released(service->holder(), report.released, service->acked_allocation, now);
   if (!freed.empty()) note(EventKind::kReleased, service->hello.node_id, list(freed));
 }
@@ -262,7 +313,7 @@ void ControlPlane::settle(TimePoint now) {
   if (!settling_) plan(now);
   // A controller that has just begun does not take the nodes that did not come back yet for dead: they try
   // again every five seconds at the latest.
-  if (awaited_.empty() || now >= start_ + settings_.liveness + seconds{2}) publish_health();
+  if (awaited_.empty() || now >= all_could_come() + settings_.liveness + seconds{2}) publish_health();
   for (auto& [key, service] : services_) {
     if (service.connected()) update(service);
   }
@@ -272,11 +323,19 @@ void ControlPlane::settle(TimePoint now) {
 // the grace. One that is cut off may hold an address, for ever if it got it under HOLD: it is waited for
 // until it tells or is fenced.
 void ControlPlane::settle_down(TimePoint now) {
-  if (now < start_ + settings_.adopt_grace || !awaited_.empty()) return;
+  if (now < all_could_come() + settings_.adopt_grace) return;
+  if (!awaited_.empty()) return tell_awaited(now);
   settling_ = false;
   leases_.trust();
   replan_ = true;
   note(EventKind::kSettled, "", "who holds what is known: addresses are granted");
+}
+
+void ControlPlane::tell_awaited(TimePoint now) {
+  if (now < tell_awaited_at_) return;
+  tell_awaited_at_ = now + kTellAwaitedEvery;
+  note(EventKind::kAwaited, "",
+       "no address is granted until these have told what they hold, or are fenced: " + list(awaited_));
 }
 
 void ControlPlane::expire(TimePoint now) {
@@ -293,7 +352,10 @@ void ControlPlane::expire(TimePoint now) {
     }
     const bool forget = !service.connected() && now - service.last_heard > settings_.forget_after &&
                         leases_.held_by(service.holder()).empty();
-    if (forget) prefixes_.forget(service.hello.node_id);
+    if (forget) {
+      prefixes_.forget(service.hello.node_id);
+      if (it->first.first == ServiceKind::kNat64) leases_.forget(service.holder());
+    }
     it = forget ? services_.erase(it) : std::next(it);
   }
   if (settling_) return;  // it may hold what a restored store does not know
@@ -315,8 +377,8 @@ void ControlPlane::use_pools_and_prefixes(TimePoint now) {
     }
   }
   prefixes_.set_policies(policies);
-  if (policy_.nat64_reached() && pools_of_ != policy_.target().policy) {
-    pools_of_ = policy_.target().policy;
+  if (const auto& reached = policy_.nat64_runs().policy; reached != nullptr && reached != pools_of_) {
+    pools_of_ = reached;
     leases_.set_pools(pools_of_->pools, now);
   }
   for (const auto& [key, service] : services_) {
@@ -440,19 +502,22 @@ void ControlPlane::plan(TimePoint now) {
       continue;
     pressure = pressure || service.use > 0;
     // A report counts for one plan: what was granted must show in the next before more is given.
-    candidates.push_back({service.holder(), std::exchange(service.use, 0.0)});
+    candidates.push_back({.holder = service.holder(),
+                          .use = std::exchange(service.use, 0.0),
+                          .idle = now - service.busy_at >= settings_.idle_after});
   }
   if (!replan_ && !pressure && leases_.generation() == planned_generation_) return;
   const auto wishes = plan_leases(leases_, *pools_of_, candidates);
   for (const auto& [address, holder] : wishes.grants) {
     if (leases_.grant(address, holder, now)) note(EventKind::kGranted, holder.node_id, address.to_string());
   }
-  for (const auto address : wishes.withdrawals) {
-    if (leases_.withdraw(address, now)) {
-      note(EventKind::kWithdrawn, leases_.find(address)->holder.node_id,
-           address.to_string() + " for a node without one");
-    }
-  }
+  const auto withdraw = [&](Ipv4Address address, const char* why) {
+    if (leases_.withdraw(address, now))
+      note(EventKind::kWithdrawn, leases_.find(address)->holder.node_id, address.to_string() + why);
+  };
+  for (const auto address : wishes.withdrawals) withdraw(address, " for a node without one");
+  for (const auto address : wishes.from_idle)
+    withdraw(address, " for a node that runs short: it has little use here");
   planned_generation_ = leases_.generation();
   replan_ = false;
 }

@@ -8,6 +8,7 @@
 //   take()                                lease changes (to be stored first), then messages, then events
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <optional>
@@ -15,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "controller/core/admission.hpp"
 #include "controller/core/drain.hpp"
 #include "controller/core/health.hpp"
 #include "controller/core/lease_planner.hpp"
@@ -31,13 +33,20 @@ struct Settings {
   // nodes that live tell first what they hold. Longer than a service's longest wait between two tries to
   // connect.
   Duration adopt_grace = std::chrono::seconds{15};
+  // For the shell: how long a stream may be that of no service, because it has not said hello or was refused
+  // and does not go.
+  Duration hello_within = std::chrono::seconds{10};
   // Services report every two seconds; two missed reports and a margin.
   Duration liveness = std::chrono::seconds{5};
   // How long a withdrawn address may serve what runs over it.
   Duration withdraw_within = std::chrono::seconds{300};
+  // A gateway that had little use for so long gives addresses to those that run short.
+  Duration idle_after = std::chrono::minutes{5};
   // A service that holds nothing is forgotten this long after it was last heard.
   Duration forget_after = std::chrono::minutes{10};
   std::size_t max_services = 20000;
+  // That come in within a second; who is too many is told when to come again. 0: no limit.
+  unsigned hellos_per_second = 1000;
   WaveSettings waves{};
 };
 
@@ -49,12 +58,14 @@ struct Settings {
 struct ServiceRecord {
   Hello hello;
   SessionId session = kNoSession;  // kNoSession: not connected
+  SessionId newest = kNoSession;   // the newest stream that said hello, whatever became of it
   TimePoint last_heard;
   TimePoint connected_since;
   PerResource<Rollout> rollout;
   std::uint64_t acked_allocation = 0;  // highest allocation counter acked on this stream
   NodeReport report;
   double use = 0;           // of port blocks, when reported since the last plan
+  TimePoint busy_at;        // when it last had more than little use, or came
   bool left = false;        // said goodbye
   std::uint64_t nonce = 0;  // the last used
   std::map<std::string, TimePoint>
@@ -102,6 +113,9 @@ class ControlPlane {
   void set_policy(std::shared_ptr<const Policy> policy, TimePoint now);
   // In the order of policy_rollout.hpp.
   void set_policy(PolicySteps steps, TimePoint now);
+  // Of a controller that begins: goes on with a rollout as far as the store knows it. `rollout` began as a
+  // copy of rollout().
+  void resume_policy(PolicyRollout rollout, TimePoint now);
 
   // An operator vouches that this machine of a NAT64 node is gone, or returns wiped. Its stream ends. What
   // other machines with its node_id hold stays theirs: nobody vouched for them.
@@ -137,20 +151,31 @@ class ControlPlane {
   // How long an answer that names one node may be used.
   [[nodiscard]] Duration answers_live() const;
   [[nodiscard]] std::uint64_t lease_conflicts() const { return lease_conflicts_; }
+  // Services that were told to come again, because too many came at once.
+  [[nodiscard]] std::uint64_t turned_away() const { return turned_away_; }
   [[nodiscard]] std::uint64_t epoch() const { return epoch_; }
+  // Names this controller's time of deciding: no other begins with the same.
+  [[nodiscard]] std::uint64_t epoch_at_start() const { return epoch_at_start_; }
   [[nodiscard]] bool settling() const { return settling_; }
   [[nodiscard]] const std::map<Holder, KnownNode>& known_nodes() const { return known_nodes_; }
+  // Has this stream said hello, and is it the one of its service?
+  [[nodiscard]] bool serves(SessionId session) const { return sessions_.contains(session); }
   // Known to the store and not heard since the start.
   [[nodiscard]] const std::set<Holder>& awaited() const { return awaited_; }
 
  private:
   ServiceRecord* heard(SessionId session, TimePoint now);
+  void policy_begins(TimePoint now);
+  [[nodiscard]] bool refuse(SessionId session, const Hello& hello, TimePoint now);
   [[nodiscard]] bool refuse_rival(SessionId session, const Hello& hello, ServiceRecord& known, TimePoint now);
+  void forget_former(const ServiceRecord& known, const Hello& hello);
+  [[nodiscard]] TimePoint all_could_come() const { return std::max(start_, admission_.busy_until()); }
   void disconnect(ServiceRecord& service);
   void raise_epoch(const Hello& hello);
   void remember(const ServiceRecord& service, TimePoint now);
   void forget_node(const Holder& holder);
   void settle_down(TimePoint now);
+  void tell_awaited(TimePoint now);
   void reconcile_leases(ServiceRecord& service, TimePoint now);
   void expire(TimePoint now);
   void advance_policy(TimePoint now);
@@ -168,6 +193,7 @@ class ControlPlane {
 
   Settings settings_;
   std::uint64_t epoch_;
+  const std::uint64_t epoch_at_start_;
   const TimePoint start_;
   bool settling_;
   std::map<Holder, KnownNode> known_nodes_;
@@ -176,6 +202,7 @@ class ControlPlane {
   PolicyRollout policy_;
   std::shared_ptr<const Policy> pools_of_;  // whose pools are leased from
   TimePoint rollout_from_;                  // not before
+  TimePoint tell_awaited_at_;
   bool stopped_noted_ = false;
   std::map<std::string, Drain> drains_;
   LeaseTable leases_;
@@ -183,11 +210,13 @@ class ControlPlane {
   HealthJudge health_;
   std::shared_ptr<const HealthySet> healthy_set_;
   Version health_version_;
+  Admission admission_;
   std::map<Key, ServiceRecord> services_;
   std::map<SessionId, Key> sessions_;
   std::uint64_t planned_generation_ = ~std::uint64_t{0};
   bool replan_ = true;
   std::uint64_t lease_conflicts_ = 0;
+  std::uint64_t turned_away_ = 0;
   Outcome out_;
 };
 

@@ -51,11 +51,13 @@ class PoolPlan {
     }
     for (auto& share : shares_) {
       if (share.node->use < kShortOfPorts || share.count == 0) continue;
-      for (std::size_t more = std::max<std::size_t>(1, share.count / 4); more > 0 && grant_one(share);
-           --more) {
+      std::size_t more = std::max<std::size_t>(1, share.count / 4);
+      if (!grant_one(share)) ++short_;
+      while (--more > 0 && grant_one(share)) {
       }
     }
     take_from_the_rich();
+    take_from_the_idle();
   }
 
  private:
@@ -138,17 +140,34 @@ class PoolPlan {
     std::size_t poor = 0;
     for (const auto& share : shares_) poor += share.count == 0 ? 1 : 0;
     while (poor > on_their_way_) {
-      std::size_t richest = shares_.size();
-      for (std::size_t i = 0; i < shares_.size(); ++i) {
-        if (shares_[i].count < 2 || held_[i].empty()) continue;
-        if (richest == shares_.size() || shares_[i].count > shares_[richest].count) richest = i;
-      }
-      if (richest == shares_.size()) return;  // more gateways than addresses
-      plan_.withdrawals.push_back(held_[richest].back());
-      held_[richest].pop_back();
-      --shares_[richest].count;
-      ++on_their_way_;
+      if (!take_one(1, plan_.withdrawals, [](const Share&) { return true; }))
+        break;  // more gateways than addresses
     }
+    on_their_way_ -= std::min(on_their_way_, poor);  // the rest are for others
+  }
+
+  // Each node that runs short waits for one address.
+  void take_from_the_idle() {
+    while (short_ > on_their_way_) {
+      const auto keeps = std::max<std::size_t>(1, fair_share_);
+      if (!take_one(keeps, plan_.from_idle, [](const Share& share) { return share.node->idle; })) return;
+    }
+  }
+
+  // From the node that has most of those that `may` lose one and have more than they keep.
+  template <class May>
+  bool take_one(std::size_t keeps, std::vector<Ipv4Address>& into, May may) {
+    std::size_t richest = shares_.size();
+    for (std::size_t i = 0; i < shares_.size(); ++i) {
+      if (shares_[i].count <= keeps || held_[i].empty() || !may(shares_[i])) continue;
+      if (richest == shares_.size() || shares_[i].count > shares_[richest].count) richest = i;
+    }
+    if (richest == shares_.size()) return false;
+    into.push_back(held_[richest].back());
+    held_[richest].pop_back();
+    --shares_[richest].count;
+    ++on_their_way_;
+    return true;
   }
 
   LeasePlan& plan_;
@@ -160,6 +179,7 @@ class PoolPlan {
   std::vector<Ipv4Address> pinned_free_;
   std::set<Ipv4Address> taken_;
   std::size_t on_their_way_ = 0;
+  std::size_t short_ = 0;  // nodes that run short and got nothing
   std::size_t fair_share_ = 0;
 };
 

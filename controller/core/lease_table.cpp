@@ -190,6 +190,10 @@ LeaseTable::Reconciled LeaseTable::on_hello(const Holder& holder, const std::vec
     }
   }
   for (const auto address : claims) {
+    if (trusted_ && !leases_.contains(address)) {
+      result.conflicts.push_back(address);
+      continue;
+    }
     auto [it, unknown] = leases_.try_emplace(address);
     Lease& lease = it->second;
     if (unknown) {
@@ -309,6 +313,7 @@ void LeaseTable::restore(const Lease& stored, TimePoint now, bool doubtful) {
 }
 
 void LeaseTable::trust() {
+  trusted_ = true;
   for (auto& [address, lease] : leases_) lease.doubtful = false;
 }
 

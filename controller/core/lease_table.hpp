@@ -110,6 +110,12 @@ class LeaseTable {
   [[nodiscard]] std::uint64_t revision_of(const Holder& holder) const;
   // Something else that this holder is told changed: its allocation gets a new revision.
   void touch(const Holder& holder) { revisions_[holder] = ++revision_; }
+  // What a holder was told is of no interest any more; no effect while it holds an address. When it comes
+  // back it gets a new revision.
+  void forget(const Holder& holder) {
+    if (!by_holder_.contains(holder)) revisions_.erase(holder);
+  }
+  [[nodiscard]] std::size_t remembered() const { return revisions_.size(); }
   // Grows with every change that a planner could act on.
   [[nodiscard]] std::uint64_t generation() const { return generation_; }
 
@@ -119,7 +125,8 @@ class LeaseTable {
   // `stored`: with times of this start's clock. What was promised in answers to renewals is not stored: a
   // STOP lease may run for its term from now. `doubtful`: the store may be older than what nodes do.
   void restore(const Lease& stored, TimePoint now, bool doubtful);
-  // From here on the table knows best.
+  // From here on the table knows best: it has every address that a node may hold, and a claim of another one
+  // is a conflict.
   void trust();
 
  private:
@@ -139,6 +146,7 @@ class LeaseTable {
   std::set<Ipv4Address> changed_;
   std::uint64_t revision_ = 0;
   std::uint64_t generation_ = 0;
+  bool trusted_ = false;
 };
 
 }  // namespace isthmus::controller

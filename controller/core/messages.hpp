@@ -118,14 +118,23 @@ enum class EventKind : std::uint8_t {
   kPolicy,
   kDrain,
   kSettled,
+  kAwaited,
   kRollout,
   kRolloutStopped,
   kCount
 };
 inline constexpr EnumNames<EventKind> kEventKindNames{
-    {"connected",     "silent",    "closed",   "goodbye", "duplicate_node", "applied",        "rejected",
-     "granted",       "withdrawn", "released", "expired", "fenced",         "lease_conflict", "health_held",
-     "health_normal", "policy",    "drain",    "settled", "rollout",        "rollout_stopped"}};
+    {"connected",      "silent",      "closed",         "goodbye",  "duplicate_node", "applied",
+     "rejected",       "granted",     "withdrawn",      "released", "expired",        "fenced",
+     "lease_conflict", "health_held", "health_normal",  "policy",   "drain",          "settled",
+     "awaited",        "rollout",     "rollout_stopped"}};
+
+// An operator should look.
+constexpr bool is_odd(EventKind kind) {
+  return kind == EventKind::kDuplicateNode || kind == EventKind::kRejected ||
+         kind == EventKind::kLeaseConflict || kind == EventKind::kSilent || kind == EventKind::kHealthHeld ||
+         kind == EventKind::kExpired || kind == EventKind::kRolloutStopped || kind == EventKind::kAwaited;
+}
 
 struct Event {
   EventKind kind;

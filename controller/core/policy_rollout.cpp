@@ -74,6 +74,7 @@ void PolicyRollout::leave(TimePoint now) {
   switch (phase_) {
     case RolloutPhase::kNat64:
       phase_ = RolloutPhase::kDns64;
+      nat64_runs_ = target_;
       return;
     case RolloutPhase::kDns64:
       phase_ = bridge_.empty() ? RolloutPhase::kDone : RolloutPhase::kAnswers;
@@ -93,6 +94,15 @@ void PolicyRollout::leave(TimePoint now) {
       break;
   }
   if (phase_ == RolloutPhase::kDone) retired_.clear();
+}
+
+RolloutMarks PolicyRollout::marks(std::uint64_t target, RolloutMarks before) const {
+  if (target_.empty() || phase_ == RolloutPhase::kNat64) return before;
+  before.nat64 = target;
+  if (phase_ == RolloutPhase::kDns64) return before;
+  before.dns64 = target;
+  if (phase_ == RolloutPhase::kDone) before.done = target;
+  return before;
 }
 
 bool PolicyRollout::step(const std::vector<Waves::Member>& members, TimePoint now) {

@@ -17,6 +17,7 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -50,6 +51,14 @@ enum class RolloutPhase : std::uint8_t { kDone, kNat64, kDns64, kAnswers, kContr
 inline constexpr EnumNames<RolloutPhase> kRolloutPhaseNames{
     {"done", "nat64", "dns64", "answers", "contract"}};
 
+// Of numbered versions, how far they have come: all that must be kept of a rollout.
+struct RolloutMarks {
+  std::uint64_t done = 0;   // every service runs this one, and of older ones nothing is left
+  std::uint64_t nat64 = 0;  // every NAT64 node does: its pools are leased from
+  std::uint64_t dns64 = 0;  // every DNS64 service does, too
+  bool operator==(const RolloutMarks&) const = default;
+};
+
 class PolicyRollout {
  public:
   using Key = Waves::Key;
@@ -80,6 +89,10 @@ class PolicyRollout {
   [[nodiscard]] const std::vector<Ipv6Prefix>& retired() const { return retired_; }
   // Of the phase's kind: nobody when it is not a phase of waves.
   [[nodiscard]] const Waves* waves() const;
+  // The newest target that every NAT64 node ran; empty before the first policy.
+  [[nodiscard]] const PolicyText& nat64_runs() const { return nat64_runs_; }
+  // `target`: the number of the target. `before`: of the versions before it.
+  [[nodiscard]] RolloutMarks marks(std::uint64_t target, RolloutMarks before) const;
   // True from the moment that every node runs the pools and prefixes of the target.
   [[nodiscard]] bool nat64_reached() const { return phase_ != RolloutPhase::kNat64 && !target_.empty(); }
 
@@ -103,6 +116,7 @@ class PolicyRollout {
   PolicyText target_;
   Version target_version_;
   PolicyText bridge_;
+  PolicyText nat64_runs_;
   Duration answers_live_{};
   TimePoint answers_until_;
   std::vector<Ipv6Prefix> retired_;

@@ -2,12 +2,12 @@
 // The changes of the Admin API, and what is asked about changes.
 #include <spdlog/spdlog.h>
 
-#include <algorithm>
 #include <memory>
 #include <optional>
 #include <set>
 #include <utility>
 
+#include "common/base/utf8.hpp"
 #include "common/config/from_proto.hpp"
 #include "common/config/policy_diff.hpp"
 #include "common/config/yaml.hpp"
@@ -19,8 +19,6 @@ namespace isthmus::controller {
 namespace {
 
 using Reactor = grpc::ServerUnaryReactor;
-
-constexpr std::size_t kMaxNote = 1000;  // bytes of an author or a comment
 
 grpc::Status status_of(const EditRefusal& refusal) {
   switch (refusal.kind) {
@@ -41,16 +39,16 @@ grpc::Status status_of(const EditRefusal& refusal) {
 std::string author_of(const grpc::CallbackServerContext& context, const std::string& said) {
   const auto caller = caller_of(context);
   if (caller.is_known()) return caller.name();
-  return said.empty() ? "unknown" : said.substr(0, kMaxNote);
+  return said.empty() ? "unknown" : said;
 }
 
 // Line breaks would forge lines of the log.
-std::string one_line(std::string text) {
-  text.resize(std::min(text.size(), kMaxNote));
-  for (auto& c : text) {
+std::string one_line(const std::string& text) {
+  auto line = utf8_within(text, kMaxNote);
+  for (auto& c : line) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
   }
-  return text;
+  return line;
 }
 
 template <class... Args>
@@ -318,8 +316,7 @@ Reactor* AdminService::Fence(grpc::CallbackServerContext* context, const v1::Fen
                                   ": make sure that machine is off, then name it with --machine"};
         }
         const Holder holder{node_id, machine};
-        for (const auto address : core.leases().held_by(holder))
-          response->add_addresses(address.to_string());
+        for (const auto address : core.leases().held_by(holder)) response->add_addresses(address.to_string());
         core.fence(holder, now);
         audit(author, "fence {} (machine {})", node_id, machine);
         return grpc::Status::OK;

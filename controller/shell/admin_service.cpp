@@ -104,6 +104,17 @@ void fill(v1::Node& node, const ServiceRecord& service, const Hub::View& view) {
   if (service.hello.kind == ServiceKind::kNat64) fill_nat64(node, service, view);
 }
 
+// A machine that the store knows and that has not come back: it may hold addresses, and may be fenced.
+void fill_awaited(v1::Node& node, const Holder& holder, const Hub::View& view) {
+  node.set_node_id(holder.node_id);
+  node.set_machine(holder.machine);
+  node.set_kind(v1::NAT64);
+  node.set_incarnation(view.core.known_nodes().at(holder).incarnation);
+  node.set_awaited(true);
+  for (const auto address : view.core.leases().held_by(holder))
+    node.add_addresses_leased(address.to_string());
+}
+
 void fill(v1::RolloutStatus& out, const Hub::View& view) {
   const auto& rollout = view.core.rollout();
   out.set_phase(std::string(kRolloutPhaseNames[rollout.phase()]));
@@ -120,6 +131,15 @@ void fill(v1::RolloutStatus& out, const Hub::View& view) {
   }
   if (waves->soaks_until() != TimePoint{})
     set_time(*out.mutable_next(), on_the_wall(waves->soaks_until(), view.now));
+}
+
+void fill(v1::ControllerEvent& out, const LoggedEvent& logged) {
+  out.set_seq(logged.number);
+  set_time(*out.mutable_time(), logged.time);
+  out.set_kind(std::string(kEventKindNames[logged.event.kind]));
+  out.set_node_id(logged.event.node_id);
+  out.set_text(logged.event.text);
+  out.set_odd(is_odd(logged.event.kind));
 }
 
 grpc::ServerUnaryReactor* done(grpc::CallbackServerContext* context) {
@@ -167,6 +187,7 @@ grpc::ServerUnaryReactor* AdminService::ListNodes(grpc::CallbackServerContext* c
         *node->mutable_report() = report->second;
       }
     }
+    for (const auto& holder : view.core.awaited()) fill_awaited(*response->add_nodes(), holder, view);
   });
   return done(context);
 }
@@ -181,11 +202,36 @@ grpc::ServerUnaryReactor* AdminService::ListLeases(grpc::CallbackServerContext* 
       entry->set_pool(lease.pool);
       entry->set_state(to_proto(lease.state));
       entry->set_node_id(lease.holder.node_id);
+      entry->set_machine(lease.holder.machine);
       if (lease.since != TimePoint{}) set_time(*entry->mutable_since(), on_the_wall(lease.since, view.now));
       const bool ends = lease.state == LeaseState::kQuarantined ||
                         (lease.held() && lease.in_force.on_expiry == OnExpiry::kStop);
       if (ends) set_time(*entry->mutable_until(), on_the_wall(lease.until, view.now));
     }
+    response->set_settling(view.core.settling());
+    for (const auto& [node_id, machine] : view.core.awaited()) {
+      auto* awaited = response->add_awaited();
+      awaited->set_node_id(node_id);
+      awaited->set_machine(machine);
+    }
+  });
+  return done(context);
+}
+
+grpc::ServerUnaryReactor* AdminService::ListEvents(grpc::CallbackServerContext* context,
+                                                   const v1::ListEventsRequest* request,
+                                                   v1::ListEventsResponse* response) {
+  hub_.read([&](const Hub::View& view) {
+    const auto& events = view.log.events();
+    const bool same = request->epoch() == view.core.epoch_at_start();
+    const std::uint64_t after = same ? request->after() : 0;
+    response->set_epoch(view.core.epoch_at_start());
+    response->set_last(view.log.last());
+    response->set_missed(same ? after > 0 && view.log.missed(after) : request->epoch() != 0);
+    const std::size_t limit = request->limit() == 0 ? events.size() : request->limit();
+    const std::size_t first = view.log.first_after(after);
+    for (std::size_t i = first; i < events.size() && i - first < limit; ++i)
+      fill(*response->add_events(), events[i]);
   });
   return done(context);
 }

@@ -20,8 +20,8 @@ class SessionStream final : public grpc::ServerBidiReactor<v1::ServiceMessage, v
                             public Outbound,
                             public std::enable_shared_from_this<SessionStream> {
  public:
-  SessionStream(Hub& hub, std::string peer, Caller caller)
-      : hub_(hub), peer_(std::move(peer)), caller_(std::move(caller)) {}
+  SessionStream(Hub& hub, grpc::CallbackServerContext& context, Caller caller)
+      : hub_(hub), peer_(caller.peer()), caller_(std::move(caller)), context_(&context) {}
 
   // gRPC owns the reactor until OnDone; `self_` says so.
   void begin() {
@@ -31,18 +31,26 @@ class SessionStream final : public grpc::ServerBidiReactor<v1::ServiceMessage, v
   }
 
   void send(v1::ControllerMessage message) override {
-    const std::scoped_lock lock{lock_};
-    if (finished_ || ending_) return;
-    if (out_.size() >= kMaxUnsent) {
+    {
+      const std::scoped_lock lock{lock_};
+      if (finished_ || ending_) return;
+      if (out_.size() < kMaxUnsent) {
+        out_.push_back(std::move(message));
+        if (out_.size() == 1) StartWrite(&out_.front());
+        return;
+      }
       status_ = {grpc::StatusCode::RESOURCE_EXHAUSTED, "you do not read what is sent"};
       ending_ = true;
-      return;
     }
-    out_.push_back(std::move(message));
-    if (out_.size() == 1) StartWrite(&out_.front());
+    cut();  // the write that waits would do so for ever
   }
 
   void end() override { finish_after_writes(grpc::Status::OK); }
+
+  void cut() override {
+    const std::scoped_lock lock{context_lock_};
+    if (context_ != nullptr) context_->TryCancel();
+  }
 
   void OnReadDone(bool ok) override {
     if (!ok) return finish_after_writes(grpc::Status::OK);
@@ -67,6 +75,10 @@ class SessionStream final : public grpc::ServerBidiReactor<v1::ServiceMessage, v
   void OnCancel() override { finish_after_writes({grpc::StatusCode::CANCELLED, "cancelled"}); }
 
   void OnDone() override {
+    {
+      const std::scoped_lock lock{context_lock_};
+      context_ = nullptr;
+    }
     hub_.detach(session_);
     self_.reset();  // may be the last
   }
@@ -170,6 +182,9 @@ class SessionStream final : public grpc::ServerBidiReactor<v1::ServiceMessage, v
   v1::ServiceMessage in_;
   std::shared_ptr<SessionStream> self_;
 
+  std::recursive_mutex context_lock_;  // of context_, which lives until OnDone, which a cut may bring at once
+  grpc::CallbackServerContext* context_;
+
   std::mutex lock_;                        // below
   std::deque<v1::ControllerMessage> out_;  // the front one is being written
   grpc::Status status_;
@@ -181,8 +196,7 @@ class SessionStream final : public grpc::ServerBidiReactor<v1::ServiceMessage, v
 
 grpc::ServerBidiReactor<v1::ServiceMessage, v1::ControllerMessage>* ControlService::Session(
     grpc::CallbackServerContext* context) {
-  const auto caller = caller_of(*context);
-  auto stream = std::make_shared<SessionStream>(hub_, caller.peer(), caller);
+  auto stream = std::make_shared<SessionStream>(hub_, *context, caller_of(*context));
   stream->begin();
   return stream.get();
 }

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/base/utf8.hpp"
 #include "common/config/wire.hpp"
+#include "controller/store/store.hpp"
 
 namespace isthmus::controller {
 namespace {
@@ -19,8 +21,13 @@ bool is_name(const std::string& text) {
          std::ranges::all_of(text, [](char c) { return c > ' ' && c < '\x7f'; });
 }
 
-std::string clipped(const std::string& text, std::size_t limit) {
-  return text.substr(0, limit);
+// In a key of the store each '/' and '%' becomes three characters, and a key takes two names.
+constexpr std::size_t kMaxNameInKey = 500;
+static_assert(2 * kMaxNameInKey + 20 <= kMaxKey);
+
+bool fits_a_key(const std::string& name) {
+  const auto escapes = std::ranges::count_if(name, [](char c) { return c == '/' || c == '%'; });
+  return name.size() + 2 * static_cast<std::size_t>(escapes) <= kMaxNameInKey;
 }
 
 }  // namespace
@@ -62,6 +69,10 @@ Result<Hello, std::string> hello_from_proto(const v1::Hello& in, std::string pee
   }
   if (!in.machine().empty() && !is_name(in.machine()))
     return failure(std::string("machine must be printable"));
+  for (const auto* name : {&in.node_id(), &in.machine(), &in.boot_id()}) {
+    if (!fits_a_key(*name))
+      return failure("\"" + *name + "\" has too many of the characters / and %: use others");
+  }
   if (in.capabilities_size() > kMaxCapabilities ||
       static_cast<std::size_t>(in.leases_held_size()) > kMaxAddressesPerMessage) {
     return failure(std::string("too many capabilities or leases in one hello"));
@@ -72,7 +83,7 @@ Result<Hello, std::string> hello_from_proto(const v1::Hello& in, std::string pee
   hello.boot_id = in.boot_id();
   hello.machine = in.machine();
   hello.kind = in.kind() == v1::DNS64 ? ServiceKind::kDns64 : ServiceKind::kNat64;
-  hello.build = clipped(in.build(), kMaxName);
+  hello.build = utf8_within(in.build(), kMaxName);
   hello.capabilities.assign(in.capabilities().begin(), in.capabilities().end());
   hello.leases_held = addresses_from_proto(in.leases_held());
   hello.peer = std::move(peer);
@@ -105,7 +116,7 @@ std::vector<Violation> violations_from_proto(const google::protobuf::RepeatedPtr
   std::vector<Violation> violations;
   for (const auto& v : in) {
     if (violations.size() >= kMaxViolations) break;
-    violations.push_back({clipped(v.path(), 1000), clipped(v.message(), 1000)});
+    violations.push_back({utf8_within(v.path(), 1000), utf8_within(v.message(), 1000)});
   }
   return violations;
 }

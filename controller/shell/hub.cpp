@@ -20,14 +20,11 @@ constexpr Duration kLastRetry = std::chrono::seconds{5};
 constexpr auto kKeepHistory =
     std::chrono::hours{24 * 400};  // what abuse desks ask for is younger than a year
 constexpr Duration kPruneEvery = std::chrono::hours{6};
+constexpr unsigned kLooksAtStrangers = 10;  // within Settings::hello_within
 
 void log(const Event& event) {
   const auto name = kEventKindNames[event.kind];
-  const bool odd = event.kind == EventKind::kDuplicateNode || event.kind == EventKind::kRejected ||
-                   event.kind == EventKind::kLeaseConflict || event.kind == EventKind::kSilent ||
-                   event.kind == EventKind::kHealthHeld || event.kind == EventKind::kExpired ||
-                   event.kind == EventKind::kRolloutStopped;
-  const auto level = odd ? spdlog::level::warn : spdlog::level::info;
+  const auto level = is_odd(event.kind) ? spdlog::level::warn : spdlog::level::info;
   if (event.node_id.empty()) {
     spdlog::log(level, "{}: {}", name, event.text);
   } else {
@@ -77,10 +74,13 @@ struct ToMessage {
 
 }  // namespace
 
-Hub::Hub(Settings settings, std::uint64_t epoch) : core_(settings, epoch, boot_now()) {}
+Hub::Hub(Settings settings, std::uint64_t epoch)
+    : hello_within_(settings.hello_within), core_(settings, epoch, boot_now()) {}
 
 Hub::Hub(Settings settings, std::unique_ptr<Ledger> ledger)
-    : ledger_(std::move(ledger)), core_(settings, ledger_->take_memory(), boot_now()) {}
+    : hello_within_(settings.hello_within),
+      ledger_(std::move(ledger)),
+      core_(settings, ledger_->take_memory(), boot_now()) {}
 
 Hub::~Hub() {
   stop();
@@ -120,7 +120,7 @@ void Hub::post(Work work, std::function<void()> durable) {
 
 SessionId Hub::attach(std::shared_ptr<Outbound> stream) {
   const std::scoped_lock lock{queue_lock_};
-  streams_.emplace(++next_session_, std::move(stream));
+  streams_.emplace(++next_session_, Attached{std::move(stream)});
   return next_session_;
 }
 
@@ -155,7 +155,7 @@ Result<void, std::string> Hub::use_policy_from(PolicyOrigin origin, std::string 
                      .comment = std::move(stored.comment),
                      .text = {std::make_shared<const Policy>(std::move(*policy)), std::move(wire)}});
   }
-  return desk_.restore(core_, std::move(edits), ledger_->rolled_out(), boot_now());
+  return desk_.restore(core_, std::move(edits), ledger_->marks(), boot_now());
 }
 
 void Hub::propose(Proposal proposal, Proposed done) {
@@ -182,10 +182,9 @@ void Hub::propose(Proposal proposal, Proposed done) {
 }
 
 // So that a controller that starts knows what it may build on.
-void Hub::note_rolled_out() {
-  const auto* newest = desk_.desired().newest();
-  if (newest != nullptr && core_.rollout().phase() == RolloutPhase::kDone)
-    ledger_->record_rolled_out(newest->number);
+void Hub::note_marks() {
+  if (const auto* newest = desk_.desired().newest())
+    ledger_->record_marks(core_.rollout().marks(newest->number, ledger_->marks()));
 }
 
 void Hub::reject_policy(std::vector<Violation> violations) {
@@ -197,7 +196,7 @@ void Hub::reject_policy(std::vector<Violation> violations) {
 
 void Hub::read(const std::function<void(const View&)>& reader) const {
   const std::scoped_lock lock{core_lock_};
-  reader({core_, desk_, policy_, reports_, events_, store_, boot_now()});
+  reader({core_, desk_, policy_, reports_, events_, store_, log_, boot_now()});
 }
 
 std::vector<Hub::Item> Hub::wait_for_work() {
@@ -217,9 +216,12 @@ std::vector<Hub::Message> Hub::decide(std::vector<Item>& batch) {
     outcome = core_.take();
     if (ledger_ != nullptr) {
       ledger_->record(core_, outcome, {now, wall_now()});
-      note_rolled_out();
+      note_marks();
     }
-    for (const auto& event : outcome.events) ++events_[event.kind];
+    for (const auto& event : outcome.events) {
+      ++events_[event.kind];
+      log_.add(event, wall_now());
+    }
     forget_reports();
     for (const auto& action : outcome.actions) messages.push_back(std::visit(ToMessage{}, action));
   }
@@ -238,6 +240,7 @@ void Hub::run() {
     }
     dispatch(messages);
     prune_history(boot_now());
+    cut_off_strangers(boot_now());
   }
 }
 
@@ -292,6 +295,22 @@ void Hub::prune_history(TimePoint now) {
   prune_at_ = now + (more && *more ? Duration{std::chrono::seconds{1}} : kPruneEvery);
 }
 
+// Looks are counted rather than time: while a commit hangs, a hello may wait in our own queue.
+void Hub::cut_off_strangers(TimePoint now) {
+  if (now < look_for_strangers_at_) return;
+  look_for_strangers_at_ = now + hello_within_ / kLooksAtStrangers;
+  std::vector<std::shared_ptr<Outbound>> strangers;
+  {
+    const std::scoped_lock lock{queue_lock_};
+    for (auto& [session, attached] : streams_) {
+      // The core is read without its lock: only this thread changes it.
+      attached.strange = core_.serves(session) ? 0 : attached.strange + 1;
+      if (attached.strange > kLooksAtStrangers) strangers.push_back(attached.stream);
+    }
+  }
+  for (const auto& stream : strangers) stream->cut();
+}
+
 void Hub::forget_reports() {
   if (reports_.size() <= core_.services().size()) return;
   std::erase_if(reports_, [this](const auto& report) { return !core_.services().contains(report.first); });
@@ -304,7 +323,7 @@ void Hub::dispatch(std::vector<Message>& messages) {
       const std::scoped_lock lock{queue_lock_};
       const auto it = streams_.find(session);
       if (it == streams_.end()) continue;  // it ended meanwhile
-      stream = it->second;
+      stream = it->second.stream;
     }
     const bool ends = message.has_refusal();
     stream->send(std::move(message));

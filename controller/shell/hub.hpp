@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "controller/core/control_plane.hpp"
+#include "controller/core/event_log.hpp"
 #include "controller/shell/policy_desk.hpp"
 #include "controller/store/ledger.hpp"
 #include "isthmus/v1/control.pb.h"
@@ -27,6 +28,7 @@ class Outbound {
   virtual ~Outbound() = default;
   virtual void send(v1::ControllerMessage message) = 0;
   virtual void end() = 0;  // after what was sent
+  virtual void cut() = 0;  // at once: its peer does not read, or says nothing
 };
 
 // The newest text at the source of the policy, when it does not run.
@@ -82,6 +84,7 @@ class Hub {
     const std::map<ControlPlane::Key, v1::Report>& reports;
     const std::map<EventKind, std::uint64_t>& events;
     const StoreStatus& store;
+    const EventLog& log;
     TimePoint now;
   };
   void read(const std::function<void(const View&)>& reader) const;
@@ -92,6 +95,10 @@ class Hub {
     std::function<void()> durable;
   };
   using Message = std::pair<SessionId, v1::ControllerMessage>;
+  struct Attached {
+    std::shared_ptr<Outbound> stream;
+    unsigned strange = 0;  // looks in a row at which it was the stream of no service
+  };
 
   void run();
   void let_go();
@@ -101,27 +108,31 @@ class Hub {
   [[nodiscard]] bool still_writer();
   [[nodiscard]] bool pause(Duration time);
   void prune_history(TimePoint now);
-  void note_rolled_out();
+  void note_marks();
+  void cut_off_strangers(TimePoint now);
   void dispatch(std::vector<Message>& messages);
   void forget_reports();
 
+  const Duration hello_within_;
   std::unique_ptr<Ledger> ledger_;  // the hub's thread's; may be none
-  mutable std::mutex core_lock_;    // core_, policy_, reports_, events_, store_
+  mutable std::mutex core_lock_;    // core_, policy_, reports_, events_, store_, log_
   ControlPlane core_;
   PolicyDesk desk_;
   PolicyStatus policy_;
   std::map<ControlPlane::Key, v1::Report> reports_;
   std::map<EventKind, std::uint64_t> events_;
   StoreStatus store_;
+  EventLog log_;
 
   std::mutex queue_lock_;  // queue_, streams_, next_session_, stopping_
   std::condition_variable wake_;
   std::vector<Item> queue_;
-  std::map<SessionId, std::shared_ptr<Outbound>> streams_;
+  std::map<SessionId, Attached> streams_;
   SessionId next_session_ = kNoSession;
   bool stopping_ = false;
   std::function<void()> lost_;
   TimePoint prune_at_;
+  TimePoint look_for_strangers_at_;
   std::thread thread_;
 };
 

@@ -38,6 +38,9 @@ void add_leases(MetricsPage& page, const Hub::View& view) {
   page.counter("isthmus_controller_lease_conflicts_total",
                "Addresses claimed by a node while another holds them", {},
                static_cast<double>(view.core.lease_conflicts()));
+  page.counter("isthmus_controller_services_turned_away_total",
+               "Services that were told to come again, because too many came at once", {},
+               static_cast<double>(view.core.turned_away()));
 }
 
 void add_service(MetricsPage& page, const ServiceRecord& service, const v1::Report* report,

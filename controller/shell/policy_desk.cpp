@@ -21,6 +21,30 @@ bool any_nat64(const ControlPlane& core) {
   return false;
 }
 
+// The rollout as it was when the store was written last: its versions are begun again, without a service, and
+// who must have run what is known by the marks; so neither addresses nor prefixes in use are taken back on
+// the way. `all`: also versions that were overtaken, of which some services may still give answers.
+Result<PolicyRollout, std::string> replayed(PolicyRollout rollout, const DesiredState& desired,
+                                            RolloutMarks marks, bool all, TimePoint now) {
+  const auto* newest = desired.newest();
+  const auto done = desired.find(marks.done);
+  const PolicyEdit& base = done ? **done : *newest;
+  rollout.begin(PolicySteps{.target = base.text, .bridge = {}, .interim = {}, .retired = {}}, now);
+  for (const auto& edit : desired.edits()) {
+    const bool reached = edit.number <= marks.nat64;
+    const bool plays = edit.number == marks.nat64 || &edit == newest || (all && reached);
+    if (edit.number <= base.number || !plays) continue;
+    auto steps = plan_steps(rollout.base(ServiceKind::kNat64), rollout.base(ServiceKind::kDns64), edit.text);
+    if (!steps)
+      return failure("policy version " + std::to_string(edit.number) + ": " + steps.error()[0].message);
+    auto& staged = steps->staged;
+    if (reached) staged[static_cast<std::size_t>(ServiceKind::kNat64)] = false;
+    if (edit.number <= marks.dns64) staged[static_cast<std::size_t>(ServiceKind::kDns64)] = false;
+    rollout.begin(std::move(*steps), now);
+  }
+  return rollout;
+}
+
 }  // namespace
 
 std::vector<Violation> ProposalRefused::as_violations() const {
@@ -59,19 +83,13 @@ Result<std::uint64_t, ProposalRefused> PolicyDesk::propose(ControlPlane& core, P
 }
 
 Result<void, std::string> PolicyDesk::restore(ControlPlane& core, std::vector<PolicyEdit> edits,
-                                              std::uint64_t rolled_out, TimePoint now) {
+                                              RolloutMarks marks, TimePoint now) {
   for (auto& edit : edits) desired_.restore(std::move(edit));
-  const auto* newest = desired_.newest();
-  if (newest == nullptr) return {};
-  const auto ran = desired_.find(rolled_out);
-  core.set_policy(
-      PolicySteps{.target = (ran ? *ran : newest)->text, .bridge = {}, .interim = {}, .retired = {}}, now);
-  if (!ran || *ran == newest) return {};
-  const auto& rollout = core.rollout();
-  auto steps = plan_steps(rollout.base(ServiceKind::kNat64), rollout.base(ServiceKind::kDns64), newest->text);
-  if (!steps)
-    return failure("policy version " + std::to_string(newest->number) + ": " + steps.error()[0].message);
-  core.set_policy(std::move(*steps), now);
+  if (desired_.newest() == nullptr) return {};
+  auto rollout = replayed(core.rollout(), desired_, marks, true, now);
+  if (!rollout) rollout = replayed(core.rollout(), desired_, marks, false, now);
+  if (!rollout) return failure(std::move(rollout.error()));
+  core.resume_policy(std::move(*rollout), now);
   return {};
 }
 

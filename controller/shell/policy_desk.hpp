@@ -41,10 +41,9 @@ class PolicyDesk {
   // The number of the newest version afterwards. The same text again is no new version.
   [[nodiscard]] Result<std::uint64_t, ProposalRefused> propose(ControlPlane& core, Proposal proposal,
                                                                WallTime time, TimePoint now);
-  // What was kept, oldest first. `rolled_out`: the version that every service ran; newer ones go on from
-  // there.
+  // What was kept, oldest first, and how far it had come: a rollout goes on from there.
   [[nodiscard]] Result<void, std::string> restore(ControlPlane& core, std::vector<PolicyEdit> edits,
-                                                  std::uint64_t rolled_out, TimePoint now);
+                                                  RolloutMarks marks, TimePoint now);
 
   [[nodiscard]] const DesiredState& desired() const { return desired_; }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/base/utf8.hpp"
 #include "controller/store/schema.hpp"
 
 namespace isthmus::controller {
@@ -55,8 +56,8 @@ Result<void, StoreError> Ledger::read_policies() {
     if (record->part() == 0) {
       policies_.push_back({.number = record->number(),
                            .time = WallTime{std::chrono::milliseconds{record->time_ms()}},
-                           .author = record->author(),
-                           .comment = record->comment(),
+                           .author = utf8_within(record->author(), kMaxNote),
+                           .comment = utf8_within(record->comment(), kMaxNote),
                            .policy = {}});
       expected = 0;
     }
@@ -71,7 +72,9 @@ Result<void, StoreError> Ledger::read_policies() {
   if (!*rolled_out) return {};
   const auto record = parse<v1::RolledOut>(kRolledOutKey, (*rolled_out)->value);
   if (!record) return failure(record.error());
-  rolled_out_ = record->number();
+  const auto number = record->number();
+  marks_ = {
+      .done = number, .nat64 = std::max(number, record->nat64()), .dns64 = std::max(number, record->dns64())};
   return {};
 }
 
@@ -98,11 +101,13 @@ void Ledger::record_policy(const StoredPolicy& policy, std::uint64_t keep_from) 
   }
 }
 
-void Ledger::record_rolled_out(std::uint64_t number) {
-  if (rolled_out_ == number) return;
-  rolled_out_ = number;
+void Ledger::record_marks(RolloutMarks marks) {
+  if (marks_ == marks) return;
+  marks_ = marks;
   v1::RolledOut record;
-  record.set_number(number);
+  record.set_number(marks.done);
+  record.set_nat64(marks.nat64);
+  record.set_dns64(marks.dns64);
   put(std::string{kRolledOutKey}, record.SerializeAsString());
 }
 

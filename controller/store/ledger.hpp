@@ -36,12 +36,12 @@ class Ledger {
 
   // Notes what is to be written; nothing is written yet. `now`: the moment of the decisions.
   void record(const ControlPlane& core, const Outcome& outcome, Clocks now);
-  // The versions of the policy, oldest first, and the newest that was rolled out; 0: none.
+  // The versions of the policy, oldest first, and how far they have come.
   [[nodiscard]] std::vector<StoredPolicy> take_policies() { return std::move(policies_); }
-  [[nodiscard]] std::uint64_t rolled_out() const { return rolled_out_; }
+  [[nodiscard]] RolloutMarks marks() const { return marks_; }
   // Noted like decisions. A version that is older than `keep_from` is dropped.
   void record_policy(const StoredPolicy& policy, std::uint64_t keep_from);
-  void record_rolled_out(std::uint64_t number);
+  void record_marks(RolloutMarks marks);
 
   // Makes all that was recorded durable. After kUnavailable and the like nothing is lost: call it again.
   // After kNotWriter this process must stop deciding.
@@ -76,7 +76,7 @@ class Ledger {
   v1::StoreMeta meta_;
   std::vector<StoredPolicy> policies_;
   std::map<std::uint64_t, std::uint32_t> policy_parts_;  // that the store has, by number
-  std::uint64_t rolled_out_ = 0;
+  RolloutMarks marks_;
   std::map<Ipv4Address, Tenure> tenures_;
   std::set<Ipv4Address> stored_;             // addresses that have a record
   std::map<std::string, std::string> puts_;  // not durable yet

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/store/records.hpp"
 
+#include "common/base/utf8.hpp"
+
 namespace isthmus::controller {
 namespace {
 
@@ -129,8 +131,8 @@ Result<Drain, StoreError> from_record(const v1::DrainRecord& record, const Clock
                .stage = *stage,
                .since = clocks.boot_time(record.since_ms()),
                .began = WallTime{milliseconds{record.began_ms()}},
-               .author = record.author(),
-               .comment = record.comment()};
+               .author = utf8_within(record.author(), kMaxNote),
+               .comment = utf8_within(record.comment(), kMaxNote)};
 }
 
 }  // namespace isthmus::controller

@@ -10,6 +10,8 @@
 
 namespace isthmus::controller {
 
+inline constexpr std::size_t kMaxNote = 1000;  // bytes of an author or a comment
+
 struct Clocks {
   TimePoint boot;
   WallTime wall;

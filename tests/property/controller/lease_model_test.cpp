@@ -160,7 +160,8 @@ class World {
 
   // Evidence that the walk saw something.
   std::uint64_t forwarding_ = 0, grants_ = 0, conflicts_ = 0, restarts_ = 0, fences_ = 0, expiries_ = 0,
-                releases_ = 0, duplicates_ = 0, lost_commits_ = 0, restores_ = 0, settled_ = 0;
+                releases_ = 0, duplicates_ = 0, lost_commits_ = 0, restores_ = 0, settled_ = 0, moved_ = 0,
+                twins_ = 0;
 
  private:
   void act() {
@@ -207,9 +208,11 @@ class World {
   }
 
   void start_controller() {
-    plane_ = std::make_unique<ControlPlane>(
-        Settings{.adopt_grace = seconds{0}, .liveness = seconds{5}, .withdraw_within = seconds{5}},
-        stored_.memory(now_), now_);
+    plane_ = std::make_unique<ControlPlane>(Settings{.adopt_grace = seconds{0},
+                                                     .liveness = seconds{5},
+                                                     .withdraw_within = seconds{5},
+                                                     .idle_after = milliseconds{500}},
+                                            stored_.memory(now_), now_);
     plane_->set_policy(policy(), now_);
   }
 
@@ -272,6 +275,8 @@ class World {
       releases_ += event.kind == EventKind::kReleased ? 1 : 0;
       duplicates_ += event.kind == EventKind::kDuplicateNode ? 1 : 0;
       settled_ += event.kind == EventKind::kSettled ? 1 : 0;
+      const bool moved = event.kind == EventKind::kWithdrawn && event.text.ends_with("little use here");
+      moved_ += moved ? 1 : 0;
     }
     for (auto& action : outcome.actions) {
       const auto session = std::visit([](const auto& a) { return a.session; }, action);
@@ -318,7 +323,7 @@ class World {
       case ToController::Kind::kReport:
         return plane_->on_report(session,
                                  {.serving = true,
-                                  .blocks_used = random_.below(100),
+                                  .blocks_used = random_.below(random_.chance(2) ? 100 : 30),
                                   .blocks_total = 100,
                                   .released = message.addresses},
                                  now_);
@@ -490,7 +495,25 @@ class World {
     if (m.up || !random_.chance(4)) return;
     m.fenced = true;
     ++fences_;
+    for (const auto& other : machines_) {
+      if (&other != &m && other.node_id == m.node_id && other.up && !other.uses.empty()) ++twins_;
+    }
     plane_->fence({m.node_id, m.machine}, now_);
+    fence_the_gone(m.node_id);
+  }
+
+  // Machines of this name that came back wiped long ago: a backup, or a hello that was late, brought them up
+  // again, and the operator finds them among those that are awaited or hold addresses.
+  void fence_the_gone(const std::string& node_id) {
+    std::set<Holder> gone;
+    const auto add = [&](const Holder& holder) {
+      const bool there = std::ranges::any_of(
+          machines_, [&](const Machine& m) { return holder == Holder{m.node_id, m.machine}; });
+      if (holder.node_id == node_id && !there) gone.insert(holder);
+    };
+    for (const auto& [holder, node] : plane_->known_nodes()) add(holder);
+    for (const auto& [holder, addresses] : plane_->leases().holders()) add(holder);
+    for (const auto& holder : gone) plane_->fence(holder, now_);
   }
 
   Random random_;
@@ -537,13 +560,18 @@ TEST(LeaseModel, NoTwoNodesEverForwardForOneAddress) {
     total.lost_commits_ += world.lost_commits_;
     total.restores_ += world.restores_;
     total.settled_ += world.settled_;
+    total.moved_ += world.moved_;
+    total.twins_ += world.twins_;
   }
   RecordProperty("address_steps_forwarding", std::to_string(total.forwarding_));
   std::printf(
       "forwarding %lu, grants %lu, releases %lu, expiries %lu, fences %lu, restarts %lu, duplicates %lu, "
-      "conflicts %lu, lost commits %lu, restores %lu, settled %lu\n",
+      "conflicts %lu, lost commits %lu, restores %lu, settled %lu, moved for load %lu, fenced beside a twin "
+      "that "
+      "forwards %lu\n",
       total.forwarding_, total.grants_, total.releases_, total.expiries_, total.fences_, total.restarts_,
-      total.duplicates_, total.conflicts_, total.lost_commits_, total.restores_, total.settled_);
+      total.duplicates_, total.conflicts_, total.lost_commits_, total.restores_, total.settled_, total.moved_,
+      total.twins_);
   // A walk in which nothing happens proves nothing.
   const auto per = [&](std::uint64_t n) { return length * kWalks / n; };
   EXPECT_GT(total.forwarding_, per(2));
@@ -556,6 +584,8 @@ TEST(LeaseModel, NoTwoNodesEverForwardForOneAddress) {
   EXPECT_GT(total.lost_commits_, per(10000));
   EXPECT_GT(total.restores_, per(50000));
   EXPECT_GT(total.settled_, per(50000));
+  EXPECT_GT(total.moved_, per(50000));
+  EXPECT_GT(total.twins_, per(100000));
 }
 
 }  // namespace

@@ -67,7 +67,9 @@ TEST(Caller, OtherNamesGiveNothing) {
     EXPECT_FALSE(caller.may(Right::kRead));
     EXPECT_FALSE(caller.may_register(ServiceKind::kNat64, "gw1"));
   }
-  EXPECT_NE(std::string::npos, with({}).may(Right::kRead).error().find("NAME.ROLE.isthmus.internal"));
+  const auto refusal = with({}).may(Right::kRead).error();
+  EXPECT_NE(std::string::npos, refusal.find("NAME.ROLE.isthmus.internal"));
+  for (const auto role : kRoleNames.all()) EXPECT_NE(std::string::npos, refusal.find(role)) << role;
 }
 
 TEST(Caller, SeveralNamesAddUp) {

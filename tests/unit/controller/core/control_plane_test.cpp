@@ -371,6 +371,161 @@ TEST_F(ControlPlaneTest, PoolsFollowThePolicyWhenEveryNodeRunsIt) {
   EXPECT_NE(nullptr, plane.leases().find({198, 51, 100, 0}));
 }
 
+TEST_F(ControlPlaneTest, FencingAMachineLeavesItsTwinTheAddressesThatItForwardsFor) {
+  now += seconds{3};
+  plane.on_hello(1, hello("gw1"), now);
+  obey();
+  const Holder first = nat64("gw1").holder();
+  const auto held = plane.leases().held_by(first);
+  ASSERT_THAT(held, testing::Not(IsEmpty()));
+  now += seconds{6};  // it is cut off, and forwards on
+  obey();
+  auto twin = hello("gw1");
+  twin.machine = "twin";
+  plane.on_hello(2, twin, now);
+  obey();
+  const Holder second{"gw1", "twin"};
+  plane.fence(second, now);
+  EXPECT_THAT(out<EndSession>(), SizeIs(1));
+  EXPECT_EQ(held, plane.leases().held_by(first));
+  EXPECT_THAT(plane.leases().held_by(second), IsEmpty());
+  plane.fence(first, now);
+  EXPECT_THAT(plane.leases().held_by(first), IsEmpty());
+}
+
+TEST_F(ControlPlaneTest, FencingTheMachineThatIsGoneLeavesItsTwinConnected) {
+  now += seconds{3};
+  plane.on_hello(1, hello("gw1"), now);
+  obey();
+  now += seconds{6};
+  obey();
+  auto twin = hello("gw1");
+  twin.machine = "twin";
+  plane.on_hello(2, twin, now);
+  obey();
+  plane.fence({"gw1", "machine-gw1"}, now);
+  EXPECT_THAT(out<EndSession>(), IsEmpty());
+  EXPECT_TRUE(nat64("gw1").connected());
+  EXPECT_FALSE(nat64("gw1").left);
+}
+
+TEST_F(ControlPlaneTest, AHelloOfAnOlderStreamThatComesLateDoesNotReplaceTheNewerOne) {
+  plane.on_hello(5, hello("gw1"), now);
+  plane.on_hello(4, hello("gw1"), now);
+  auto ended = out<EndSession>();
+  ASSERT_THAT(ended, SizeIs(1));
+  EXPECT_EQ(4U, ended[0].session);
+  EXPECT_EQ(5U, nat64("gw1").session);
+  plane.on_closed(5, now);
+  plane.on_hello(3, hello("gw1"), now);
+  EXPECT_FALSE(nat64("gw1").connected()) << "also when the newer one has ended";
+  plane.on_hello(6, hello("gw1"), now);
+  EXPECT_TRUE(nat64("gw1").connected());
+}
+
+TEST_F(ControlPlaneTest, AfterARestoreItSaysOnceAMinuteWhomItAwaitsAndAFenceEndsTheWait) {
+  Memory memory{.epoch = kEpoch + 1, .settling = true, .leases = {}, .nodes = {}};
+  const Holder gone{"gw1", "machine-gw1"};
+  memory.nodes.push_back({gone, KnownNode{"boot", "first", now}});
+  ControlPlane again{Settings{.adopt_grace = seconds{3}}, memory, now};
+  again.set_policy(small_policy(), now);
+  int told = 0;
+  std::string text;
+  for (int i = 0; i < 130; ++i) {
+    again.settle(now);
+    for (const auto& event : again.take().events) {
+      if (event.kind != EventKind::kAwaited) continue;
+      ++told;
+      text = event.text;
+    }
+    now += seconds{1};
+  }
+  EXPECT_EQ(3, told);
+  EXPECT_NE(std::string::npos, text.find("gw1 (machine machine-gw1)"));
+  EXPECT_TRUE(again.settling());
+  again.fence(gone, now);  // it holds no lease that is known
+  again.settle(now);
+  EXPECT_FALSE(again.settling());
+  EXPECT_TRUE(again.take().changed_nodes.contains(gone)) << "the store forgets it, too";
+}
+
+TEST_F(ControlPlaneTest, TooManyAtOnceAreToldWhenToComeAndNothingIsGrantedBeforeTheyCould) {
+  ControlPlane small{Settings{.adopt_grace = seconds{3}, .hellos_per_second = 2}, kEpoch, now};
+  small.set_policy(small_policy(), now);
+  for (SessionId i = 1; i <= 12; ++i) small.on_hello(i, hello("gw" + std::to_string(i)), now);
+  small.settle(now);
+  Duration longest{};
+  std::size_t away = 0;
+  for (const auto& action : small.take().actions) {
+    const auto* end = std::get_if<EndSession>(&action);
+    if (end == nullptr) continue;
+    ++away;
+    longest = std::max(longest, end->retry_after);
+  }
+  EXPECT_EQ(10U, away);
+  EXPECT_EQ(10U, small.turned_away());
+  EXPECT_GE(longest, seconds{5});
+  small.settle(now + seconds{4});
+  EXPECT_TRUE(small.settling()) << "who was sent away may hold an address";
+  small.settle(now + longest + seconds{3});
+  EXPECT_FALSE(small.settling());
+}
+
+TEST_F(ControlPlaneTest, MachinesThatComeAndGoLeaveNothingBehind) {
+  now += seconds{3};
+  auto node = hello("gw1");
+  node.capabilities.emplace_back(kNodeModeCapability);
+  for (SessionId i = 1; i <= 50; ++i) {  // a node without a state directory: another machine with each start
+    node.machine = "machine-" + std::to_string(i);
+    node.incarnation = std::to_string(i);
+    plane.on_hello(i, node, now);
+    obey();
+    plane.on_goodbye(i, {}, now);
+    plane.settle(now);
+  }
+  EXPECT_LE(plane.leases().remembered(), 2U);
+  now += std::chrono::hours{1};
+  plane.settle(now);
+  EXPECT_EQ(0U, plane.leases().remembered());
+  EXPECT_THAT(plane.services(), IsEmpty());
+}
+
+TEST_F(ControlPlaneTest, AnAddressGoesFromANodeWithLittleUseToOneThatRunsShort) {
+  now += seconds{3};
+  plane.on_hello(1, hello("gw1"), now);
+  obey();
+  const auto reports = [&](std::uint64_t first, std::uint64_t second, Duration time) {
+    for (Duration passed{}; passed < time; passed += seconds{2}) {
+      now += seconds{2};
+      plane.on_report(1, {.serving = true, .blocks_used = first, .blocks_total = 100, .released = {}}, now);
+      if (second > 0)
+        plane.on_report(2, {.serving = true, .blocks_used = second, .blocks_total = 100, .released = {}},
+                        now);
+      obey();
+    }
+  };
+  reports(90, 0, seconds{10});
+  ASSERT_THAT(plane.leases().held_by(nat64("gw1").holder()), SizeIs(4));
+  plane.on_hello(2, hello("gw2"), now);
+  obey();
+  const auto withdrawing = [&] {
+    return std::ranges::count_if(plane.leases().leases(), [](const auto& entry) {
+      return entry.second.state == LeaseState::kWithdrawing;
+    });
+  };
+  ASSERT_EQ(1, withdrawing()) << "for a node without one";
+  for (const auto& [address, lease] : plane.leases().leases()) {
+    if (lease.state == LeaseState::kWithdrawing)
+      plane.on_report(1, {.serving = true, .released = {address}}, now);
+  }
+  reports(60, 5, seconds{300});  // the address rests, then is the newcomer's
+  ASSERT_THAT(plane.leases().held_by(nat64("gw2").holder()), SizeIs(1));
+  reports(10, 90, seconds{100});
+  EXPECT_EQ(0, withdrawing()) << "little use, but not for long";
+  reports(10, 90, seconds{210});
+  EXPECT_EQ(1, withdrawing());
+}
+
 TEST_F(ControlPlaneTest, AControllerThatBeganAgainWaitsForItsNodesBeforeDnsGetsANewPolicy) {
   Memory memory{.epoch = kEpoch + 1, .settling = false, .leases = {}, .nodes = {}};
   memory.nodes.push_back({Holder{"gw1", "machine-gw1"}, KnownNode{"boot", "first", now}});

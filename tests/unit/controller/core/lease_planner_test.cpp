@@ -33,6 +33,7 @@ struct Field {
     auto plan = plan_leases(table, rules, candidates);
     for (const auto& [address, holder] : plan.grants) EXPECT_TRUE(table.grant(address, holder, now));
     for (const auto address : plan.withdrawals) EXPECT_TRUE(table.withdraw(address, now));
+    for (const auto address : plan.from_idle) EXPECT_TRUE(table.withdraw(address, now));
     return plan;
   }
   std::size_t held(int node) { return table.held_by(nodes(node + 1).back().holder).size(); }
@@ -104,6 +105,55 @@ TEST(LeasePlanner, AnAddressTakenFromTheRichestDoesNotGoBackToIt) {
   (void)field.table.tick(kNow + std::chrono::minutes{10});
   field.settle(nodes(2), kNow + std::chrono::minutes{10});
   EXPECT_EQ(nodes(2)[1].holder, field.table.find(taken)->holder);
+}
+
+// Two nodes with half of the pool each and more: one rose and fell, now the other rises.
+struct Risen : Field {
+  Risen() : Field("203.0.113.0/28") {
+    settle(nodes(2));
+    auto busy = nodes(2);
+    busy[0].use = 0.9;
+    while (held(0) < 12) settle(busy);
+    candidates[0].use = 0.1;
+    candidates[1].use = 0.9;
+  }
+  std::vector<LeaseCandidate> candidates = nodes(2);
+};
+
+TEST(LeasePlanner, ANodeThatRunsShortGetsOneFromANodeThatHadLittleUseForAWhile) {
+  Risen field;
+  EXPECT_TRUE(plan_leases(field.table, field.rules, field.candidates).from_idle.empty()) << "not for a while";
+  field.candidates[0].idle = true;
+  const auto plan = field.settle(field.candidates);
+  ASSERT_EQ(1U, plan.from_idle.size());
+  const auto address = plan.from_idle[0];
+  EXPECT_EQ(nodes(2)[0].holder, field.table.find(address)->holder);
+  EXPECT_TRUE(field.settle(field.candidates).from_idle.empty()) << "one is on its way already";
+  const auto giver = nodes(2)[0].holder;
+  ASSERT_EQ(1U, field.table.on_released(giver, {address}, field.table.revision_of(giver), kNow).size());
+  (void)field.table.tick(kNow + std::chrono::minutes{10});
+  field.settle(field.candidates, kNow + std::chrono::minutes{10});
+  EXPECT_EQ(nodes(2)[1].holder, field.table.find(address)->holder);
+}
+
+TEST(LeasePlanner, ANodeWithLittleUseKeepsItsFairShareAndAllWhileNobodyRunsShort) {
+  Risen field;
+  field.candidates[0].idle = true;
+  for (int i = 0; i < 30; ++i) {
+    const auto plan = field.settle(field.candidates);
+    for (const auto address : plan.from_idle) {
+      const auto giver = nodes(2)[0].holder;
+      (void)field.table.on_released(giver, {address}, field.table.revision_of(giver), kNow);
+    }
+    (void)field.table.tick(kNow + std::chrono::minutes{10});
+  }
+  EXPECT_EQ(4U, field.held(0)) << "a quarter of the pool";
+  EXPECT_EQ(12U, field.held(1));
+
+  Risen quiet;
+  quiet.candidates[0].idle = true;
+  quiet.candidates[1].use = 0.5;
+  EXPECT_TRUE(quiet.settle(quiet.candidates).from_idle.empty());
 }
 
 TEST(LeasePlanner, MoreGatewaysThanAddressesTakeNothingFromAnyone) {

@@ -125,6 +125,27 @@ TEST_F(LeaseTableTest, AClaimOutsideThePolicyIsWithdrawnAndErasedInTheEnd) {
   EXPECT_EQ(nullptr, table.find(alien));
 }
 
+TEST_F(LeaseTableTest, WhenTheTableKnowsBestAClaimOfAnUnknownAddressIsAConflict) {
+  const Ipv4Address alien{192, 0, 2, 7};
+  table.trust();
+  const auto result = table.on_hello(kA, {alien, kFirst}, kStart);
+  EXPECT_THAT(result.conflicts, ElementsAre(alien));
+  EXPECT_THAT(result.adopted, ElementsAre(kFirst));
+  EXPECT_EQ(nullptr, table.find(alien)) << "what peers claim does not grow the table";
+}
+
+TEST_F(LeaseTableTest, WhatAHolderWasToldIsForgottenOnlyWhenItHoldsNothing) {
+  ASSERT_TRUE(table.grant(kFirst, kA, kStart));
+  table.touch(kB);
+  table.forget(kA);
+  table.forget(kB);
+  EXPECT_GT(revision(kA), 0U);
+  EXPECT_EQ(0U, revision(kB));
+  const auto before = revision(kA);
+  table.touch(kB);
+  EXPECT_GT(revision(kB), before) << "a revision is never used twice";
+}
+
 TEST_F(LeaseTableTest, AnAddressThatLeavesThePolicyIsWithdrawnFromItsHolder) {
   ASSERT_TRUE(table.grant(kFirst, kA, kStart));
   table.set_pools({}, kStart);

@@ -172,5 +172,28 @@ TEST_F(PolicyRolloutTest, AHigherEpochRenumbersWhatIsWanted) {
   EXPECT_EQ(99U, rollout.target_version().epoch);
 }
 
+TEST_F(PolicyRolloutTest, TheMarksSayHowFarEachVersionCame) {
+  const RolloutMarks first{.done = 1, .nat64 = 1, .dns64 = 1};
+  EXPECT_EQ(first, rollout.marks(1, {}));
+  auto steps = staged(text(2));
+  steps.bridge = text(22);
+  steps.answers_live = seconds{30};
+  rollout.begin(steps, now);
+  EXPECT_EQ(first, rollout.marks(2, first)) << "nobody has reached it";
+  EXPECT_EQ(1U, rollout.nat64_runs().policy->revision);
+  RolloutMarks marks = first;
+  std::vector<RolloutMarks> seen{marks};
+  for (int i = 0; i < 20; ++i) {
+    soak();
+    marks = rollout.marks(2, marks);
+    if (marks != seen.back()) seen.push_back(marks);
+  }
+  EXPECT_EQ(Phase::kDone, rollout.phase());
+  EXPECT_EQ(2U, rollout.nat64_runs().policy->revision);
+  EXPECT_EQ((RolloutMarks{.done = 2, .nat64 = 2, .dns64 = 2}), seen.back());
+  for (const auto& each : seen) EXPECT_GE(each.nat64, each.dns64);
+  for (const auto& each : seen) EXPECT_GE(each.dns64, each.done);
+}
+
 }  // namespace
 }  // namespace isthmus::controller

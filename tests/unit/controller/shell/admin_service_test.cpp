@@ -2,6 +2,8 @@
 // The Admin API over a real channel inside the process.
 #include "controller/shell/admin_service.hpp"
 
+#include "controller/store/memory_store.hpp"
+#include "controller/store/schema.hpp"
 #include "tests/unit/controller/shell/admin_lab.hpp"
 
 namespace isthmus::controller {
@@ -196,6 +198,127 @@ TEST_F(AdminStoreTest, OnlyKnownNodesAreDrainedAndFenced) {
   EXPECT_EQ(grpc::StatusCode::FAILED_PRECONDITION, call(&v1::Admin::Stub::Fence, fence, fenced).error_code());
   fence.set_machine("abc");
   EXPECT_TRUE(call(&v1::Admin::Stub::Fence, fence, fenced).ok());
+}
+
+TEST_F(AdminStoreTest, AFenceNamesAndFreesTheAddressesOfItsMachineAlone) {
+  (void)apply(test::kSmallPolicy);
+  Hello hello;
+  hello.node_id = "gw1";
+  hello.machine = "first";
+  hello.kind = ServiceKind::kNat64;
+  own.post([&](ControlPlane& core, TimePoint now) { core.on_hello(7, hello, now); });
+  const auto leases = [&] {
+    v1::ListLeasesResponse answer;
+    EXPECT_TRUE(call(&v1::Admin::Stub::ListLeases, {}, answer).ok());
+    std::map<std::string, int> held;
+    for (const auto& lease : answer.leases())
+      held[lease.machine()] += lease.state() == v1::LeaseEntry::GRANTED;
+    return held;
+  };
+  for (const auto end = boot_now() + std::chrono::seconds{20}; leases()["first"] == 0 && boot_now() < end;) {
+  }
+  const int held = leases()["first"];
+  ASSERT_GT(held, 0);
+  own.post([&](ControlPlane& core, TimePoint now) {
+    core.on_closed(7, now);
+    hello.machine = "second";
+    core.on_hello(8, hello, now);
+  });
+  v1::FenceRequest fence;
+  fence.set_node_id("gw1");
+  fence.set_machine("second");
+  v1::FenceResponse fenced;
+  ASSERT_TRUE(call(&v1::Admin::Stub::Fence, fence, fenced).ok());
+  EXPECT_EQ(held, leases()["first"]);
+  fence.set_machine("first");
+  ASSERT_TRUE(call(&v1::Admin::Stub::Fence, fence, fenced).ok());
+  EXPECT_EQ(held, fenced.addresses_size());
+  EXPECT_EQ(0, leases()["first"]);
+}
+
+TEST_F(AdminStoreTest, ATextThatIsTooLongIsCutAtACharacterAndTheHistoryCanBeRead) {
+  v1::ApplyRequest request;
+  request.set_yaml(test::kSmallPolicy);
+  request.set_author("alice");
+  request.set_comment(std::string(999, 'x') + "\u20ac");
+  v1::ApplyResponse answer;
+  ASSERT_TRUE(call(&v1::Admin::Stub::Apply, request, answer).ok());
+  v1::HistoryResponse history;
+  ASSERT_TRUE(call(&v1::Admin::Stub::History, {}, history).ok());
+  EXPECT_EQ(std::string(999, 'x'), history.versions(0).comment());
+}
+
+TEST_F(AdminStoreTest, EventsAreFollowedWithTheLastNumber) {
+  (void)apply(test::kSmallPolicy);
+  v1::ListEventsRequest request;
+  v1::ListEventsResponse all;
+  ASSERT_TRUE(call(&v1::Admin::Stub::ListEvents, request, all).ok());
+  ASSERT_GT(all.events_size(), 0);
+  EXPECT_TRUE(std::ranges::any_of(all.events(), [](const auto& event) { return event.kind() == "policy"; }));
+  EXPECT_FALSE(all.missed());
+  request.set_epoch(all.epoch());
+  request.set_after(all.last());
+  v1::ListEventsResponse none;
+  ASSERT_TRUE(call(&v1::Admin::Stub::ListEvents, request, none).ok());
+  EXPECT_EQ(0, none.events_size());
+  (void)apply(with_exclusion());
+  v1::ListEventsResponse more;
+  ASSERT_TRUE(call(&v1::Admin::Stub::ListEvents, request, more).ok());
+  ASSERT_GT(more.events_size(), 0);
+  EXPECT_EQ(all.last() + 1, more.events(0).seq());
+  request.set_epoch(99);  // of a controller that led before
+  ASSERT_TRUE(call(&v1::Admin::Stub::ListEvents, request, more).ok());
+  EXPECT_TRUE(more.missed());
+  EXPECT_EQ(1U, more.events(0).seq());
+}
+
+// A store that was restored: it knows a gateway without a lease.
+TEST(AdminRestored, TheOperatorSeesWhoIsAwaitedAndMayFenceHim) {
+  auto store = std::make_shared<MemoryStore>();
+  {
+    auto ledger = Ledger::open(store, {boot_now(), wall_now()}).value();
+    ASSERT_TRUE(ledger->commit());
+    v1::NodeRecord node;
+    node.mutable_holder()->set_node_id("gw1");
+    node.mutable_holder()->set_machine("abc");
+    ASSERT_TRUE(store->commit(
+        {.compares = {}, .puts = {{node_key({"gw1", "abc"}), node.SerializeAsString()}}, .deletes = {}}));
+  }
+  Hub hub{Settings{.adopt_grace = Duration{0}}, Ledger::open(store, {boot_now(), wall_now()}).value()};
+  ASSERT_TRUE(hub.use_policy_from(PolicyOrigin::kStore, "the store", false).has_value());
+  hub.start();
+  AdminService service{hub};
+  grpc::ServerBuilder builder;
+  builder.RegisterService(&service);
+  const auto server = builder.BuildAndStart();
+  const auto stub = v1::Admin::NewStub(server->InProcessChannel({}));
+  const auto ask = [&](auto method, const auto& request, auto& response) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds{20});
+    response.Clear();
+    return ((*stub).*method)(&context, request, &response);
+  };
+  v1::ListLeasesResponse leases;
+  ASSERT_TRUE(ask(&v1::Admin::Stub::ListLeases, v1::ListLeasesRequest{}, leases).ok());
+  EXPECT_TRUE(leases.settling());
+  ASSERT_EQ(1, leases.awaited_size());
+  EXPECT_EQ("abc", leases.awaited(0).machine());
+  v1::ListNodesResponse nodes;
+  ASSERT_TRUE(ask(&v1::Admin::Stub::ListNodes, v1::ListNodesRequest{}, nodes).ok());
+  ASSERT_EQ(1, nodes.nodes_size());
+  EXPECT_TRUE(nodes.nodes(0).awaited());
+  v1::FenceRequest fence;
+  fence.set_node_id("gw1");
+  fence.set_machine("abc");
+  v1::FenceResponse fenced;
+  const auto status = ask(&v1::Admin::Stub::Fence, fence, fenced);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  ASSERT_TRUE(ask(&v1::Admin::Stub::ListLeases, v1::ListLeasesRequest{}, leases).ok());
+  EXPECT_EQ(0, leases.awaited_size());
+  EXPECT_FALSE(leases.settling());
+  server->Shutdown(std::chrono::system_clock::now());
+  server->Wait();
+  hub.stop();
 }
 
 }  // namespace

@@ -47,7 +47,7 @@ class ControlServiceTest : public testing::Test {
     return message;
   }
 
-  Hub hub{Settings{.adopt_grace = Duration{0}}, 1};
+  Hub hub{Settings{.adopt_grace = Duration{0}, .hello_within = std::chrono::milliseconds{500}}, 1};
   ControlService service{hub};
   std::unique_ptr<grpc::Server> server;
   std::unique_ptr<v1::ControlPlane::Stub> stub;
@@ -102,6 +102,22 @@ TEST_F(ControlServiceTest, ANodeIdThatCannotBeALabelIsRefusedWithTheReason) {
   const auto status = stream->Finish();
   EXPECT_EQ(grpc::StatusCode::INVALID_ARGUMENT, status.error_code());
   EXPECT_NE(std::string::npos, status.error_message().find("--node-id"));
+}
+
+TEST_F(ControlServiceTest, AStreamThatSaysNothingIsEnded) {
+  EXPECT_FALSE(stream->Finish().ok());
+  EXPECT_LT(std::chrono::system_clock::now(), context.deadline()) << "not by the deadline";
+}
+
+TEST_F(ControlServiceTest, APeerThatDoesNotReadIsCutOff) {
+  ASSERT_TRUE(stream->Write(hello("gw1")));
+  v1::ServiceMessage renewal;
+  renewal.mutable_lease_renewal()->set_sequence(1);
+  int written = 0;
+  while (written < 100000 && stream->Write(renewal)) ++written;
+  EXPECT_LT(written, 100000);
+  EXPECT_FALSE(stream->Finish().ok());
+  EXPECT_LT(std::chrono::system_clock::now(), context.deadline()) << "not by the deadline";
 }
 
 TEST_F(ControlServiceTest, ASecondHelloEndsTheStream) {

@@ -45,6 +45,15 @@ class Stream final : public Outbound {
     came_.notify_all();
   }
   void end() override {}
+  void cut() override {
+    const std::scoped_lock lock{lock_};
+    cut_ = true;
+    came_.notify_all();
+  }
+  bool cut_within(Duration time) {
+    std::unique_lock lock{lock_};
+    return came_.wait_for(lock, time, [this] { return cut_; });
+  }
   bool got_allocation_within(Duration time) {
     std::unique_lock lock{lock_};
     return came_.wait_for(lock, time, [this] {
@@ -56,14 +65,14 @@ class Stream final : public Outbound {
   std::mutex lock_;
   std::condition_variable came_;
   std::vector<v1::ControllerMessage> messages_;
+  bool cut_ = false;
 };
 
 class HubTest : public testing::Test {
  protected:
   void start() {
     auto wire = parse_policy_yaml(test::kSmallPolicy);
-    hub = std::make_unique<Hub>(Settings{.adopt_grace = Duration{0}},
-                                Ledger::open(store, {boot_now(), wall_now()}).value());
+    hub = std::make_unique<Hub>(settings, Ledger::open(store, {boot_now(), wall_now()}).value());
     hub->propose({.from = PolicyOrigin::kFile,
                   .text = {std::make_shared<const Policy>(*from_proto(*wire)),
                            std::make_shared<const v1::Policy>(*wire)},
@@ -88,6 +97,7 @@ class HubTest : public testing::Test {
     return status;
   }
 
+  Settings settings{.adopt_grace = Duration{0}};
   std::shared_ptr<Gate> store = std::make_shared<Gate>();
   std::shared_ptr<Stream> stream = std::make_shared<Stream>();
   std::promise<void> lost;
@@ -152,6 +162,16 @@ TEST_F(HubTest, WhoPostsIsToldWhenItIsDurable) {
   auto future = stored.get_future();
   ASSERT_EQ(std::future_status::ready, future.wait_for(seconds{20}));
   EXPECT_GT(future.get(), 0U);
+}
+
+TEST_F(HubTest, AStreamThatIsOfNoServiceIsCutAfterAWhileAndAnotherIsNot) {
+  settings.hello_within = std::chrono::milliseconds{300};
+  start();
+  connect();
+  const auto stranger = std::make_shared<Stream>();
+  (void)hub->attach(stranger);
+  EXPECT_TRUE(stranger->cut_within(seconds{20}));
+  EXPECT_FALSE(stream->cut_within(seconds{2}));
 }
 
 }  // namespace

@@ -219,6 +219,46 @@ TEST_F(LedgerTest, ADamagedRecordIsRefusedWithItsKey) {
   EXPECT_NE(std::string::npos, opened.error().message.find("leases/203.0.113.1"));
 }
 
+TEST_F(LedgerTest, ARecordWithBrokenTextDoesNotKeepTheControllerFromStarting) {
+  // As an older controller wrote it: a comment that was cut within a character.
+  v1::DrainRecord drain;
+  drain.set_node_id("gw1");
+  drain.set_stage("accepting");
+  drain.set_author("bob\xff");
+  drain.set_comment("for 5 \xe2\x82");
+  v1::PolicyRecord old;
+  old.set_number(1);
+  old.set_parts(1);
+  old.set_comment("\xc3");
+  ASSERT_TRUE(store->commit(
+      {.compares = {},
+       .puts = {{drain_key("gw1"), drain.SerializeAsString()}, {policy_key(1, 0), old.SerializeAsString()}},
+       .deletes = {}}));
+  auto opened = Ledger::open(store, now);
+  ASSERT_TRUE(opened) << opened.error().message;
+  EXPECT_EQ("\uFFFD", (*opened)->take_policies().at(0).comment);
+  const auto memory = (*opened)->take_memory();
+  ASSERT_EQ(1U, memory.drains.size());
+  EXPECT_EQ("bob\uFFFD", memory.drains[0].author);
+}
+
+TEST_F(LedgerTest, HowFarTheRolloutCameSurvivesARestart) {
+  const RolloutMarks marks{.done = 3, .nat64 = 5, .dns64 = 4};
+  ledger->record_marks(marks);
+  ASSERT_TRUE(ledger->commit());
+  start();
+  EXPECT_EQ(marks, ledger->marks());
+}
+
+TEST_F(LedgerTest, AnOlderControllersMarkIsOfAllServices) {
+  v1::RolledOut old;
+  old.set_number(3);
+  ASSERT_TRUE(store->commit(
+      {.compares = {}, .puts = {{std::string{kRolledOutKey}, old.SerializeAsString()}}, .deletes = {}}));
+  start();
+  EXPECT_EQ((RolloutMarks{.done = 3, .nat64 = 3, .dns64 = 3}), ledger->marks());
+}
+
 // --- after a restore ---
 
 class RestoredStore : public LedgerTest {

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// A controller that begins in the midst of a rollout.
+#include "controller/shell/policy_desk.hpp"
+
+#include <gtest/gtest.h>
+
+#include "common/config/from_proto.hpp"
+#include "common/config/yaml.hpp"
+#include "tests/support/policies.hpp"
+
+namespace isthmus::controller {
+namespace {
+
+using std::chrono::seconds;
+
+const Ipv4Address kOld{203, 0, 113, 3};
+const Ipv4Address kNew{198, 51, 100, 1};
+const Holder kHolder{"gw1", "machine"};
+
+class PolicyDeskTest : public testing::Test {
+ protected:
+  static PolicyEdit edit(std::uint64_t number, v1::Policy wire) {
+    auto policy = from_proto(wire);
+    EXPECT_TRUE(policy.has_value());
+    return {.number = number,
+            .time = {},
+            .author = "test",
+            .comment = "",
+            .text = {std::make_shared<const Policy>(std::move(*policy)),
+                     std::make_shared<const v1::Policy>(std::move(wire))}};
+  }
+  // 1: the small policy; 2: another pool instead and another view; 3: one more exclusion and the same pools.
+  static std::vector<PolicyEdit> edits(std::size_t count) {
+    v1::Policy wire = *parse_policy_yaml(test::kSmallPolicy);
+    std::vector<PolicyEdit> out{edit(1, wire)};
+    wire.mutable_pools(0)->clear_addresses();
+    wire.mutable_pools(0)->add_addresses("198.51.100.0/28");
+    wire.mutable_dns64()->mutable_views(0)->set_rebinding_protection(true);
+    out.push_back(edit(2, wire));
+    wire.mutable_nat64()->set_hairpinning(false);
+    out.push_back(edit(3, wire));
+    out.resize(std::min(out.size(), count));
+    return out;
+  }
+  static Lease held(Ipv4Address address) {
+    Lease lease;
+    lease.address = address;
+    lease.pool = "public";
+    lease.state = LeaseState::kGranted;
+    lease.holder = kHolder;
+    return lease;
+  }
+  void restore(std::size_t versions, RolloutMarks marks) {
+    Memory memory{.epoch = 7, .settling = false, .leases = {held(kOld), held(kNew)}, .nodes = {}};
+    memory.nodes.push_back({kHolder, KnownNode{"boot", "first", now}});
+    core = std::make_unique<ControlPlane>(Settings{}, std::move(memory), now);
+    const auto restored = desk.restore(*core, edits(versions), marks, now);
+    ASSERT_TRUE(restored.has_value()) << restored.error();
+    core->settle(now);
+  }
+  [[nodiscard]] LeaseState state(Ipv4Address address) const { return core->leases().find(address)->state; }
+  [[nodiscard]] std::string pool_wanted(ServiceKind kind) const {
+    return core->rollout().wanted({kind, "one"})->text.wire->pools(0).addresses(0);
+  }
+
+  TimePoint now{seconds{1000}};
+  std::unique_ptr<ControlPlane> core;
+  PolicyDesk desk{PolicyOrigin::kStore, "the store", false};
+};
+
+TEST_F(PolicyDeskTest, AnAddressOfAPoolThatNodesRunAlreadyStaysGrantedThoughTheRolloutIsNotOver) {
+  restore(2, {.done = 1, .nat64 = 2, .dns64 = 1});
+  EXPECT_EQ(RolloutPhase::kDns64, core->rollout().phase());
+  EXPECT_EQ(LeaseState::kGranted, state(kNew));
+  EXPECT_EQ(LeaseState::kWithdrawing, state(kOld));
+  EXPECT_EQ("198.51.100.0/28", pool_wanted(ServiceKind::kNat64))
+      << "nodes are not sent back to the old policy";
+  EXPECT_EQ("203.0.113.0/28", pool_wanted(ServiceKind::kDns64));
+}
+
+TEST_F(PolicyDeskTest, WhatNodesHaveNotReachedBeginsAgain) {
+  restore(2, {.done = 1, .nat64 = 1, .dns64 = 1});
+  EXPECT_EQ(RolloutPhase::kNat64, core->rollout().phase());
+  EXPECT_EQ(LeaseState::kWithdrawing, state(kNew));
+  EXPECT_EQ(LeaseState::kGranted, state(kOld));
+  EXPECT_EQ("203.0.113.0/28", pool_wanted(ServiceKind::kNat64));
+}
+
+TEST_F(PolicyDeskTest, PoolsAreThoseThatNodesReachedAlsoWhenANewerVersionIsOnItsWay) {
+  restore(3, {.done = 1, .nat64 = 2, .dns64 = 1});
+  EXPECT_EQ(RolloutPhase::kNat64, core->rollout().phase());
+  EXPECT_EQ(LeaseState::kGranted, state(kNew));
+  EXPECT_EQ("198.51.100.0/28", pool_wanted(ServiceKind::kNat64));
+  EXPECT_EQ(3U, desk.desired().newest()->number);
+}
+
+TEST_F(PolicyDeskTest, AVersionThatAllRunIsJustThere) {
+  restore(2, {.done = 2, .nat64 = 2, .dns64 = 2});
+  EXPECT_EQ(RolloutPhase::kDone, core->rollout().phase());
+  EXPECT_EQ(LeaseState::kGranted, state(kNew));
+}
+
+TEST_F(PolicyDeskTest, WhatDnsServicesReachedTooIsNotTakenBackFromThem) {
+  restore(3, {.done = 1, .nat64 = 2, .dns64 = 2});
+  EXPECT_EQ("198.51.100.0/28", pool_wanted(ServiceKind::kDns64));
+}
+
+}  // namespace
+}  // namespace isthmus::controller
