@@ -88,12 +88,14 @@ std::string describe(const v1::Node& node, std::int64_t now) {
   };
   const bool nat64 = node.kind() == v1::NAT64;
   const auto& report = node.report();
-  std::string out = line("Node", node.node_id()) + line("Kind", nat64 ? "nat64" : "dns64") +
-                    line("Connected", node.connected() ? "yes, from " + node.peer()
-                                                       : "NO: nothing heard, it serves on with what it has") +
-                    line("Heard", since(node.last_heard(), now)) +
-                    line("Serving", report.serving() ? "yes" : "no") + line("Build", node.build()) +
-                    line("Incarnation", node.incarnation()) + line("Machine", node.machine());
+  std::string out =
+      line("Node", node.node_id()) + line("Kind", nat64 ? "nat64" : "dns64") +
+      line("Connected", node.connected() ? "yes, from " + node.peer()
+                        : node.awaited() ? "NO: not heard since the controller began; if this machine is "
+                                           "gone for good, fence it"
+                                         : "NO: nothing heard, it serves on with what it has") +
+      line("Heard", since(node.last_heard(), now)) + line("Serving", report.serving() ? "yes" : "no") +
+      line("Build", node.build()) + line("Incarnation", node.incarnation()) + line("Machine", node.machine());
   if (node.incarnations_alive() > 1) {
     out += line("DUPLICATE",
                 std::to_string(node.incarnations_alive()) + " machines use this node_id: give each its own");

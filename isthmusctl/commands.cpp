@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <ctime>
 #include <iostream>
@@ -82,6 +83,27 @@ int top_command(const ControllerAddress& controller, double interval, int count)
     before_at = now_at;
   }
   return 0;
+}
+
+int events_command(const ControllerAddress& controller, const std::string& node, bool follow, Format format) {
+  constexpr auto kLookEvery = std::chrono::milliseconds{500};
+  v1::ListEventsRequest request;
+  const auto show_new = [&](v1::ListEventsResponse answer) {
+    request.set_epoch(answer.epoch());
+    request.set_after(answer.last());
+    auto& events = *answer.mutable_events();
+    events.erase(std::remove_if(events.begin(), events.end(),
+                                [&](const auto& event) { return !node.empty() && event.node_id() != node; }),
+                 events.end());
+    return print(show(answer, format));
+  };
+  bool begun = false;
+  while (true) {
+    const int code = ask<v1::ListEventsResponse>(controller, &v1::Admin::Stub::ListEvents, request, show_new);
+    if (!follow || (code != 0 && !begun) || !std::cout) return code;
+    begun = true;  // from here on a controller that is away comes back
+    std::this_thread::sleep_for(code == 0 ? kLookEvery : 10 * kLookEvery);
+  }
 }
 
 int lease_history_command(const ControllerAddress& controller, const std::string& address, Format format) {

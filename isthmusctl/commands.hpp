@@ -25,6 +25,11 @@ enum class What { kPolicy, kNodes, kLeases };
 // A table every `interval` seconds, `count` times (0: until interrupted).
 [[nodiscard]] int top_command(const ControllerAddress& controller, double interval, int count);
 
+// What happened at the controller, of one node when it is given. `follow`: and goes on until interrupted,
+// over another controller that takes the lead, too.
+[[nodiscard]] int events_command(const ControllerAddress& controller, const std::string& node, bool follow,
+                                 Format format);
+
 // Who held `address`, from when to when.
 [[nodiscard]] int lease_history_command(const ControllerAddress& controller, const std::string& address,
                                         Format format);

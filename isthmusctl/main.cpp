@@ -140,6 +140,13 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"policy", "nodes", "leases"}));
   add_format(*get, format);
 
+  std::string events_of;
+  bool follow = false;
+  auto* events = app.add_subcommand("events", "what happened at the controller, the oldest first");
+  events->add_option("--node", events_of, "of this service only");
+  events->add_flag("-w,--watch", follow, "go on until interrupted");
+  add_format(*events, format);
+
   Changes changes;
   add_policy_commands(app, changes);
   add_node_commands(app, changes);
@@ -222,6 +229,8 @@ int main(int argc, char** argv) {
     std::cout << isthmus::bash_completion(app);
     return 0;
   }
+  if (*events)
+    return isthmus::events_command(controller, events_of, follow, isthmus::parse_format(format).value());
   if (*top) return isthmus::top_command(controller, interval, count);
   if (*certs) return isthmus::certs_command(certs_options);
   if (*validate)

@@ -40,6 +40,17 @@ std::string join(const google::protobuf::RepeatedPtrField<std::string>& texts) {
   return out.empty() ? "-" : out;
 }
 
+// Why no address is granted now; empty: addresses are.
+std::string settling_text(const v1::ListLeasesResponse& answer) {
+  if (!answer.settling()) return {};
+  std::string out = "no address is granted yet: the store is new or restored";
+  if (answer.awaited().empty()) return out + ", and gateways have time to tell what they hold\n";
+  out += "; awaited until they tell what they hold or are fenced:\n";
+  for (const auto& node : answer.awaited())
+    out += "  " + node.node_id() + " (machine " + node.machine() + ")\n";
+  return out;
+}
+
 }  // namespace
 
 std::string to_json(const google::protobuf::Message& message) {
@@ -88,6 +99,7 @@ std::string show(const v1::ListNodesResponse& answer, Format format, std::int64_
     std::string state = !node.connected() ? "LOST" : node.report().serving() ? "Serving" : "NotServing";
     if (node.has_drain()) state = node.drain().stage() == "drained" ? "Drained" : "Draining";
     if (node.incarnations_alive() > 1) state = "DUPLICATE";
+    if (node.awaited()) state = "AWAITED";
     std::vector<std::string> row{node.node_id(),
                                  nat64 ? "nat64" : "dns64",
                                  state,
@@ -103,6 +115,11 @@ std::string show(const v1::ListNodesResponse& answer, Format format, std::int64_
   }
   std::string out = table.text();
   for (const auto& node : answer.nodes()) {
+    if (node.awaited()) {
+      out +=
+          node.node_id() + " (machine " + node.machine() +
+          ") is awaited: not heard since the controller began; if that machine is gone for good, fence it\n";
+    }
     if (node.has_drain()) {
       out += node.node_id() + " drains (" + node.drain().stage() + "): waits for " +
              node.drain().waits_for() + "\n";
@@ -117,18 +134,41 @@ std::string show(const v1::ListNodesResponse& answer, Format format, std::int64_
 
 std::string show(const v1::ListLeasesResponse& answer, Format format, std::int64_t now) {
   if (format == Format::kJson || format == Format::kYaml) return to_json(answer);
-  Table table{{"ADDRESS", "POOL", "STATE", "NODE", "FOR", "UNTIL"}};
+  const bool wide = format == Format::kWide;
+  std::vector<std::string> header{"ADDRESS", "POOL", "STATE", "NODE", "FOR", "UNTIL"};
+  if (wide) header.emplace_back("MACHINE");
+  Table table{std::move(header)};
   for (const auto& lease : answer.leases()) {
     const char* state = lease.state() == v1::LeaseEntry::GRANTED       ? "Granted"
                         : lease.state() == v1::LeaseEntry::WITHDRAWING ? "Withdrawing"
                         : lease.state() == v1::LeaseEntry::QUARANTINED ? "Quarantined"
                                                                        : "Free";
     const auto until = lease.until().seconds();
-    table.add({lease.address(), lease.pool(), state, lease.node_id().empty() ? "-" : lease.node_id(),
-               age(lease.since(), now),
-               until == 0 ? "-" : "in " + ago(std::max<std::int64_t>(0, until - now))});
+    std::vector<std::string> row{lease.address(),
+                                 lease.pool(),
+                                 state,
+                                 lease.node_id().empty() ? "-" : lease.node_id(),
+                                 age(lease.since(), now),
+                                 until == 0 ? "-" : "in " + ago(std::max<std::int64_t>(0, until - now))};
+    if (wide) row.push_back(lease.machine().empty() ? "-" : lease.machine());
+    table.add(std::move(row));
   }
-  return table.text();
+  return table.text() + settling_text(answer);
+}
+
+std::string show(const v1::ListEventsResponse& answer, Format format) {
+  std::string out;
+  if (format == Format::kJson || format == Format::kYaml) {  // one object a line, as it can be followed
+    for (const auto& event : answer.events())
+      out += nlohmann::ordered_json::parse(to_json(event)).dump() + "\n";
+    return out;
+  }
+  if (answer.missed()) out += "--- events before these are not kept any more ---\n";
+  for (const auto& event : answer.events()) {
+    out += google::protobuf::util::TimeUtil::ToString(event.time()) + (event.odd() ? " ! " : "   ") +
+           event.kind() + (event.node_id().empty() ? "" : " " + event.node_id()) + ": " + event.text() + "\n";
+  }
+  return out;
 }
 
 std::string show(const v1::LeaseHistoryResponse& answer, Format format) {

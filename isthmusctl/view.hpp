@@ -39,6 +39,9 @@ enum class Format { kTable, kWide, kJson, kYaml };
 // "3s", "5m12s", "2h5m", "4d3h": at most two units.
 [[nodiscard]] std::string ago(std::int64_t seconds);
 
+// One line each; the odd ones are marked. JSON: one object a line.
+[[nodiscard]] std::string show(const v1::ListEventsResponse& answer, Format format);
+
 [[nodiscard]] std::string show(const v1::LeaseHistoryResponse& answer, Format format);
 
 }  // namespace isthmus

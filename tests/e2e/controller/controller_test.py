@@ -239,6 +239,27 @@ class Controller(Running):
         self.swap(POLICY)
         eventually(lambda: self.metric("isthmus_controller_policy_refused") == 0, "the mended file is taken")
 
+    def test_events_are_followed_over_a_restart_of_the_controller(self):
+        follower = subprocess.Popen([f"{BIN}/isthmusctl", "events", "-w", "-o", "json", "--controller", self.grpc],
+                                    stdout=open(f"{self.dir}/events", "wb"), stderr=subprocess.DEVNULL)
+        self.addCleanup(follower.wait)
+        self.addCleanup(follower.kill)
+
+        def kinds():
+            with open(f"{self.dir}/events", encoding="utf-8") as lines:
+                return [json.loads(line)["kind"] for line in lines if line.endswith("\n")]
+
+        eventually(lambda: kinds().count("policy") == 1, "the first policy is told")
+        self.swap(CHANGED)
+        eventually(lambda: kinds().count("policy") == 2, "the change is told")
+        self.process.kill()
+        self.process.wait()
+        self.process = subprocess.Popen(self.command(), stdout=self.log, stderr=subprocess.STDOUT)
+        eventually(lambda: kinds().count("policy") == 3, "the policy of the next controller is told", within=15)
+        table = subprocess.run([f"{BIN}/isthmusctl", "events", "--controller", self.grpc], check=True, capture_output=True,
+                               text=True, timeout=10).stdout
+        self.assertRegex(table, r"(?m)^\d{4}-\d\d-\d\dT\S+Z   policy: policy ")
+
     def test_a_port_in_use_is_one_line_that_says_so(self):
         self.assertIn("--grpc-listen", self.refused(*self.command(http=f"127.0.0.1:{free_port()}")))
 

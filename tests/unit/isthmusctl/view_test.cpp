@@ -54,6 +54,51 @@ TEST(ShowNodes, JsonHasTheSchemasNames) {
   EXPECT_EQ(json["nodes"][0]["addresses_leased"][0], "203.0.113.1");
 }
 
+TEST(ShowNodes, AMachineThatIsAwaitedIsNamedWithWhatToDo) {
+  v1::ListNodesResponse answer;
+  auto& node = *answer.add_nodes();
+  node.set_node_id("gw-1");
+  node.set_kind(v1::NAT64);
+  node.set_machine("abc");
+  node.set_awaited(true);
+  const auto text = show(answer, Format::kTable, 1000);
+  EXPECT_NE(text.find("AWAITED"), std::string::npos);
+  EXPECT_NE(text.find("gw-1 (machine abc) is awaited"), std::string::npos);
+  EXPECT_NE(describe(node, 1000).find("fence it"), std::string::npos);
+}
+
+TEST(ShowLeases, SaysWhyNothingIsGrantedAndWhoIsAwaited) {
+  v1::ListLeasesResponse answer;
+  answer.add_leases()->set_address("203.0.113.1");
+  EXPECT_EQ(show(answer, Format::kTable, 1000).find("awaited"), std::string::npos);
+  answer.set_settling(true);
+  auto& awaited = *answer.add_awaited();
+  awaited.set_node_id("gw-1");
+  awaited.set_machine("abc");
+  EXPECT_NE(show(answer, Format::kTable, 1000).find("  gw-1 (machine abc)\n"), std::string::npos);
+}
+
+TEST(ShowLeases, WideNamesTheMachines) {
+  v1::ListLeasesResponse answer;
+  answer.add_leases()->set_machine("abc");
+  EXPECT_EQ(show(answer, Format::kTable, 1000).find("abc"), std::string::npos);
+  EXPECT_NE(show(answer, Format::kWide, 1000).find("abc"), std::string::npos);
+}
+
+TEST(ShowEvents, OneLineEachAndTheOddOnesAreMarked) {
+  v1::ListEventsResponse answer;
+  auto& event = *answer.add_events();
+  event.set_kind("rejected");
+  event.set_node_id("gw-1");
+  event.set_text("policy refused");
+  event.mutable_time()->set_seconds(0);
+  event.set_odd(true);
+  EXPECT_EQ(show(answer, Format::kTable), "1970-01-01T00:00:00Z ! rejected gw-1: policy refused\n");
+  answer.set_missed(true);
+  EXPECT_EQ(show(answer, Format::kTable).find("---"), 0U);
+  EXPECT_EQ(nlohmann::json::parse(show(answer, Format::kJson))["kind"], "rejected");
+}
+
 TEST(ShowPolicy, TableIsYamlThatCanBeAppliedAgain) {
   v1::GetPolicyResponse answer;
   *answer.mutable_policy() = parse_policy_yaml(test::kFullPolicy).value();
