@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "controller/core/control_plane.hpp"
 #include "controller/store/schema.hpp"
 
 namespace isthmus::controller {
