@@ -20,7 +20,7 @@ PROGRAMS = ["nat64-svc", "dns64-svc", "controller", "isthmusctl"]
 FOUNDATIONS = {"isthmus_base", "isthmus_net", "isthmus_rfc6052", "isthmus_config"}
 HARMLESS_LINKS = {"tl::expected", "isthmus_warnings", "$<LINK_ONLY:isthmus_warnings>", "links-NOTFOUND", "own-NOTFOUND", ""}
 # In common/, directories of pure files, less the files that are the shell's.
-PURE_COMMON = re.compile(r"common/(net|rfc6052)/|common/config/(allocation|policy)\.|common/base/(result|clock|enum_names)\.")
+PURE_COMMON = re.compile(r"common/(net|rfc6052)/|common/config/(allocation|policy)\.|common/base/(result|clock|enum_names|utf8)\.")
 IMPURE_SYSTEM = re.compile(
     r"<(thread|mutex|condition_variable|future|shared_mutex|fstream|iostream|filesystem|stop_token|semaphore|barrier|latch)>"
     r"|<(sys|net|netinet|arpa|linux|bpf|xdp|netlink|google|grpc|grpcpp|boost|spdlog|yaml-cpp|prometheus|openssl|event2)/"
