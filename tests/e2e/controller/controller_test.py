@@ -61,7 +61,7 @@ class Running(unittest.TestCase):
 
     def command(self, grpc=None, http=None):
         return [f"{BIN}/isthmus-controller", "--policy-file", f"{self.dir}/policy.yaml",
-                "--grpc-listen", grpc or self.grpc, "--http-listen", http or self.http]
+                "--store", "memory", "--grpc-listen", grpc or self.grpc, "--http-listen", http or self.http]
 
     def swap(self, text):
         self.swaps += 1

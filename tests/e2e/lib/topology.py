@@ -235,12 +235,13 @@ class Lab:
         self.start_dns64()
         eventually(self.nat64.is_ready, 15, "nat64-svc is ready")
 
-    def start_controller(self, *extra, policy_from_store=False, ready_within=15):
+    def start_controller(self, *extra, policy_from_store=False, ready_within=15, listen=CONTROLLER):
         source = ["--policy-from", "store"] if policy_from_store else ["--policy-file", self.policy_file]
+        store = [] if "--store" in extra else ["--store", "memory"]
         self.controller = self._daemon(
             self.node, "isthmus-controller",
-            [f"{BIN}/isthmus-controller", *source, "--grpc-listen", CONTROLLER, "--http-listen", "127.0.0.1:9460",
-             "--adopt-grace", "2", *extra], "127.0.0.1:9460").start(ready_within)
+            [f"{BIN}/isthmus-controller", *source, "--grpc-listen", listen, "--http-listen", "127.0.0.1:9460",
+             "--adopt-grace", "2", *store, *extra], "127.0.0.1:9460").start(ready_within)
 
     def nat64_command(self, *extra):
         return [f"{BIN}/nat64-svc", "--interface6", "lan", "--interface4", "wan", "--node-id", "gw1",

@@ -41,7 +41,7 @@ def refusal(command):
 
 def base_command(program):
     return {"isthmus-controller": [f"{BIN}/isthmus-controller", "--policy-file", lab.policy_file, "--grpc-listen", CONTROLLER,
-                                   "--http-listen", "127.0.0.1:9460"],
+                                   "--http-listen", "127.0.0.1:9460", "--store", "memory"],
             "nat64-svc": lab.nat64_command(), "dns64-svc": lab.dns64_command()}[program]
 
 
