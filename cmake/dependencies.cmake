@@ -4,9 +4,9 @@ find_package(tl-expected CONFIG REQUIRED)       # tl::expected, behind common/ba
 find_package(PkgConfig REQUIRED)
 find_package(Boost 1.81 REQUIRED)               # header-only Beast and Asio
 pkg_check_modules(libnghttp2 REQUIRED IMPORTED_TARGET libnghttp2)
+find_package(OpenSSL 3 REQUIRED)
 
 if(NOT ISTHMUS_FUZZ)                            # the fuzzers link what does no I/O
-  find_package(OpenSSL 3 REQUIRED)
   find_package(prometheus-cpp CONFIG REQUIRED COMPONENTS core)
   find_package(spdlog CONFIG REQUIRED)
   find_package(fmt CONFIG REQUIRED)

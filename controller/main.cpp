@@ -38,7 +38,7 @@ constexpr int kStreamsOfAPeer = 100;  // a service has one, an operator a few
 struct Options {
   std::string policy_from = "file";
   std::string policy_file;
-  std::string store = "memory";
+  std::string store = "sqlite:/var/lib/isthmus/controller.db";
   controller::EtcdFlags etcd;
   std::string advertise;
   std::string grpc_listen = "127.0.0.1:7400";

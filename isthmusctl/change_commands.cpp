@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "isthmusctl/ask.hpp"
+#include "isthmusctl/policy_input.hpp"
 
 namespace isthmus {
 namespace {
@@ -24,6 +25,13 @@ int refuse(const Violations& wire) {
   std::vector<Violation> violations;
   for (const auto& v : wire) violations.push_back({v.path(), v.message()});
   std::cerr << show(violations);
+  return kRefused;
+}
+
+int refuse_input(const std::string& file, const std::vector<Violation>& violations) {
+  if (violations.size() == 1 && violations.front().path.empty())
+    return complain(violations.front().message);  // the file itself
+  std::cerr << show(violations) << file << " is not used\n";
   return kRefused;
 }
 
@@ -46,10 +54,11 @@ int applied(const v1::ApplyResponse& answer, bool dry_run) {
 
 int apply_command(const ControllerAddress& controller, const std::string& file,
                   const ChangeOptions& options) {
-  auto text = read_input(file);
-  if (!text) return complain("cannot read " + file + ": check the path and its permissions");
+  auto input = read_policy(file);
+  if (!input) return refuse_input(file, input.error());
+  if (const int put = put_chunks(controller, input->chunks); put != 0) return put;
   v1::ApplyRequest request;
-  request.set_yaml(std::move(*text));
+  request.set_yaml(std::move(input->yaml));
   if (options.if_version) request.set_if_version(*options.if_version);
   request.set_comment(options.comment);
   request.set_author(user());
@@ -76,9 +85,12 @@ int diff_command(const ControllerAddress& controller, const std::string& file, s
   request.set_from(from);
   request.set_to(to);
   if (!file.empty()) {
-    auto text = read_input(file);
-    if (!text) return complain("cannot read " + file + ": check the path and its permissions");
-    request.set_yaml(std::move(*text));
+    auto input = read_policy(file);
+    if (!input) {
+      (void)refuse_input(file, input.error());
+      return kCannotAsk;
+    }
+    request.set_yaml(std::move(input->yaml));
   }
   return ask<v1::DiffResponse>(controller, &v1::Admin::Stub::Diff, request, [&](const auto& answer) {
     if (answer.violations_size() > 0) {

@@ -11,6 +11,7 @@
 
 #include "common/config/yaml.hpp"
 #include "isthmusctl/ask.hpp"
+#include "isthmusctl/policy_input.hpp"
 #include "isthmusctl/top.hpp"
 
 namespace isthmus {
@@ -23,20 +24,26 @@ int verdict(const std::string& file, const std::vector<Violation>& violations) {
   return kRefused;
 }
 
+int unreadable(const std::string& file, const std::vector<Violation>& violations) {
+  if (violations.size() == 1 && violations.front().path.empty())
+    return complain(violations.front().message);  // the file itself
+  return verdict(file, violations);
+}
+
 }  // namespace
 
 int validate_command(const std::string& file) {
-  const auto text = read_input(file);
-  if (!text) return complain("cannot read " + file + ": check the path and its permissions");
-  const auto policy = load_policy(*text);
+  const auto input = read_policy(file);
+  if (!input) return unreadable(file, input.error());
+  const auto policy = load_policy(input->yaml);
   return verdict(file, policy ? std::vector<Violation>{} : policy.error());
 }
 
 int validate_remote_command(const ControllerAddress& controller, const std::string& file) {
-  const auto text = read_input(file);
-  if (!text) return complain("cannot read " + file + ": check the path and its permissions");
+  const auto input = read_policy(file);
+  if (!input) return unreadable(file, input.error());
   v1::ValidateRequest request;
-  request.set_yaml(*text);
+  request.set_yaml(input->yaml);
   return ask<v1::ValidateResponse>(controller, &v1::Admin::Stub::Validate, request, [&](const auto& answer) {
     std::vector<Violation> violations;
     for (const auto& v : answer.violations()) violations.push_back({v.path(), v.message()});

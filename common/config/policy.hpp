@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -49,11 +50,23 @@ struct TranslationPrefix {
   bool operator==(const TranslationPrefix&) const = default;
 };
 
+// A piece of a large list: lines, each a domain as below.
+using ListData = std::shared_ptr<const std::string>;
+
+struct DomainList {
+  std::string file;
+  std::vector<std::string> chunks;  // hashes
+  std::vector<ListData> data;       // of each chunk, once attached (domain_lists.hpp)
+  bool operator==(const DomainList& other) const { return file == other.file && chunks == other.chunks; }
+};
+
 struct Exclusions {
   std::vector<Ipv4Prefix> ipv4_destinations;
   std::vector<Ipv6Prefix> ipv6_answers;       // ::ffff:0:0/96 is always among them
   std::vector<std::string> never_synthesize;  // lower case, absolute, presentation form: "corp.example."
   std::vector<std::string> always_synthesize;
+  std::vector<DomainList> never_synthesize_lists;
+  std::vector<DomainList> always_synthesize_lists;
   bool operator==(const Exclusions&) const = default;
 };
 
@@ -115,6 +128,13 @@ struct Timeouts {  // RFC 6146 §4; the minima are enforced by from_proto
   bool operator==(const Timeouts&) const = default;
 };
 
+struct ProbePolicy {
+  Ipv6Address client6;
+  Ipv4Address target4;
+  Duration interval = std::chrono::seconds{2};
+  bool operator==(const ProbePolicy&) const = default;
+};
+
 struct Nat64Policy {
   Filtering filtering = Filtering::kEndpointIndependent;
   bool hairpinning = true;
@@ -127,6 +147,7 @@ struct Nat64Policy {
   std::uint32_t icmp_errors_per_second = 1000;  // per worker
   std::uint32_t max_held_fragments = 1024;      // per worker
   bool log_blocks = true;
+  std::optional<ProbePolicy> probe;
   bool operator==(const Nat64Policy&) const = default;
 };
 
@@ -172,6 +193,7 @@ struct Resolver {
   std::vector<std::string> trust_anchors;
   std::vector<std::string> negative_trust_anchors;
   std::vector<std::string> root_hints;
+  std::optional<bool> local_zones;  // none: only a resolver that asks the public root has them
   bool operator==(const Resolver&) const = default;
 };
 

@@ -60,14 +60,13 @@ std::string text(const pb::Message& message, const Field& field, int index) {
   return "?";
 }
 
-// What tells one object of a list from another: its name, or all of it.
+// What tells one object of a list from another: its name, file or address, or all of it.
 std::string key_of(const pb::Message& message) {
-  const auto* name = message.GetDescriptor()->FindFieldByName("name");
-  if (name != nullptr && name->cpp_type() == Field::CPPTYPE_STRING) {
-    return message.GetReflection()->GetString(message, name);
+  for (const auto* key : {"name", "file", "address"}) {
+    const auto* field = message.GetDescriptor()->FindFieldByName(key);
+    if (field != nullptr && field->cpp_type() == Field::CPPTYPE_STRING)
+      return message.GetReflection()->GetString(message, field);
   }
-  const auto* address = message.GetDescriptor()->FindFieldByName("address");
-  if (address != nullptr) return message.GetReflection()->GetString(message, address);
   return message.ShortDebugString();
 }
 

@@ -77,6 +77,7 @@ void read_resolvers(const v1::Dns64& in, Checker& check, Dns64Policy& out) {
     r.trust_anchors = read_lines(from.trust_anchors(), path + ".trust_anchors", check);
     r.negative_trust_anchors = check.domains(from.negative_trust_anchors(), path + ".negative_trust_anchors");
     r.root_hints = read_lines(from.root_hints(), path + ".root_hints", check);
+    if (from.has_local_zones()) r.local_zones = from.local_zones();
     out.resolvers.push_back(std::move(r));
   }
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rules of nat64: bounds, and the minima of RFC 6146 §4 and RFC 5508.
+#include <algorithm>
+
 #include "common/config/checker.hpp"
 #include "common/config/durations.hpp"
 
@@ -14,6 +16,29 @@ struct Timer {
   const char* source;
   Duration& out;
 };
+
+ProbePolicy read_probe(const v1::Probe& from, const std::vector<TranslationPrefix>& prefixes,
+                       Checker& check) {
+  ProbePolicy to;
+  const auto client6 = Ipv6Address::parse(from.client6());
+  const auto target4 = Ipv4Address::parse(from.target4());
+  if (!client6) check.refuse("nat64.probe.client6", "required: an IPv6 address that no client uses");
+  if (!target4) check.refuse("nat64.probe.target4", "required: an IPv4 address that answers pings");
+  if (from.has_interval()) to.interval = duration_from_proto(from.interval());
+  if (to.interval < std::chrono::seconds{1} || to.interval > std::chrono::seconds{60})
+    check.refuse("nat64.probe.interval", "must be from 1s to 60s");
+  if (!client6 || !target4) return to;
+  to.client6 = *client6;
+  to.target4 = *target4;
+  const bool served = std::ranges::any_of(prefixes, [&](const TranslationPrefix& prefix) {
+    return std::ranges::any_of(prefix.clients, [&](const auto& c) { return c.contains(*client6); }) &&
+           std::ranges::any_of(prefix.ipv4_ranges, [&](const auto& r) { return r.contains(*target4); });
+  });
+  if (!served)
+    check.refuse("nat64.probe.client6",
+                 "is among the clients of no translation prefix that serves nat64.probe.target4");
+  return to;
+}
 
 }  // namespace
 
@@ -39,6 +64,8 @@ void read_nat64(const v1::Policy& in, Checker& check, Policy& out) {
   if (from.fragments().has_max_held()) to.max_held_fragments = from.fragments().max_held();
   if (to.max_held_fragments > 1U << 20) check.refuse("nat64.fragments.max_held", "must be at most 1048576");
   if (from.events().has_log_blocks()) to.log_blocks = from.events().log_blocks();
+
+  if (from.has_probe()) to.probe = read_probe(from.probe(), out.translation_prefixes, check);
 
   using std::chrono::seconds;
   const auto& timeouts = from.timeouts();

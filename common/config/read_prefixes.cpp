@@ -4,6 +4,7 @@
 #include <array>
 
 #include "common/config/checker.hpp"
+#include "common/config/domain_lists.hpp"
 
 namespace isthmus {
 namespace {
@@ -48,6 +49,24 @@ void check_prefix(const In& in, const std::string& path, Checker& check, Transla
   }
 }
 
+std::vector<DomainList> read_lists(const google::protobuf::RepeatedPtrField<v1::DomainList>& lists,
+                                   Checker& check, const std::string& path) {
+  std::vector<DomainList> out;
+  for (int i = 0; i < lists.size(); ++i) {
+    const auto& in = lists[i];
+    if (in.file().empty()) check.refuse(at(path, i) + ".file", "required: a file with one domain a line");
+    if (static_cast<std::size_t>(in.chunks_size()) > kMaxChunks)
+      check.refuse(at(path, i) + ".chunks", "more than " + std::to_string(kMaxChunks));
+    for (const auto& hash : in.chunks()) {
+      if (is_content_hash(hash)) continue;
+      check.refuse(at(path, i) + ".chunks", "are written by the program that reads the file: leave them out");
+      break;
+    }
+    out.push_back({in.file(), {in.chunks().begin(), in.chunks().end()}, {}});
+  }
+  return out;
+}
+
 }  // namespace
 
 void read_prefixes(const v1::Policy& in, Checker& check, Policy& out) {
@@ -90,6 +109,10 @@ void read_exclusions(const v1::Policy& in, Checker& check, Policy& out) {
   if (std::ranges::find(to.ipv6_answers, mapped) == to.ipv6_answers.end()) to.ipv6_answers.push_back(mapped);
   to.never_synthesize = check.domains(from.never_synthesize(), "exclusions.never_synthesize");
   to.always_synthesize = check.domains(from.always_synthesize(), "exclusions.always_synthesize");
+  to.never_synthesize_lists =
+      read_lists(from.never_synthesize_lists(), check, "exclusions.never_synthesize_lists");
+  to.always_synthesize_lists =
+      read_lists(from.always_synthesize_lists(), check, "exclusions.always_synthesize_lists");
 }
 
 }  // namespace isthmus

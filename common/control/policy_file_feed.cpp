@@ -11,13 +11,16 @@
 #include <exception>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <sstream>
 #include <thread>
 
 #include "common/base/unique_fd.hpp"
+#include "common/config/from_proto.hpp"
 #include "common/config/yaml.hpp"
+#include "common/control/list_files.hpp"
 #include "common/control/standalone.hpp"
 
 namespace isthmus {
@@ -127,7 +130,7 @@ class PolicyFileFeed::Impl {
 
   void reload() {
     auto text = read_text(path_);
-    if (text && text_ && *text == *text_) return;
+    if (text && text_ && *text == *text_ && list_stamps(lists_, directory_of(path_)) == stamps_) return;
     if (!text && !text_) return;  // still unreadable, already said
     text_ = text ? std::optional{*text} : std::nullopt;
     const auto applied = text ? apply(*text) : Result<void, std::vector<Violation>>{failure(text.error())};
@@ -145,8 +148,25 @@ class PolicyFileFeed::Impl {
     status_.last_error = all_in_one_line(applied.error());
   }
 
+  // The policy and the lists that it names.
+  Result<Policy, std::vector<Violation>> load(const std::string& text) {
+    auto wire = parse_policy_yaml(text);
+    if (!wire) return failure(std::move(wire.error()));
+    stamps_ = list_stamps(*wire, directory_of(path_));  // before they are read: a change in between is seen
+    lists_ = *wire;
+    const auto chunks = read_lists(*wire, directory_of(path_));
+    if (!chunks) return failure(chunks.error());
+    auto policy = from_proto(*wire);
+    if (!policy) return policy;
+    std::map<std::string, ListData> data;
+    for (const auto& chunk : *chunks) data.emplace(chunk.hash, chunk.data);
+    const auto attached = attach_lists(*policy, [&](const std::string& hash) { return data.at(hash); });
+    if (!attached) return failure(attached.error());
+    return policy;
+  }
+
   Result<void, std::vector<Violation>> apply(const std::string& text) {
-    auto loaded = load_policy(text);
+    auto loaded = load(text);
     if (!loaded) return failure(std::move(loaded.error()));
     const auto policy = std::make_shared<const Policy>(std::move(*loaded));
     const Version version{0, ++counter_};
@@ -169,6 +189,8 @@ class PolicyFileFeed::Impl {
   std::string path_;
   ServiceHandlers handlers_;
   std::optional<std::string> text_;  // last seen, refused or not; nothing: unreadable
+  v1::Policy lists_;                 // the last one that could be parsed
+  std::string stamps_;               // of its lists, when they were read
   std::uint64_t counter_ = 0;
   UniqueFd notify_;
   UniqueFd stop_{eventfd(0, EFD_CLOEXEC)};

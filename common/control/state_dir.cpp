@@ -15,6 +15,8 @@
 #include <sstream>
 #include <system_error>
 
+#include "common/config/domain_lists.hpp"
+
 namespace isthmus {
 namespace {
 
@@ -57,18 +59,22 @@ Result<void, std::string> sync_directory(const std::string& path) {
   return {};
 }
 
-Result<void, std::string> replace_file(const std::string& directory, const std::string& name,
-                                       std::string_view body) {
+Result<void, std::string> write_file(const std::string& directory, const std::string& name,
+                                     std::string_view head, std::string_view body) {
   const auto path = directory + "/" + name;
   const auto temporary = path + ".new";
   const UniqueFd fd{::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)};
   if (!fd.valid()) return failure(system_text("cannot create " + temporary));
-  const auto head = std::string{kMagic} + hex64(checksum(body)) + "\n";
   if (auto done = write_all(fd.get(), head, temporary); !done) return done;
   if (auto done = write_all(fd.get(), body, temporary); !done) return done;
   if (::fsync(fd.get()) != 0) return failure(system_text("cannot sync " + temporary));
   if (::rename(temporary.c_str(), path.c_str()) != 0) return failure(system_text("cannot rename to " + path));
   return sync_directory(directory);
+}
+
+Result<void, std::string> replace_file(const std::string& directory, const std::string& name,
+                                       std::string_view body) {
+  return write_file(directory, name, std::string{kMagic} + hex64(checksum(body)) + "\n", body);
 }
 
 // The body, nothing when there is no such file, or why it is of no use.
@@ -121,6 +127,15 @@ Result<void, std::string> save_one(const std::string& directory, const std::stri
   return {};
 }
 
+Result<std::string, std::string> read_chunk(const std::string& path, const std::string& hash) {
+  std::ifstream in{path, std::ios::binary};
+  std::ostringstream all;
+  if (in) all << in.rdbuf();
+  auto data = all.str();
+  if (!in || content_hash(data) != hash) return failure(path + " is missing or damaged and is ignored");
+  return data;
+}
+
 }  // namespace
 
 std::string random_id() {
@@ -149,16 +164,54 @@ Result<StateDir, std::string> StateDir::open(const std::string& path) {
 StateDir::Loaded StateDir::load() const {
   Loaded loaded;
   load_one(path_ + "/policy", loaded.state.policy, loaded.problems);
+  if (loaded.state.policy) load_chunks(loaded);
   load_one(path_ + "/allocation", loaded.state.allocation, loaded.problems);
   load_one(path_ + "/health", loaded.state.health, loaded.problems);
   return loaded;
 }
 
+void StateDir::load_chunks(Loaded& loaded) const {
+  for (const auto& hash : named_chunks(loaded.state.policy->policy())) {
+    if (!is_content_hash(hash)) continue;  // it is a file name here
+    auto data = read_chunk(path_ + "/chunks/" + hash, hash);
+    if (data) {
+      loaded.state.chunks[hash] = std::make_shared<const std::string>(std::move(*data));
+    } else if (fs::exists(path_ + "/chunks")) {  // a service that has no use for lists keeps none
+      loaded.problems.push_back(data.error());
+    }
+  }
+}
+
+// Named by their content: what is there is right, unless the disk rots.
+Result<void, std::string> StateDir::save_chunks(const GoodState& state) {
+  const auto directory = path_ + "/chunks";
+  std::error_code error;
+  if (state.chunks.empty() && !fs::exists(directory, error)) return {};
+  fs::create_directories(directory, error);
+  if (error) return failure("cannot create " + directory + ": " + error.message());
+  for (const auto& [hash, data] : state.chunks) {
+    if (fs::exists(directory + "/" + hash, error)) continue;
+    if (auto done = write_file(directory, hash, {}, *data); !done) return done;
+  }
+  return {};
+}
+
+void StateDir::remove_old_chunks(const GoodState& state) const {
+  std::error_code error;
+  for (fs::directory_iterator it{path_ + "/chunks", error}, end; !error && it != end; it.increment(error)) {
+    std::error_code ignored;
+    if (!state.chunks.contains(it->path().filename().string())) fs::remove(it->path(), ignored);
+  }
+}
+
 Result<void, std::string> StateDir::save(const GoodState& state) {
-  // Policy first: the others refer to it.
+  // In the order in which each refers to what was before.
+  if (auto done = save_chunks(state); !done) return done;
   if (auto done = save_one(path_, "policy", state.policy, policy_); !done) return done;
   if (auto done = save_one(path_, "allocation", state.allocation, allocation_); !done) return done;
-  return save_one(path_, "health", state.health, health_);
+  if (auto done = save_one(path_, "health", state.health, health_); !done) return done;
+  remove_old_chunks(state);
+  return {};
 }
 
 Result<std::string, std::string> StateDir::machine_id() {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The last good state on disk. One file per resource, replaced whole (write, fsync, rename, fsync of the
 // directory), so that a power cut leaves the old or the new one. A checksum tells a damaged file from a whole
-// one. A lock keeps a second process out.
+// one. Pieces of lists are files of their own, named by their content. A lock keeps a second process out.
 #pragma once
 
 #include <string>
@@ -29,6 +29,10 @@ class StateDir {
   [[nodiscard]] Result<std::string, std::string> machine_id();
 
  private:
+  void load_chunks(Loaded& loaded) const;
+  [[nodiscard]] Result<void, std::string> save_chunks(const GoodState& state);
+  void remove_old_chunks(const GoodState& state) const;
+
   StateDir(std::string path, UniqueFd lock) : path_(std::move(path)), lock_(std::move(lock)) {}
   std::string path_;
   UniqueFd lock_;

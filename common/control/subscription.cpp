@@ -5,6 +5,7 @@
 #include <exception>
 #include <utility>
 
+#include "common/config/domain_lists.hpp"
 #include "common/config/from_proto.hpp"
 #include "common/config/wire.hpp"
 
@@ -41,6 +42,9 @@ bool same(const Update& a, const Update& b) {
   return from_proto(a.version()) == from_proto(b.version()) &&
          body_of(a).SerializeAsString() == body_of(b).SerializeAsString();
 }
+
+// Few enough that the controller's queue to a slow reader stays short.
+constexpr std::size_t kChunksAtOnce = 16;
 
 tl::unexpected<Rejection> invalid(std::vector<Violation> violations) {
   return failure(Rejection{Rejection::Kind::kInvalidConfig, std::move(violations)});
@@ -121,7 +125,9 @@ std::vector<std::string> Subscription::restore(GoodState saved, TimePoint now) {
       running = std::move(update);
     }
   };
+  good_.chunks = std::move(saved.chunks);
   use(saved.policy, good_.policy, "policy");
+  forget_chunks();
   if (!good_.policy) return problems;  // the others refer to it by name
   if (saved.allocation) {
     // A version that was cut short must not pass for the whole one.
@@ -156,6 +162,8 @@ Subscription::Step Subscription::on_stream_opened(TimePoint now) {
   add_running(good_.allocation);
   add_running(good_.health);
   for (const auto address : leases_held()) hello.add_leases_held(address.to_string());
+  waiting_policy_.reset();
+  asked_.clear();
   waiting_allocation_.reset();  // of the old stream: their nonces mean nothing now
   waiting_health_.reset();
   lease_clock_.forget_outstanding();
@@ -169,8 +177,7 @@ Subscription::Step Subscription::on_message(const v1::ControllerMessage& message
   last_heard_ = now;
   switch (message.body_case()) {
     case v1::ControllerMessage::kPolicy:
-      receive(message.policy(), good_.policy, step);
-      receive_waiting(step);
+      receive_policy(message.policy(), step);
       break;
     case v1::ControllerMessage::kAllocation:
       if (!good_.policy) {
@@ -199,7 +206,9 @@ Subscription::Step Subscription::on_message(const v1::ControllerMessage& message
     case v1::ControllerMessage::kLeaseRenewed:
       on_lease_renewed(message.lease_renewed());
       break;
-    case v1::ControllerMessage::kChunk:  // nothing of ours refers to chunks
+    case v1::ControllerMessage::kChunk:
+      receive_chunk(message.chunk(), step);
+      break;
     case v1::ControllerMessage::BODY_NOT_SET:
       break;
   }
@@ -212,6 +221,61 @@ Subscription::Step Subscription::on_message(const v1::ControllerMessage& message
     }
   }
   return step;
+}
+
+// Only DNS64 looks at names.
+void Subscription::receive_policy(const v1::PolicyUpdate& update, Step& step) {
+  waiting_policy_.reset();
+  asked_.clear();
+  if (identity_.kind == v1::DNS64 &&
+      !missing_chunks(update.policy(), [this](const auto& hash) { return chunk(hash); }).empty()) {
+    waiting_policy_ = update;
+    ask_for_chunks(step);
+    return;
+  }
+  receive(update, good_.policy, step);
+  forget_chunks();
+  receive_waiting(step);
+}
+
+void Subscription::ask_for_chunks(Step& step) {
+  auto missing = missing_chunks(waiting_policy_->policy(), [this](const auto& hash) { return chunk(hash); });
+  missing.resize(std::min(missing.size(), kChunksAtOnce));
+  auto& need = *step.send.emplace_back().mutable_need_chunks();
+  for (auto& hash : missing) {
+    need.add_hashes(hash);
+    asked_.insert(std::move(hash));
+  }
+}
+
+void Subscription::receive_chunk(const v1::Chunk& chunk, Step& step) {
+  if (!waiting_policy_ || asked_.erase(chunk.hash()) == 0) return;
+  if (chunk.missing() || content_hash(chunk.data()) != chunk.hash()) {
+    const auto update = *std::exchange(waiting_policy_, {});
+    asked_.clear();
+    refuse(update, version_of(good_.policy),
+           {Rejection::Kind::kNodeCannot,
+            {{"exclusions", "the controller does not have a piece of a list (" + chunk.hash() +
+                                "): apply the policy once more"}}},
+           step);
+    return;
+  }
+  good_.chunks[chunk.hash()] = std::make_shared<const std::string>(chunk.data());
+  if (!asked_.empty()) return;
+  receive_policy(v1::PolicyUpdate{*waiting_policy_}, step);  // or asks for the next ones
+}
+
+ListData Subscription::chunk(const std::string& hash) const {
+  const auto it = good_.chunks.find(hash);
+  return it == good_.chunks.end() ? nullptr : it->second;
+}
+
+void Subscription::forget_chunks() {
+  std::set<std::string> named;
+  if (good_.policy) {
+    for (auto& hash : named_chunks(good_.policy->policy())) named.insert(std::move(hash));
+  }
+  std::erase_if(good_.chunks, [&](const auto& each) { return !named.contains(each.first); });
 }
 
 void Subscription::receive_waiting(Step& step) {
@@ -233,22 +297,28 @@ void Subscription::receive(const Update& update, std::optional<Update>& running,
 template <class Update>
 void Subscription::decide(const Update& update, std::optional<Update>& running, Step& step) {
   const auto applied = apply(update);
-  if (!applied) {
-    ++rejected_total_;
-    error_ = describe(applied.error());
-    error_of_ = resource_of(update);
-    step.send.push_back(make_nack(update, version_of(running), applied.error()));
-    return;
-  }
+  if (!applied) return refuse(update, version_of(running), applied.error(), step);
   if (error_of_ == resource_of(update) || error_of_ == v1::RESOURCE_UNSPECIFIED) error_.clear();
   running = update;
   step.state_changed = true;
   step.send.push_back(make_ack(update));
 }
 
+template <class Update>
+void Subscription::refuse(const Update& update, Version running, const Rejection& rejection, Step& step) {
+  ++rejected_total_;
+  error_ = describe(rejection);
+  error_of_ = resource_of(update);
+  step.send.push_back(make_nack(update, running, rejection));
+}
+
 Applied Subscription::apply(const v1::PolicyUpdate& update) {
   auto policy = from_proto(update.policy());
   if (!policy) return invalid(std::move(policy.error()));
+  if (identity_.kind == v1::DNS64) {
+    auto attached = attach_lists(*policy, [this](const auto& hash) { return chunk(hash); });
+    if (!attached) return failure(Rejection{Rejection::Kind::kNodeCannot, std::move(attached.error())});
+  }
   return call(handlers_.on_policy, std::make_shared<const Policy>(std::move(*policy)),
               from_proto(update.version()));
 }

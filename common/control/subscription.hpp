@@ -9,11 +9,15 @@
 //  - the controller's word is law: what a live stream sends is applied, whatever its version. The same
 //  version
 //    with the same content is acked without applying it again (a reconnect disturbs nothing);
+//  - a policy whose lists have pieces that are not here waits until the controller has sent them; pieces are
+//    asked for a few at a time, and those that are here are never asked for again;
 //  - withdrawn addresses that are no longer used are told in every report until the allocation unlists them.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -39,6 +43,7 @@ struct GoodState {
   std::optional<v1::PolicyUpdate> policy;
   std::optional<v1::AllocationUpdate> allocation;
   std::optional<v1::HealthUpdate> health;
+  std::map<std::string, ListData> chunks;  // that the policy's lists name, by hash
 };
 
 class Subscription {
@@ -73,8 +78,15 @@ class Subscription {
   template <class Update>
   void receive(const Update& update, std::optional<Update>& running, Step& step);
   template <class Update>
+  void refuse(const Update& update, Version running, const Rejection& rejection, Step& step);
+  template <class Update>
   void decide(const Update& update, std::optional<Update>& running, Step& step);
   void receive_waiting(Step& step);
+  void receive_policy(const v1::PolicyUpdate& update, Step& step);
+  void receive_chunk(const v1::Chunk& chunk, Step& step);
+  void ask_for_chunks(Step& step);
+  void forget_chunks();
+  [[nodiscard]] ListData chunk(const std::string& hash) const;
   [[nodiscard]] Applied apply(const v1::PolicyUpdate& update);
   [[nodiscard]] Applied apply(const v1::AllocationUpdate& update);
   [[nodiscard]] Applied apply(const v1::HealthUpdate& update);
@@ -93,6 +105,8 @@ class Subscription {
   ServiceHandlers handlers_;
   Duration report_every_;
   GoodState good_;
+  std::optional<v1::PolicyUpdate> waiting_policy_;          // for pieces of its lists
+  std::set<std::string> asked_;                             // of these
   std::optional<v1::AllocationUpdate> waiting_allocation_;  // came before a policy ran
   std::optional<v1::HealthUpdate> waiting_health_;
   TimePoint next_report_;

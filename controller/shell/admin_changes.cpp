@@ -144,6 +144,22 @@ Reactor* AdminService::Apply(grpc::CallbackServerContext* context, const v1::App
   return reactor;
 }
 
+Reactor* AdminService::PutChunks(grpc::CallbackServerContext* context, const v1::PutChunksRequest* request,
+                                 v1::PutChunksResponse* response) {
+  auto* reactor = context->DefaultReactor();
+  for (const auto& chunk : request->chunks()) {
+    if (const auto put = hub_.chunks().put(chunk.hash(), chunk.data(), boot_now()); !put) {
+      reactor->Finish({grpc::StatusCode::INVALID_ARGUMENT, put.error()});
+      return reactor;
+    }
+  }
+  for (const auto& hash : request->hashes()) {
+    if (hub_.chunks().find(hash) == nullptr) response->add_missing(hash);
+  }
+  reactor->Finish(grpc::Status::OK);
+  return reactor;
+}
+
 Reactor* AdminService::Rollback(grpc::CallbackServerContext* context, const v1::RollbackRequest* request,
                                 v1::ApplyResponse* response) {
   auto* reactor = context->DefaultReactor();

@@ -32,6 +32,9 @@ class AdminService final : public v1::Admin::CallbackService {
 
   grpc::ServerUnaryReactor* Apply(grpc::CallbackServerContext* context, const v1::ApplyRequest* request,
                                   v1::ApplyResponse* response) override;
+  grpc::ServerUnaryReactor* PutChunks(grpc::CallbackServerContext* context,
+                                      const v1::PutChunksRequest* request,
+                                      v1::PutChunksResponse* response) override;
   grpc::ServerUnaryReactor* Rollback(grpc::CallbackServerContext* context, const v1::RollbackRequest* request,
                                      v1::ApplyResponse* response) override;
   grpc::ServerUnaryReactor* Diff(grpc::CallbackServerContext* context, const v1::DiffRequest* request,

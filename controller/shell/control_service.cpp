@@ -16,6 +16,8 @@ namespace {
 constexpr std::size_t kMaxUnsent =
     64;  // updates are whole and one is in flight per resource: never reached honestly
 
+constexpr int kMaxChunksAtOnce = 16;
+
 class SessionStream final : public grpc::ServerBidiReactor<v1::ServiceMessage, v1::ControllerMessage>,
                             public Outbound,
                             public std::enable_shared_from_this<SessionStream> {
@@ -163,14 +165,32 @@ class SessionStream final : public grpc::ServerBidiReactor<v1::ServiceMessage, v
         post([=, released = addresses_from_proto(in_.goodbye().addresses_released())](
                  ControlPlane& core, TimePoint now) { core.on_goodbye(id, released, now); });
         return grpc::Status::OK;
-      case v1::ServiceMessage::kNeedChunks:  // policies travel whole: nothing is in chunks
-        post([](ControlPlane&, TimePoint) {});
-        return grpc::Status::OK;
+      case v1::ServiceMessage::kNeedChunks:
+        return send_chunks();
       case v1::ServiceMessage::kHello:
       case v1::ServiceMessage::BODY_NOT_SET:
         break;
     }
     return unexpected("unexpected message");
+  }
+
+  grpc::Status send_chunks() {
+    if (in_.need_chunks().hashes_size() > kMaxChunksAtOnce)
+      return unexpected("ask for at most " + std::to_string(kMaxChunksAtOnce) + " chunks at once");
+    for (const auto& hash : in_.need_chunks().hashes()) {
+      v1::ControllerMessage message;
+      auto& chunk = *message.mutable_chunk();
+      chunk.set_hash(hash);
+      const auto data = hub_.chunks().find(hash);
+      if (data != nullptr) {
+        chunk.set_data(*data);
+      } else {
+        chunk.set_missing(true);
+      }
+      send(std::move(message));
+    }
+    post([](ControlPlane&, TimePoint) {});
+    return grpc::Status::OK;
   }
 
   Hub& hub_;

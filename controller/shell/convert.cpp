@@ -106,7 +106,8 @@ std::vector<Ipv4Address> addresses_from_proto(const google::protobuf::RepeatedPt
 
 NodeReport report_from_proto(const v1::Report& report) {
   return {.serving = report.serving(),
-          .fit = !report.has_nat64() || (report.nat64().uplink6() && report.nat64().uplink4()),
+          .fit = !report.has_nat64() ||
+                 (report.nat64().uplink6() && report.nat64().uplink4() && !report.nat64().probe_unanswered()),
           .blocks_used = report.nat64().blocks_used(),
           .blocks_total = report.nat64().blocks_total(),
           .released = addresses_from_proto(report.addresses_released())};

@@ -4,9 +4,11 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "common/base/log.hpp"
+#include "common/config/domain_lists.hpp"
 #include "common/config/from_proto.hpp"
 #include "common/config/wire.hpp"
 #include "controller/shell/convert.hpp"
@@ -80,7 +82,9 @@ Hub::Hub(Settings settings, std::uint64_t epoch)
 Hub::Hub(Settings settings, std::unique_ptr<Ledger> ledger)
     : hello_within_(settings.hello_within),
       ledger_(std::move(ledger)),
-      core_(settings, ledger_->take_memory(), boot_now()) {}
+      core_(settings, ledger_->take_memory(), boot_now()) {
+  for (const auto& chunk : ledger_->take_chunks()) chunks_.put(chunk, boot_now());
+}
 
 Hub::~Hub() {
   stop();
@@ -164,11 +168,19 @@ void Hub::propose(Proposal proposal, Proposed done) {
   auto work = [this, outcome, proposal = std::move(proposal)](ControlPlane& core, TimePoint now) mutable {
     const auto* before = desk_.desired().newest();
     const auto number = before == nullptr ? 0 : before->number;
+    Policy with_lists{*proposal.text.policy};
+    if (auto attached = attach_lists(with_lists, [this](const auto& hash) { return chunks_.find(hash); });
+        !attached) {
+      *outcome = failure(ProposalRefused{std::nullopt, std::move(attached.error())});
+      return;
+    }
     *outcome = desk_.propose(core, std::move(proposal), wall_now(), now);
     if (!**outcome) return;
     policy_.rejected.clear();
     const auto* newest = desk_.desired().newest();
-    if (ledger_ == nullptr || newest == nullptr || newest->number == number) return;
+    if (newest == nullptr || newest->number == number) return;
+    keep_chunks(now);
+    if (ledger_ == nullptr) return;
     ledger_->record_policy({.number = newest->number,
                             .time = newest->time,
                             .author = newest->author,
@@ -179,6 +191,20 @@ void Hub::propose(Proposal proposal, Proposed done) {
   post(std::move(work), [outcome, done = std::move(done)] {
     if (done && *outcome) done(**outcome);
   });
+}
+
+// What kept versions of the policy name is stored with them; the rest goes.
+void Hub::keep_chunks(TimePoint now) {
+  std::set<std::string> named;
+  for (const auto& edit : desk_.desired().edits()) {
+    for (auto& hash : named_chunks(*edit.text.wire)) named.insert(std::move(hash));
+  }
+  const auto forgotten = chunks_.prune(named, now);
+  if (ledger_ == nullptr) return;
+  for (const auto& hash : named) {
+    if (const auto data = chunks_.find(hash)) ledger_->record_chunk({hash, data});
+  }
+  for (const auto& hash : forgotten) ledger_->forget_chunk(hash);
 }
 
 // So that a controller that starts knows what it may build on.

@@ -16,6 +16,7 @@
 
 #include "controller/core/control_plane.hpp"
 #include "controller/core/event_log.hpp"
+#include "controller/shell/list_chunks.hpp"
 #include "controller/shell/policy_desk.hpp"
 #include "controller/store/ledger.hpp"
 #include "isthmus/v1/control.pb.h"
@@ -75,6 +76,8 @@ class Hub {
   using Proposed = std::function<void(const Result<std::uint64_t, ProposalRefused>&)>;
   void propose(Proposal proposal, Proposed done = {});
   void reject_policy(std::vector<Violation> violations);
+  // The pieces of the lists that policies name; they are put here before the policy. Thread-safe.
+  [[nodiscard]] ListChunks& chunks() { return chunks_; }
 
   // Calls `reader` under the lock; it must be quick.
   struct View {
@@ -110,6 +113,7 @@ class Hub {
   void prune_history(TimePoint now);
   void note_marks();
   void cut_off_strangers(TimePoint now);
+  void keep_chunks(TimePoint now);
   void dispatch(std::vector<Message>& messages);
   void forget_reports();
 
@@ -118,6 +122,7 @@ class Hub {
   mutable std::mutex core_lock_;    // core_, policy_, reports_, events_, store_, log_
   ControlPlane core_;
   PolicyDesk desk_;
+  ListChunks chunks_;
   PolicyStatus policy_;
   std::map<ControlPlane::Key, v1::Report> reports_;
   std::map<EventKind, std::uint64_t> events_;

@@ -10,6 +10,7 @@
 
 #include "common/config/from_proto.hpp"
 #include "common/config/yaml.hpp"
+#include "common/control/list_files.hpp"
 
 namespace isthmus::controller {
 namespace {
@@ -37,6 +38,11 @@ Result<std::string, Violation> read_file(const std::string& path) {
 Result<void, std::vector<Violation>> PolicySource::load(const std::string& text) {
   auto wire = parse_policy_yaml(text);
   if (!wire) return failure(std::move(wire.error()));
+  stamps_ = list_stamps(*wire, directory_of(path_));  // before they are read: a change in between is seen
+  last_ = *wire;
+  const auto chunks = read_lists(*wire, directory_of(path_));
+  if (!chunks) return failure(chunks.error());
+  for (const auto& chunk : *chunks) hub_.chunks().put(chunk, boot_now());
   auto policy = from_proto(*wire);
   if (!policy) return failure(std::move(policy.error()));
   Proposal proposal{.from = PolicyOrigin::kFile,
@@ -93,7 +99,7 @@ void PolicySource::look() {
     return;
   }
   const bool back = !std::exchange(readable_, true);
-  if (*text == last_text_ && !back) return;
+  if (*text == last_text_ && list_stamps(last_, directory_of(path_)) == stamps_ && !back) return;
   last_text_ = std::move(*text);
   if (auto loaded = load(last_text_); !loaded) refuse(loaded.error());
 }

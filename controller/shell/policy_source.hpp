@@ -36,6 +36,8 @@ class PolicySource {
   const bool drain_;
   Hub& hub_;
   std::string last_text_;  // tried last, good or bad
+  v1::Policy last_;        // as far as it could be read
+  std::string stamps_;     // of its lists
   bool readable_ = true;
   std::atomic<bool> stopping_ = false;
   std::thread thread_;

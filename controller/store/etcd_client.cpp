@@ -7,7 +7,7 @@
 namespace isthmus::controller {
 namespace {
 
-constexpr int kMaxAnswer = 64 << 20;  // a page of a listing: kPage values of at most kMaxValue are never met
+constexpr int kMaxAnswer = 80 << 20;  // EtcdStore asks for pages of 64 values, each of at most kMaxValue
 
 Result<std::string, StoreError> read_pem(const std::string& path) {
   if (path.empty()) return std::string{};

@@ -9,7 +9,7 @@ namespace {
 
 using etcdserverpb::Compare;
 
-constexpr std::int64_t kPage = 1000;  // keys of a listing in one answer
+constexpr std::int64_t kPage = 64;  // keys of a listing in one answer; values may be large
 
 // The end of the range of all keys that begin with `prefix`.
 std::string end_of(std::string prefix) {

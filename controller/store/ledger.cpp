@@ -29,6 +29,7 @@ Result<std::unique_ptr<Ledger>, StoreError> Ledger::open(std::shared_ptr<Store> 
   if (auto read = ledger->read_nodes(now); !read) return failure(read.error());
   if (auto read = ledger->read_drains(now); !read) return failure(read.error());
   if (auto read = ledger->read_policies(); !read) return failure(read.error());
+  if (auto read = ledger->read_chunks(); !read) return failure(read.error());
   return ledger;
 }
 
@@ -76,6 +77,28 @@ Result<void, StoreError> Ledger::read_policies() {
   marks_ = {
       .done = number, .nat64 = std::max(number, record->nat64()), .dns64 = std::max(number, record->dns64())};
   return {};
+}
+
+Result<void, StoreError> Ledger::read_chunks() {
+  auto all = store_->list(kChunkPrefix);
+  if (!all) return failure(all.error());
+  for (auto& [key, stored] : all->entries) {
+    auto hash = key.substr(kChunkPrefix.size());
+    if (content_hash(stored.value) != hash)
+      return failure(StoreError{StoreFailure::kUnusable,
+                                "the stored value of " + key + " is damaged: restore a backup"});
+    stored_chunks_.insert(hash);
+    chunks_.push_back({std::move(hash), std::make_shared<const std::string>(std::move(stored.value))});
+  }
+  return {};
+}
+
+void Ledger::record_chunk(const ListChunk& chunk) {
+  if (stored_chunks_.insert(chunk.hash).second) put(chunk_key(chunk.hash), *chunk.data);
+}
+
+void Ledger::forget_chunk(const std::string& hash) {
+  if (stored_chunks_.erase(hash) > 0) erase(chunk_key(hash));
 }
 
 void Ledger::record_policy(const StoredPolicy& policy, std::uint64_t keep_from) {

@@ -11,6 +11,7 @@
 #include <set>
 #include <string>
 
+#include "common/config/domain_lists.hpp"
 #include "controller/core/control_plane.hpp"
 #include "controller/store/records.hpp"
 #include "controller/store/store.hpp"
@@ -42,6 +43,10 @@ class Ledger {
   // Noted like decisions. A version that is older than `keep_from` is dropped.
   void record_policy(const StoredPolicy& policy, std::uint64_t keep_from);
   void record_marks(RolloutMarks marks);
+  // The pieces of large lists, once; and noted like decisions, written before the policy that names them.
+  [[nodiscard]] std::vector<ListChunk> take_chunks() { return std::move(chunks_); }
+  void record_chunk(const ListChunk& chunk);
+  void forget_chunk(const std::string& hash);
 
   // Makes all that was recorded durable. After kUnavailable and the like nothing is lost: call it again.
   // After kNotWriter this process must stop deciding.
@@ -66,6 +71,7 @@ class Ledger {
   [[nodiscard]] Result<void, StoreError> read_nodes(Clocks now);
   [[nodiscard]] Result<void, StoreError> read_drains(Clocks now);
   [[nodiscard]] Result<void, StoreError> read_policies();
+  [[nodiscard]] Result<void, StoreError> read_chunks();
   void record_lease(Ipv4Address address, const Lease* lease, Clocks now);
   void record_tenure(Ipv4Address address, const Lease* lease, Clocks now);
   void put(std::string key, std::string value);
@@ -77,6 +83,8 @@ class Ledger {
   std::vector<StoredPolicy> policies_;
   std::map<std::uint64_t, std::uint32_t> policy_parts_;  // that the store has, by number
   RolloutMarks marks_;
+  std::vector<ListChunk> chunks_;
+  std::set<std::string> stored_chunks_;  // hashes
   std::map<Ipv4Address, Tenure> tenures_;
   std::set<Ipv4Address> stored_;             // addresses that have a record
   std::map<std::string, std::string> puts_;  // not durable yet

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/store/open_store.hpp"
 
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -53,7 +54,11 @@ Result<std::shared_ptr<Store>, StoreError> open_store(const std::string& text, S
                                                       const EtcdFlags& etcd) {
   if (text == "memory") return std::make_shared<MemoryStore>();
   if (text.starts_with(kSqlite) && text.size() > kSqlite.size()) {
-    auto store = SqliteStore::open(text.substr(kSqlite.size()), {.read_only = use == StoreUse::kRead});
+    const std::string path = text.substr(kSqlite.size());
+    std::error_code ignored;  // what is missing in the end, the store says
+    if (use == StoreUse::kDecide)
+      std::filesystem::create_directories(std::filesystem::path{path}.parent_path(), ignored);
+    auto store = SqliteStore::open(path, {.read_only = use == StoreUse::kRead});
     if (!store) return failure(store.error());
     return std::shared_ptr<Store>(std::move(*store));
   }

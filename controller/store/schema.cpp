@@ -45,6 +45,10 @@ std::string node_key(const Holder& holder) {
   return std::string{kNodePrefix} + escaped(holder.node_id) + "/" + escaped(holder.machine);
 }
 
+std::string chunk_key(std::string_view hash) {
+  return std::string{kChunkPrefix} + std::string{hash};
+}
+
 std::string history_key(Ipv4Address address, std::int64_t since_ms) {
   std::array<char, 24> digits{};
   std::snprintf(digits.data(), digits.size(), "%016lld", static_cast<long long>(since_ms));

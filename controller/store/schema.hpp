@@ -9,6 +9,7 @@
 //   drains/NODE_ID             DrainRecord
 //   policies/NUMBER/PART       PolicyRecord; NUMBER in 10 digits, PART in 4
 //   rolled_out                 RolledOut
+//   chunks/HASH                a piece of a large list, as it is
 //
 // Names in keys are escaped: a '/' within one is "%2F".
 #pragma once
@@ -33,6 +34,7 @@ inline constexpr std::string_view kNodePrefix = "nodes/";
 inline constexpr std::string_view kHistoryPrefix = "history/";
 inline constexpr std::string_view kDrainPrefix = "drains/";
 inline constexpr std::string_view kPolicyPrefix = "policies/";
+inline constexpr std::string_view kChunkPrefix = "chunks/";
 inline constexpr std::string_view kRolledOutKey = "rolled_out";
 
 [[nodiscard]] std::string escaped(std::string_view name);
@@ -40,6 +42,7 @@ inline constexpr std::string_view kRolledOutKey = "rolled_out";
 [[nodiscard]] std::string node_key(const Holder& holder);
 [[nodiscard]] std::string drain_key(std::string_view node_id);
 [[nodiscard]] std::string policy_key(std::uint64_t number, std::uint32_t part);
+[[nodiscard]] std::string chunk_key(std::string_view hash);
 [[nodiscard]] std::string history_key(Ipv4Address address, std::int64_t since_ms);
 
 // The message of a stored value; kUnusable when it cannot be read.

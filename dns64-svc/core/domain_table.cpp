@@ -25,10 +25,24 @@ std::size_t labels_of(NameView name, std::array<std::uint8_t, 128>& offsets) {
 
 }  // namespace
 
-DomainTable::DomainTable(std::span<const std::string> never, std::span<const std::string> always) {
+DomainTable::DomainTable(const Exclusions& exclusions) {
   slots_.resize(16);
-  for (const auto& domain : never) add(domain, DomainRule::kNeverSynthesize);
-  for (const auto& domain : always) add(domain, DomainRule::kAlwaysSynthesize);
+  for (const auto& domain : exclusions.never_synthesize) add(domain, DomainRule::kNeverSynthesize);
+  add(exclusions.never_synthesize_lists, DomainRule::kNeverSynthesize);
+  for (const auto& domain : exclusions.always_synthesize) add(domain, DomainRule::kAlwaysSynthesize);
+  add(exclusions.always_synthesize_lists, DomainRule::kAlwaysSynthesize);
+}
+
+void DomainTable::add(const std::vector<DomainList>& lists, DomainRule rule) {
+  for (const auto& list : lists) {
+    for (const auto& data : list.data) {
+      for (std::string_view rest{*data}; !rest.empty();) {
+        const auto end = std::min(rest.find('\n'), rest.size());
+        add(rest.substr(0, end), rule);
+        rest.remove_prefix(std::min(end + 1, rest.size()));
+      }
+    }
+  }
 }
 
 void DomainTable::grow() {
@@ -43,7 +57,7 @@ void DomainTable::grow() {
   }
 }
 
-void DomainTable::add(const std::string& domain, DomainRule rule) {
+void DomainTable::add(std::string_view domain, DomainRule rule) {
   auto name = Name::parse(domain);
   if (!name) return;  // validation has refused these
   name->fold();

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "common/config/policy.hpp"
 #include "dns64-svc/core/wire/name.hpp"
 
 namespace isthmus::dns64 {
@@ -20,7 +21,7 @@ class DomainTable {
  public:
   // Domains in lower-case presentation form as the policy holds them. A domain on both lists is never
   // synthesized: the careful reading of a contradiction that validation lets through.
-  DomainTable(std::span<const std::string> never, std::span<const std::string> always);
+  explicit DomainTable(const Exclusions& exclusions);
 
   // `name` in lower case.
   [[nodiscard]] DomainRule find(NameView name) const;
@@ -32,7 +33,8 @@ class DomainTable {
     std::uint32_t at = 0;    // in arena_, plus one; 0: empty
     std::uint32_t hash = 0;  // spares most comparisons
   };
-  void add(const std::string& domain, DomainRule rule);
+  void add(std::string_view domain, DomainRule rule);
+  void add(const std::vector<DomainList>& lists, DomainRule rule);
   void grow();
   std::vector<Slot> slots_;
   std::vector<std::uint8_t> arena_;  // rule, size, name

@@ -79,16 +79,26 @@ Result<std::shared_ptr<const Dns64Runtime>, std::string> Dns64Runtime::compile(c
   if (auto error = runtime->take_views(policy, groups)) return failure(*error);
   runtime->ipv6_answers_ = policy.exclusions.ipv6_answers;
   runtime->ipv4_destinations_ = policy.exclusions.ipv4_destinations;
-  runtime->never_ = policy.exclusions.never_synthesize;
-  runtime->always_ = policy.exclusions.always_synthesize;
-  if (previous != nullptr && previous->never_ == runtime->never_ && previous->always_ == runtime->always_)
-    runtime->domains_ = previous->domains_;
-  else
-    runtime->domains_ = std::make_shared<const DomainTable>(runtime->never_, runtime->always_);
+  runtime->take_domains(policy.exclusions, previous);
   runtime->limits_ = policy.dns64.limits;
   runtime->fact_limits_.max_ttl = policy.dns64.limits.max_ttl_seconds;
   runtime->fact_limits_.max_negative_ttl = policy.dns64.limits.max_negative_ttl_seconds;
   return std::shared_ptr<const Dns64Runtime>{std::move(runtime)};
+}
+
+// The text of large lists is not kept: their hashes tell whether they are still the same.
+void Dns64Runtime::take_domains(const Exclusions& exclusions, const Dns64Runtime* previous) {
+  lists_ = {.ipv4_destinations = {},
+            .ipv6_answers = {},
+            .never_synthesize = exclusions.never_synthesize,
+            .always_synthesize = exclusions.always_synthesize,
+            .never_synthesize_lists = exclusions.never_synthesize_lists,
+            .always_synthesize_lists = exclusions.always_synthesize_lists};
+  const bool same = previous != nullptr && previous->lists_ == lists_;
+  domains_ = same ? previous->domains_ : std::make_shared<const DomainTable>(exclusions);
+  for (auto* lists : {&lists_.never_synthesize_lists, &lists_.always_synthesize_lists}) {
+    for (auto& list : *lists) list.data.clear();
+  }
 }
 
 std::optional<std::string> Dns64Runtime::take_prefixes(const Policy& policy, const HealthySet& healthy) {

@@ -82,6 +82,7 @@ class Dns64Runtime {
   Dns64Runtime() = default;
   // Both give what cannot be run, if anything.
   [[nodiscard]] std::optional<std::string> take_prefixes(const Policy& policy, const HealthySet& healthy);
+  void take_domains(const Exclusions& exclusions, const Dns64Runtime* previous);
   [[nodiscard]] std::optional<std::string> take_views(const Policy& policy, ResolverGroups& groups);
 
   std::vector<RuntimePrefix> prefixes_;
@@ -91,8 +92,7 @@ class Dns64Runtime {
   std::vector<Ipv6Prefix> ipv6_answers_;
   std::vector<Ipv4Prefix> ipv4_destinations_;
   std::vector<SitePrefix> site_prefixes_;
-  std::vector<std::string> never_;
-  std::vector<std::string> always_;
+  Exclusions lists_;  // what domains_ was made of, without the text
   std::shared_ptr<const DomainTable> domains_;
   FactLimits fact_limits_;
   Dns64Limits limits_;

@@ -96,11 +96,11 @@ void write_trust(Writer& out, const Resolver& resolver, const UnboundFiles& file
   for (const auto& domain : resolver.negative_trust_anchors) out.quoted("domain-insecure", domain);
 }
 
-// libunbound answers private reverse zones, "test." and others by itself. That is right towards the public
-// DNS only: a site's forwarder or private root may serve them.
+// libunbound answers private reverse zones, "test." and others by itself (RFC 6303). Unless the policy says,
+// that is right towards the public DNS only: a site's forwarder or private root may serve them.
 void write_local_zones(Writer& out, const Resolver& resolver) {
   const bool public_dns = resolver.mode == ResolverMode::kRecurse && resolver.root_hints.empty();
-  if (!public_dns) {
+  if (!resolver.local_zones.value_or(public_dns)) {
     out.yes("unblock-lan-zones");
     out.yes("insecure-lan-zones");
     for (const auto* zone : kSpecialZones) out.plain("local-zone", "\"" + std::string{zone} + "\" nodefault");

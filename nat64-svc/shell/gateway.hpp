@@ -110,6 +110,7 @@ class Gateway {
   void stop_guard();
   void set_stop(std::optional<TimePoint> stop);
   void fill_report(v1::Report& report) const;
+  [[nodiscard]] bool probe_unanswered() const;
   [[nodiscard]] std::vector<Ipv4Address> leases_held() const;
   [[nodiscard]] bool gave_up(Ipv4Address address, TimePoint now) const;
 

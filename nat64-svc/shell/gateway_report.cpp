@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the data plane says of itself.
+#include <algorithm>
+
 #include "isthmus/v1/control.pb.h"
 #include "nat64-svc/shell/gateway.hpp"
 
@@ -71,6 +73,13 @@ std::vector<Ipv4Address> Gateway::leases_held() const {
   return held;
 }
 
+// One of the workers asks.
+bool Gateway::probe_unanswered() const {
+  return policy_ && policy_->nat64.probe && std::ranges::any_of(workers_, [](const auto& worker) {
+           return worker->io().probe_state.get() == static_cast<std::uint64_t>(PathProbe::State::kUnanswered);
+         });
+}
+
 void Gateway::fill_report(v1::Report& report) const {
   const auto problem = not_ready_because();
   report.set_serving(problem.empty());
@@ -106,6 +115,11 @@ void Gateway::fill_report(v1::Report& report) const {
     return interface != nullptr && interface->up;
   };
   nat64.set_uplink6(up(worker_ports_.front()));
+  if (probe_unanswered()) {
+    nat64.set_probe_unanswered(true);
+    report.add_problems("the probe through the translation to " + policy_->nat64.probe->target4.to_string() +
+                        " is not answered");
+  }
   nat64.set_uplink4(node_ ? view->uplink_route4() != nullptr : up(worker_ports_.back()));
 }
 

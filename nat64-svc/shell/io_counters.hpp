@@ -39,6 +39,8 @@ struct IoCounters {
   Counter held_for_neighbour;          // packets that wait now
   Counter free_frames;
   Counter sampled_sources;      // node mode: packets from the IPv6 side whose source was looked at
+  Counter probe_state;          // PathProbe::State
+  Counter probe_round_trip;     // nanoseconds, of the last one that was answered
   Counter sampled_own_sources;  // of them, those from an address of the node itself
 
   void drop(IoDrop reason) { dropped[static_cast<std::size_t>(reason)].add(); }

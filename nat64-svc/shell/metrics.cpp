@@ -88,6 +88,13 @@ void add_io(MetricsPage& page, const Worker& worker, const Gateway& gateway) {
              number(io.held_for_neighbour));
   page.gauge("isthmus_nat64_free_frames", "Packet memory that nobody uses, in frames", {{"worker", id}},
              number(io.free_frames));
+  if (const auto state = static_cast<PathProbe::State>(io.probe_state.get());
+      state != PathProbe::State::kOff) {
+    page.gauge("isthmus_nat64_probe_answered", "1 while the probe through the translation is answered",
+               {{"worker", id}}, state == PathProbe::State::kAnswered ? 1 : 0);
+    page.gauge("isthmus_nat64_probe_round_trip_seconds", "Of the last probe that was answered",
+               {{"worker", id}}, number(io.probe_round_trip) * 1e-9);
+  }
   for (std::size_t port = 0; port < gateway.ports().size(); ++port) {
     const auto& interface = gateway.ports()[port].interface;
     page.counter("isthmus_nat64_interface_received_packets_total", "Frames taken from an interface",

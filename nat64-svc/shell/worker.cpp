@@ -138,6 +138,7 @@ void Worker::run() {
     std::size_t received = 0;
     for (auto& bound : sockets_) received += receive_from(bound, now);
     received += receive_handed_over(now);
+    probe(now);
     const bool more_to_expire = translator_->expire(now);
     translator_->drain_extra([&](Side, std::span<const std::uint8_t> packet) { send_copy(packet, now); });
     translator_->drain_hand_overs(
@@ -161,6 +162,7 @@ void Worker::run() {
 void Worker::refresh(TimePoint now) {
   if (runtime_reader_.refresh()) {
     translator_->set_runtime(runtime_reader_.value(), now);
+    probe_.configure(*runtime_reader_.value(), now);
     running_.store(runtime_reader_.generation(), std::memory_order_release);
   }
   const bool moved = view_reader_.refresh();
@@ -234,6 +236,8 @@ void Worker::dispatch(FrameAddress address, const BurstPacket& done, TimePoint n
   const auto& packet = done.packet;
   const auto& verdict = done.verdict;
   if (verdict.sends()) {
+    if (probe_.on() && verdict.out == Side::kV6 && probe_.takes(packet.packet(), now)) [[unlikely]]
+      return umem_->give_back(address);
     const auto start = umem_->start_of(address);
     return route(start + kEthernetHeader + packet.offset(), static_cast<std::uint32_t>(packet.length()), now,
                  true);
@@ -268,6 +272,21 @@ std::size_t Worker::receive_handed_over(TimePoint now) {
     translate_burst(now);
   }
   return n;
+}
+
+// The question goes the way of a client's packet from the first byte on.
+void Worker::probe(TimePoint now) {
+  io_.probe_state.set(static_cast<std::uint64_t>(probe_.state()));
+  io_.probe_round_trip.set(static_cast<std::uint64_t>(probe_.round_trip().count()));
+  const auto packet = probe_.ask(now);
+  if (!packet) return;
+  if (lease_over_) return io_.drop(IoDrop::kLeaseOver);
+  const auto frame = umem_->take();
+  if (!frame) return io_.drop(IoDrop::kNoFrame);
+  constexpr std::size_t kOffset = kXdpHeadroom + kFrameHeadroom + kEthernetHeader;
+  std::memcpy(umem_->frame(*frame).subspan(kOffset).data(), packet->data(), packet->size());
+  gather(Side::kV6, *frame + kOffset, packet->size());
+  translate_burst(now);
 }
 
 void Worker::publish_handed_over() {

@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "nat64-svc/core/path_probe.hpp"
 #include "nat64-svc/core/translator.hpp"
 #include "nat64-svc/shell/capture/capture_tap.hpp"
 #include "nat64-svc/shell/event_spool.hpp"
@@ -114,6 +115,7 @@ class Worker {
   void transmit(std::size_t port, const MacAddress& to, FrameAddress address, std::uint32_t length);
   void retry_held(TimePoint now);
   void drop(FrameAddress address, IoDrop reason);
+  void probe(TimePoint now);
   void sample_source(const Received& received);
   void sleep();
   static std::uint32_t route_mtu(void* self, Side side, std::span<const std::uint8_t> destination);
@@ -130,6 +132,7 @@ class Worker {
   std::array<BurstPacket, kBurst> burst_;
   std::array<FrameAddress, kBurst> gathered_{};  // the frames of the burst
   std::size_t gathered_count_ = 0;
+  PathProbe probe_;
   Mailbox mailbox_;
   std::shared_ptr<CaptureTap> tap_;  // null: nobody captures
   std::vector<HeldPacket> held_;

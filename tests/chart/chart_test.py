@@ -318,6 +318,14 @@ class Stores(unittest.TestCase):
         self.assertNotIn("volumeClaimTemplates", spec)
         self.assertIn({"name": "state", "persistentVolumeClaim": {"claimName": "mine"}}, spec["template"]["spec"]["volumes"])
 
+    def test_large_lists_come_from_a_claim(self):
+        rendered = render({"controller": {"lists": {"existingClaim": "domains"}},
+                           "policy": {"exclusions": {"never_synthesize_lists": [{"file": "/lists/ads.txt"}]}}})
+        for pod in (rendered.get("StatefulSet", "controller")["spec"]["template"]["spec"],
+                    rendered.get("Job", "validate-policy")["spec"]["template"]["spec"]):
+            self.assertIn({"name": "lists", "mountPath": "/lists", "readOnly": True}, container(pod)["volumeMounts"])
+            self.assertIn({"name": "lists", "persistentVolumeClaim": {"claimName": "domains", "readOnly": True}}, pod["volumes"])
+
     def test_etcd_carries_several_controllers(self):
         rendered = render({"controller": {"replicas": 3, "store": {"kind": "etcd", "etcd": {"endpoints": ["a:2379", "b:2379"]}}}})
         spec = rendered.get("StatefulSet", "controller")["spec"]

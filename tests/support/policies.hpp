@@ -51,6 +51,7 @@ nat64:
   icmp_errors_per_second: 50
   fragments: {timeout: 2500ms, max_held: 64}
   events: {log_blocks: false}
+  probe: {client6: "2001:db8::ffff", target4: 198.51.100.1, interval: 5s}
 dns64:
   views:
     - {name: default, clients: ["2001:db8::/32", 192.0.2.0/24], prefixes: [well-known, steered], resolver: main,
@@ -62,6 +63,7 @@ dns64:
       zones: [{name: cluster.local, kind: STUB, upstreams: [{address: 10.0.0.10, port: 5353}]}]
       dnssec: false
       negative_trust_anchors: [broken.example]
+      local_zones: true
   limits: {cache_bytes: 1048576, max_ttl_seconds: 60, max_negative_ttl_seconds: 30, max_outstanding: 10,
            client_queries_per_second: 20, stale_seconds: 0}
 )";

@@ -86,7 +86,7 @@ class Bench:
         self.flags = flags
         with open(f"{self.scratch}/log", "ab") as log:
             self.controller = subprocess.Popen(
-                [f"{BIN}/isthmus-controller", "--policy-file", self.policy, "--grpc-listen", self.grpc, "--http-listen",
+                [f"{BIN}/isthmus-controller", "--policy-file", self.policy, "--store", "memory", "--grpc-listen", self.grpc, "--http-listen",
                  self.http, *flags], stdout=log, stderr=log)
         while subprocess.run(["curl", "-sf", "-o", "/dev/null", f"http://{self.http}/readyz"], check=False).returncode:
             if self.controller.poll() is not None:

@@ -170,12 +170,9 @@ class MillionNames(unittest.TestCase):
         run_policy(site.policy(more="# small"))
         for number in range(20):
             ask(f"calm{number}.odd.test.")
-        digits = "0123456789abcdefghijklmnopqrstuvwxyz"
-        # Short ones: a policy is at most 8 MiB of text.
-        names = ",".join(f"{a}{b}{c}{d}.z" for a in digits[:22] for b in digits for c in digits for d in digits)
-        self.assertGreater(names.count(","), 1_000_000)
+        site.write("never.txt", "calm7.odd.test\n" + "".join(f"host{n}.ads.example\n" for n in range(1_000_000)))
         before = site.service.metrics()["isthmus_feed_policy_version"]
-        site.write("policy.yaml", site.policy() + f"exclusions: {{never_synthesize: [calm7.odd.test, {names}]}}\n")
+        site.write("policy.yaml", site.policy() + "exclusions: {never_synthesize_lists: [{file: never.txt}]}\n")
         slow, end = [], time.monotonic() + 120
         while time.monotonic() < end:
             begin = time.monotonic()
@@ -189,6 +186,9 @@ class MillionNames(unittest.TestCase):
         self.assertLess(slow[int(len(slow) * 0.99)], 0.25, slow[-10:])
         self.assertEqual(answers(ask("calm7.odd.test."), "AAAA"), [])
         self.assertEqual(answers(ask("calm8.odd.test."), "AAAA"), ["64:ff9b::1400:401"])
+        site.write("never.txt", "calm8.odd.test\n")  # the list changes, the policy does not
+        eventually(lambda: answers(ask("calm8.odd.test."), "AAAA") == [], 30, "the new list runs")
+        self.assertEqual(answers(ask("calm7.odd.test."), "AAAA"), ["64:ff9b::1400:401"])
 
 
 if __name__ == "__main__":

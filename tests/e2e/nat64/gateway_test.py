@@ -71,6 +71,19 @@ class Gateway(unittest.TestCase):
         lab.start_alone()
         self.check_pings_of_every_size()
 
+    def test_a_probe_goes_through_the_translation_and_tells_when_it_is_not_answered(self):
+        lab.write_policy(POLICY + f'nat64: {{probe: {{client6: "2001:db8:1::ffff", target4: {WEB4}, interval: 1s}}}}\n')
+        self.addCleanup(lab.write_policy, POLICY)
+        lab.start_alone()
+        eventually(lambda: lab.counter("probe_answered") == 1, 5, "the probe is answered")
+        self.assertGreater(lab.counter("probe_round_trip_seconds"), 0)
+        self.assertGreater(lab.counter("translated_packets_total", 'protocol="icmp"', 'from="ipv4"'), 0)
+        lab.server.run(f"ip address del {WEB4}/32 dev eth0")
+        self.addCleanup(lab.server.run, f"ip address replace {WEB4}/32 dev eth0")
+        eventually(lambda: lab.counter("probe_answered") == 0, 8, "silence is noticed")
+        lab.server.run(f"ip address add {WEB4}/32 dev eth0")
+        eventually(lambda: lab.counter("probe_answered") == 1, 5, "the probe is answered again")
+
     def test_every_queue_is_served(self):
         for namespace, device in ((lab.node, "lan"), (lab.client, "eth0")):
             namespace.run(f"ethtool -L {device} rx 2 tx 2")

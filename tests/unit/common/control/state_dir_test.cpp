@@ -8,6 +8,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "common/config/domain_lists.hpp"
+
 namespace isthmus {
 namespace {
 
@@ -113,6 +115,28 @@ TEST_F(StateDirTest, APathThatCannotBeMadeIsExplained) {
   const auto opened = StateDir::open(root_ + "/file/state");
   ASSERT_FALSE(opened);
   EXPECT_THAT(opened.error(), HasSubstr("cannot create the state directory"));
+}
+
+TEST_F(StateDirTest, PiecesOfListsAreKeptWithThePolicyThatNamesThem) {
+  const auto chunk = cut_list("a.example", "").value().front();
+  auto state = sample();
+  state.policy->mutable_policy()->mutable_exclusions()->add_never_synthesize_lists()->add_chunks(chunk.hash);
+  state.chunks[chunk.hash] = chunk.data;
+  {
+    auto dir = StateDir::open(path_).value();
+    ASSERT_TRUE(dir.save(state));
+    const auto loaded = dir.load();
+    EXPECT_THAT(loaded.problems, IsEmpty());
+    ASSERT_TRUE(loaded.state.chunks.contains(chunk.hash));
+    EXPECT_EQ(*loaded.state.chunks.at(chunk.hash), "a.example.\n");
+  }
+  edit("chunks/" + chunk.hash, [](std::string& text) { text += "evil.example.\n"; });
+  auto dir = StateDir::open(path_).value();
+  const auto damaged = dir.load();
+  EXPECT_THAT(damaged.problems, ElementsAre(HasSubstr("missing or damaged")));
+  EXPECT_THAT(damaged.state.chunks, IsEmpty());
+  ASSERT_TRUE(dir.save(sample()));
+  EXPECT_FALSE(std::filesystem::exists(path_ + "/chunks/" + chunk.hash));
 }
 
 }  // namespace

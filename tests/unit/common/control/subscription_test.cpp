@@ -7,6 +7,7 @@
 
 #include <stdexcept>
 
+#include "common/config/domain_lists.hpp"
 #include "common/config/wire.hpp"
 #include "common/config/yaml.hpp"
 #include "tests/support/policies.hpp"
@@ -15,6 +16,7 @@ namespace isthmus {
 namespace {
 
 using std::chrono::seconds;
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -346,6 +348,127 @@ TEST_F(SubscriptionTest, MessagesWithoutMeaningAreIgnored) {
   chunk.mutable_chunk()->set_hash("00");
   EXPECT_THAT(say(chunk), IsEmpty());
   EXPECT_THAT(say({}), IsEmpty());
+}
+
+// --- lists -------------------------------------------------------------------------------------------------
+
+class ListsTest : public SubscriptionTest {
+ protected:
+  ListsTest() {
+    const auto cut = [](const char* text) { return cut_list(text, "").value().front(); };
+    first_ = cut("a.example\n");
+    second_ = cut("b.example\n");
+    ServiceIdentity identity;
+    identity.node_id = "dns-1";
+    identity.kind = v1::DNS64;
+    ServiceHandlers handlers;
+    handlers.on_policy = [this](const std::shared_ptr<const Policy>& policy, Version version) -> Applied {
+      applied_.push_back("policy " + version.to_string());
+      names_.clear();
+      for (const auto& list : policy->exclusions.never_synthesize_lists) {
+        for (const auto& data : list.data) names_ += *data;
+      }
+      return {};
+    };
+    subscription_ = std::make_unique<Subscription>(identity, handlers, seconds{2});
+    (void)subscription_->on_stream_opened(at(0));
+  }
+  static TimePoint at(int s) { return TimePoint{seconds{s}}; }
+
+  static v1::ControllerMessage policy_with(std::vector<std::string> hashes, std::uint64_t nonce) {
+    auto message = policy(Version{1, nonce}, nonce);
+    auto& list =
+        *message.mutable_policy()->mutable_policy()->mutable_exclusions()->add_never_synthesize_lists();
+    list.set_file("ads.txt");
+    for (auto& hash : hashes) list.add_chunks(std::move(hash));
+    return message;
+  }
+  static v1::ControllerMessage chunk(const ListChunk& chunk) {
+    v1::ControllerMessage message;
+    message.mutable_chunk()->set_hash(chunk.hash);
+    message.mutable_chunk()->set_data(*chunk.data);
+    return message;
+  }
+  static std::vector<std::string> needed(const Subscription::Step& step) {
+    std::vector<std::string> hashes;
+    for (const auto& message : step.send) {
+      for (const auto& hash : message.need_chunks().hashes()) hashes.push_back(hash);
+    }
+    return hashes;
+  }
+
+  ListChunk first_, second_;
+  std::string names_;
+};
+
+TEST_F(ListsTest, APolicyWaitsForThePiecesThatAreNotHere) {
+  auto step = subscription_->on_message(policy_with({first_.hash, second_.hash}, 1), at(1));
+  EXPECT_THAT(needed(step), ElementsAre(first_.hash, second_.hash));
+  EXPECT_THAT(applied_, IsEmpty());
+  step = subscription_->on_message(chunk(first_), at(1));
+  EXPECT_THAT(told(step), IsEmpty());
+  step = subscription_->on_message(chunk(second_), at(1));
+  EXPECT_THAT(told(step), Contains("ack POLICY 1 1.1"));
+  EXPECT_EQ(names_, "a.example.\nb.example.\n");
+  EXPECT_EQ(subscription_->good_state().chunks.size(), 2U);
+}
+
+TEST_F(ListsTest, WhatIsHereIsNotAskedForAgainAndWhatIsNotNamedGoes) {
+  (void)subscription_->on_message(policy_with({first_.hash}, 1), at(1));
+  (void)subscription_->on_message(chunk(first_), at(1));
+  auto step = subscription_->on_message(policy_with({first_.hash, second_.hash}, 2), at(2));
+  EXPECT_THAT(needed(step), ElementsAre(second_.hash));
+  (void)subscription_->on_message(chunk(second_), at(2));
+  step = subscription_->on_message(policy_with({second_.hash}, 3), at(3));
+  EXPECT_THAT(needed(step), IsEmpty());
+  EXPECT_THAT(told(step), Contains("ack POLICY 3 1.3"));
+  EXPECT_EQ(names_, "b.example.\n");
+  EXPECT_EQ(subscription_->good_state().chunks.size(), 1U);
+}
+
+TEST_F(ListsTest, APieceThatIsMissingOrFalseRefusesThePolicyAndWhatRanGoesOn) {
+  (void)subscription_->on_message(policy_with({first_.hash}, 1), at(1));
+  (void)subscription_->on_message(chunk(first_), at(1));
+  (void)subscription_->on_message(policy_with({second_.hash}, 2), at(2));
+  v1::ControllerMessage none;
+  none.mutable_chunk()->set_hash(second_.hash);
+  none.mutable_chunk()->set_missing(true);
+  EXPECT_THAT(told(subscription_->on_message(none, at(2))), ElementsAre("nack POLICY 2 NODE_CANNOT 1.1"));
+  (void)subscription_->on_message(policy_with({second_.hash}, 3), at(3));
+  auto forged = chunk(second_);
+  forged.mutable_chunk()->set_data("evil.example.\n");
+  EXPECT_THAT(told(subscription_->on_message(forged, at(3))), ElementsAre("nack POLICY 3 NODE_CANNOT 1.1"));
+  EXPECT_EQ(names_, "a.example.\n");
+}
+
+TEST_F(ListsTest, PiecesAreAskedForAFewAtATime) {
+  std::vector<ListChunk> many;
+  std::vector<std::string> hashes;
+  for (int i = 0; i < 20; ++i) {
+    many.push_back(cut_list("n" + std::to_string(i) + ".example", "").value().front());
+    hashes.push_back(many.back().hash);
+  }
+  auto step = subscription_->on_message(policy_with(hashes, 1), at(1));
+  EXPECT_EQ(needed(step).size(), 16U);
+  for (int i = 0; i < 15; ++i)
+    (void)subscription_->on_message(chunk(many[static_cast<std::size_t>(i)]), at(1));
+  step = subscription_->on_message(chunk(many[15]), at(1));
+  EXPECT_EQ(needed(step).size(), 4U);
+  for (std::size_t i = 16; i < 20; ++i) step = subscription_->on_message(chunk(many[i]), at(1));
+  EXPECT_THAT(told(step), Contains("ack POLICY 1 1.1"));
+}
+
+TEST_F(ListsTest, APieceNobodyAskedForIsNotKept) {
+  (void)subscription_->on_message(chunk(first_), at(1));
+  EXPECT_THAT(subscription_->good_state().chunks, IsEmpty());
+}
+
+TEST_F(ListsTest, ANat64ServiceHasNoUseForThem) {
+  auto gateway = make();
+  (void)gateway->on_stream_opened(at(0));
+  const auto step = gateway->on_message(policy_with({first_.hash}, 1), at(1));
+  EXPECT_THAT(needed(step), IsEmpty());
+  EXPECT_THAT(told(step), Contains("ack POLICY 1 1.1"));
 }
 
 }  // namespace

@@ -2,12 +2,20 @@
 // The Admin API over a real channel inside the process.
 #include "controller/shell/admin_service.hpp"
 
+#include "common/config/domain_lists.hpp"
 #include "controller/store/memory_store.hpp"
 #include "controller/store/schema.hpp"
 #include "tests/unit/controller/shell/admin_lab.hpp"
 
 namespace isthmus::controller {
 namespace {
+
+std::string x_and_euro(std::size_t n) {
+  std::string text;
+  text.append(n, 'x');
+  text.append("\u20ac");
+  return text;
+}
 
 class AdminServiceTest : public testing::Test, protected AdminLab {
  protected:
@@ -168,6 +176,32 @@ TEST_F(AdminStoreTest, ADryRunTellsAllAndChangesNothing) {
   EXPECT_EQ("done", now.rollout().phase());
 }
 
+TEST_F(AdminStoreTest, APolicyIsTakenWhenThePiecesOfItsListsAreHere) {
+  const auto chunk = cut_list("a.example", "").value().front();
+  const auto yaml = std::string{test::kSmallPolicy} +
+                    "exclusions: {never_synthesize_lists: [{file: ads.txt, chunks: [" + chunk.hash + "]}]}\n";
+  const auto refused = apply(yaml);
+  ASSERT_EQ(1, refused.violations_size());
+  EXPECT_EQ("exclusions.never_synthesize_lists[0]", refused.violations(0).path());
+
+  v1::PutChunksRequest put;
+  put.add_hashes(chunk.hash);
+  auto& forged = *put.add_chunks();
+  forged.set_hash(chunk.hash);
+  forged.set_data("b.example.\n");
+  v1::PutChunksResponse missing;
+  EXPECT_EQ(grpc::StatusCode::INVALID_ARGUMENT, call(&v1::Admin::Stub::PutChunks, put, missing).error_code());
+  put.clear_chunks();
+  ASSERT_TRUE(call(&v1::Admin::Stub::PutChunks, put, missing).ok());
+  ASSERT_EQ(1, missing.missing_size());
+  auto& good = *put.add_chunks();
+  good.set_hash(chunk.hash);
+  good.set_data(*chunk.data);
+  ASSERT_TRUE(call(&v1::Admin::Stub::PutChunks, put, missing).ok());
+  EXPECT_EQ(0, missing.missing_size());
+  EXPECT_EQ(1U, apply(yaml).version());
+}
+
 TEST_F(AdminStoreTest, OnlyKnownNodesAreDrainedAndFenced) {
   v1::DrainRequest drain;
   drain.set_node_id("gw9");
@@ -240,7 +274,7 @@ TEST_F(AdminStoreTest, ATextThatIsTooLongIsCutAtACharacterAndTheHistoryCanBeRead
   v1::ApplyRequest request;
   request.set_yaml(test::kSmallPolicy);
   request.set_author("alice");
-  request.set_comment(std::string(999, 'x') + "\u20ac");
+  request.set_comment(x_and_euro(999));
   v1::ApplyResponse answer;
   ASSERT_TRUE(call(&v1::Admin::Stub::Apply, request, answer).ok());
   v1::HistoryResponse history;

@@ -5,6 +5,7 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include "common/config/domain_lists.hpp"
 #include "common/config/from_proto.hpp"
 #include "common/config/yaml.hpp"
 #include "tests/support/policies.hpp"
@@ -123,6 +124,35 @@ TEST_F(ControlServiceTest, APeerThatDoesNotReadIsCutOff) {
 TEST_F(ControlServiceTest, ASecondHelloEndsTheStream) {
   ASSERT_TRUE(stream->Write(hello("gw1")));
   ASSERT_TRUE(stream->Write(hello("gw1")));
+  v1::ControllerMessage message;
+  while (stream->Read(&message)) {
+  }
+  EXPECT_EQ(grpc::StatusCode::INVALID_ARGUMENT, stream->Finish().error_code());
+}
+
+TEST_F(ControlServiceTest, PiecesOfListsAreSentToWhoAsks) {
+  const auto chunk = cut_list("a.example", "").value().front();
+  hub.chunks().put(chunk, boot_now());
+  ASSERT_TRUE(stream->Write(hello("gw1")));
+  v1::ServiceMessage need;
+  need.mutable_need_chunks()->add_hashes(chunk.hash);
+  need.mutable_need_chunks()->add_hashes("unknown");
+  ASSERT_TRUE(stream->Write(need));
+  std::vector<v1::Chunk> chunks;
+  v1::ControllerMessage message;
+  while (chunks.size() < 2 && stream->Read(&message)) {
+    if (message.has_chunk()) chunks.push_back(message.chunk());
+  }
+  ASSERT_EQ(2U, chunks.size());
+  EXPECT_EQ("a.example.\n", chunks[0].data());
+  EXPECT_TRUE(chunks[1].missing());
+}
+
+TEST_F(ControlServiceTest, WhoAsksForTooManyPiecesAtOnceIsRefused) {
+  ASSERT_TRUE(stream->Write(hello("gw1")));
+  v1::ServiceMessage need;
+  for (int i = 0; i < 17; ++i) need.mutable_need_chunks()->add_hashes("x");
+  ASSERT_TRUE(stream->Write(need));
   v1::ControllerMessage message;
   while (stream->Read(&message)) {
   }

@@ -9,6 +9,13 @@
 namespace isthmus::controller {
 namespace {
 
+std::string x_and_euro(std::size_t n) {
+  std::string text;
+  text.append(n, 'x');
+  text.append("\u20ac");
+  return text;
+}
+
 v1::Hello hello() {
   v1::Hello in;
   in.set_node_id("gw1");
@@ -20,7 +27,7 @@ v1::Hello hello() {
 
 TEST(HelloFromProto, ABuildThatIsTooLongIsCutAtACharacter) {
   auto in = hello();
-  in.set_build(std::string(252, 'x') + "\u20ac");
+  in.set_build(x_and_euro(252));
   const auto out = hello_from_proto(in, "peer");
   ASSERT_TRUE(out.has_value());
   EXPECT_EQ(std::string(252, 'x'), out->build) << "or the lists of nodes could not be read by anybody";
@@ -50,7 +57,7 @@ TEST(HelloFromProto, TheLongestNamesThatAreTakenFitAKeyTogether) {
 
 TEST(ViolationsFromProto, AreCutAtACharacter) {
   google::protobuf::RepeatedPtrField<v1::Violation> in;
-  in.Add()->set_message(std::string(999, 'x') + "\u20ac");
+  in.Add()->set_message(x_and_euro(999));
   EXPECT_EQ(std::string(999, 'x'), violations_from_proto(in)[0].message);
 }
 

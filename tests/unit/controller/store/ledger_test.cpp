@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "common/config/domain_lists.hpp"
 #include "controller/store/memory_store.hpp"
 #include "controller/store/schema.hpp"
 
@@ -260,6 +261,23 @@ TEST_F(LedgerTest, AnOlderControllersMarkIsOfAllServices) {
 }
 
 // --- after a restore ---
+
+TEST_F(LedgerTest, PiecesOfListsAreStoredOnceAndComeBack) {
+  const auto chunk = cut_list("a.example", "").value().front();
+  ledger->record_chunk(chunk);
+  ASSERT_TRUE(ledger->commit());
+  ledger->record_chunk(chunk);
+  EXPECT_FALSE(ledger->pending());
+  start();
+  const auto chunks = ledger->take_chunks();
+  ASSERT_EQ(1U, chunks.size());
+  EXPECT_EQ(chunk.hash, chunks.front().hash);
+  EXPECT_EQ(*chunk.data, *chunks.front().data);
+  ledger->forget_chunk(chunk.hash);
+  ASSERT_TRUE(ledger->commit());
+  start();
+  EXPECT_TRUE(ledger->take_chunks().empty());
+}
 
 class RestoredStore : public LedgerTest {
  protected:

@@ -29,6 +29,18 @@ TEST(Rendezvous, NodesShareTheClientsEvenly) {
   for (const int s : share) EXPECT_NEAR(s, 10000, 500);
 }
 
+// 10,000 /64s of one /48 as a site assigns them, one after the other, over ten nodes: each gets its share
+// within a tenth.
+TEST(Rendezvous, TenThousandAssignedPrefixesSpreadOverTenNodes) {
+  for (const char* scheme : {"gateway-", "nat64-svc-", "10.0.0."}) {
+    std::vector<std::uint64_t> nodes;
+    for (int i = 0; i < 10; ++i) nodes.push_back(rendezvous_node(scheme + std::to_string(i)));
+    std::vector<int> share(nodes.size());
+    for (std::uint64_t i = 0; i < 10000; ++i) ++share[rendezvous_choose(0x20010db800000000 + i, nodes)];
+    for (const int s : share) EXPECT_NEAR(s, 1000, 100) << scheme;
+  }
+}
+
 TEST(Rendezvous, TheOrderOfTheNodesDoesNotMatter) {
   const std::vector<std::uint64_t> nodes{rendezvous_node("x"), rendezvous_node("y"), rendezvous_node("z")};
   const std::vector<std::uint64_t> turned{nodes[2], nodes[0], nodes[1]};

@@ -2,6 +2,7 @@
 // ICMP errors: those we translate and those we originate.
 #include <gtest/gtest.h>
 
+#include "common/rfc6052/embed.hpp"
 #include "nat64-svc/core/packet/parse.hpp"
 #include "nat64-svc/core/translator.hpp"
 #include "tests/support/nat64_harness.hpp"
@@ -43,6 +44,34 @@ TEST(IcmpErrors, FromARouterOnTheWayReachTheClientWithItsOwnPacketInside) {
   Bytes want = sent6;
   want[7] = 63;  // the hop limit it had when it was translated
   EXPECT_EQ(inside(back.packet), want);
+}
+
+// RFC 6146 §3.8, RFC 5508 REQ-7: one client's error about a packet that another client sent to it.
+TEST(IcmpErrors, BetweenTwoClientsArriveWithTheSendersOwnPacketInside) {
+  Nat64Harness nat;
+  const char* other = "2001:db8:1:2::9";
+  const auto open = nat.from_v6(PacketBuilder::ipv6(other, kServer6).udp(7000, 53).bytes());
+  const auto mapped = parse_ipv4(open.packet).value();
+  const auto to = embed(*Pref64::parse("2001:db8:64::/48"), mapped.source).to_string();
+  const Bytes sent = PacketBuilder::ipv6(kClient, to).udp(4000, mapped.source_port).payload("hi").bytes();
+  const auto arrived = nat.from_v6(sent);
+  ASSERT_EQ(arrived.verdict.action, Action::kForward) << kDropReasonNames[arrived.verdict.reason];
+  ASSERT_EQ(arrived.verdict.out, Side::kV6);
+
+  const auto error = PacketBuilder::ipv6(other, parse_ipv6(arrived.packet)->source.to_string())
+                         .icmp(icmp6::kUnreachable, icmp6::kPortUnreachable, 0, arrived.packet)
+                         .bytes();
+  const auto back = nat.from_v6(error);
+  ASSERT_EQ(back.verdict.action, Action::kForward) << kDropReasonNames[back.verdict.reason];
+  EXPECT_EQ(back.verdict.out, Side::kV6);
+  EXPECT_EQ(test::checksum_fault(back.packet), "");
+  EXPECT_EQ(Ipv6Address::load(&back.packet[24]).to_string(), kClient);
+  EXPECT_EQ(back.packet[kIpv6Header], icmp6::kUnreachable);
+  EXPECT_EQ(back.packet[kIpv6Header + 1], icmp6::kPortUnreachable);
+  const auto quoted = inside(back.packet);
+  EXPECT_EQ(Ipv6Address::load(&quoted[8]).to_string(), kClient);
+  EXPECT_EQ(Ipv6Address::load(&quoted[24]).to_string(), to);
+  EXPECT_EQ(Bytes(quoted.begin() + 40, quoted.end()), Bytes(sent.begin() + 40, sent.end()));
 }
 
 TEST(IcmpErrors, FromTheClientReachTheServerWithItsOwnPacketInside) {

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/shell/list_chunks.hpp"
+
+#include <utility>
+
+namespace isthmus::controller {
+
+Result<void, std::string> ListChunks::put(std::string hash, std::string data, TimePoint now) {
+  if (data.size() > kMaxChunkBytes)
+    return failure("a piece of a list is larger than " + std::to_string(kMaxChunkBytes) + " bytes");
+  if (content_hash(data) != hash) return failure(std::string("a piece of a list is not what its hash says"));
+  {
+    const std::scoped_lock lock{lock_};
+    if (bytes_ + data.size() > kMaxBytes && !chunks_.contains(hash))
+      return failure("the lists of all kept policies take " + std::to_string(bytes_ >> 20) +
+                     " MiB: make them smaller, or wait an hour after uploads that were not applied");
+  }
+  put(ListChunk{std::move(hash), std::make_shared<const std::string>(std::move(data))}, now);
+  return {};
+}
+
+void ListChunks::put(const ListChunk& chunk, TimePoint now) {
+  const std::scoped_lock lock{lock_};
+  const auto [it, fresh] = chunks_.try_emplace(chunk.hash, Kept{chunk.data, now});
+  it->second.came = now;
+  if (fresh) bytes_ += chunk.data->size();
+}
+
+ListData ListChunks::find(const std::string& hash) const {
+  const std::scoped_lock lock{lock_};
+  const auto it = chunks_.find(hash);
+  return it == chunks_.end() ? nullptr : it->second.data;
+}
+
+std::vector<std::string> ListChunks::prune(const std::set<std::string>& named, TimePoint now) {
+  const std::scoped_lock lock{lock_};
+  std::vector<std::string> forgotten;
+  std::erase_if(chunks_, [&](const auto& each) {
+    if (named.contains(each.first) || now - each.second.came < kWaitForPolicy) return false;
+    bytes_ -= each.second.data->size();
+    forgotten.push_back(each.first);
+    return true;
+  });
+  return forgotten;
+}
+
+std::size_t ListChunks::bytes() const {
+  const std::scoped_lock lock{lock_};
+  return bytes_;
+}
+
+}  // namespace isthmus::controller

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// The pieces of large lists that the controller has, by their hash: those that kept versions of the policy
+// name, and those that were brought lately for one to come. Thread-safe.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/base/clock.hpp"
+#include "common/config/domain_lists.hpp"
+
+namespace isthmus::controller {
+
+class ListChunks {
+ public:
+  static constexpr Duration kWaitForPolicy = std::chrono::hours{1};
+  static constexpr std::size_t kMaxBytes = 512U << 20;
+
+  // Refuses what is not what its hash says, and what would make too many.
+  [[nodiscard]] Result<void, std::string> put(std::string hash, std::string data, TimePoint now);
+  void put(const ListChunk& chunk, TimePoint now);  // of a file that was just cut
+  [[nodiscard]] ListData find(const std::string& hash) const;
+  // Forgets those that no policy names and that came longer than kWaitForPolicy ago; gives their hashes.
+  std::vector<std::string> prune(const std::set<std::string>& named, TimePoint now);
+
+  [[nodiscard]] std::size_t bytes() const;
+
+ private:
+  struct Kept {
+    ListData data;
+    TimePoint came;
+  };
+  mutable std::mutex lock_;
+  std::map<std::string, Kept> chunks_;
+  std::size_t bytes_ = 0;
+};
+
+}  // namespace isthmus::controller
