@@ -286,6 +286,7 @@ void Gateway::guard_leases() {
     leases_changed_.wait_for(lock, patience);
     if (stopping_) return;
     if (node_) tend_node();
+    tend_routes();
     if (!next_change_ || boot_now() < *next_change_) continue;
     next_change_.reset();
     spdlog::warn("the controller does not renew the leases in time");
@@ -314,6 +315,31 @@ void Gateway::tend_node() {
   } else {
     spdlog::info("packets come from the pods' own addresses again");
   }
+}
+
+// Others may change the kernel's routes; a leased address without its route is unreachable, or worse,
+// forwarded.
+void Gateway::tend_routes() {
+  constexpr std::chrono::seconds kEvery{15};
+  if (boot_now() - routes_tended_ < kEvery || !policy_) return;
+  routes_tended_ = boot_now();
+  RouteDifference difference;
+  const auto note = [&](const Result<RouteDifference, std::string>& mended) {
+    if (mended)
+      difference += *mended;
+    else
+      spdlog::warn("routes: {}", mended.error());
+  };
+  note(routes_->mend());
+  if (announced_) note(announced_->mend());
+  if (difference.missing + difference.unexpected == 0) return;
+  routes_missing_.fetch_add(difference.missing, std::memory_order_relaxed);
+  routes_unexpected_.fetch_add(difference.unexpected, std::memory_order_relaxed);
+  spdlog::warn(
+      "routes with proto {} in the main table differed from ours and were mended: {} were missing, {} too "
+      "many; "
+      "something on this node changes them",
+      int{kRouteProtocol}, difference.missing, difference.unexpected);
 }
 
 void Gateway::stop_guard() {

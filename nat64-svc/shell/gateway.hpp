@@ -9,6 +9,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <condition_variable>
 #include <map>
 #include <memory>
@@ -71,6 +72,11 @@ class Gateway {
     if (events_) events_->reopen();
   }
   [[nodiscard]] const Steering& steering() const { return *steering_; }
+  // Of the kernel, that differed from ours so far and were mended: missing, and too many.
+  [[nodiscard]] std::pair<std::uint64_t, std::uint64_t> mended_routes() const {
+    return {routes_missing_.load(std::memory_order_relaxed),
+            routes_unexpected_.load(std::memory_order_relaxed)};
+  }
   [[nodiscard]] std::vector<LeasedAddress> leases() const;
   [[nodiscard]] Allocation allocation() const;                 // what of it is in use
   [[nodiscard]] std::shared_ptr<const Policy> policy() const;  // null: none runs yet
@@ -102,6 +108,7 @@ class Gateway {
   [[nodiscard]] Result<void, std::string> open_node(StartupConfig& config);
   [[nodiscard]] PoolKind pool_kind() const { return node_ ? PoolKind::kNodeLocal : PoolKind::kLeased; }
   void tend_node();
+  void tend_routes();
   [[nodiscard]] Result<void, std::string> open_announcers(const StartupConfig& config);
   [[nodiscard]] Result<void, std::string> announce(const Targets& targets);
   void on_network_change(const NetworkView& view);
@@ -130,6 +137,9 @@ class Gateway {
   std::unique_ptr<EventSpool> events_;          // null: events are not kept
   std::vector<std::unique_ptr<Worker>> workers_;
 
+  std::atomic<std::uint64_t> routes_missing_{0};     // so far, put back
+  std::atomic<std::uint64_t> routes_unexpected_{0};  // so far, taken away
+
   mutable std::mutex mutex_;  // what follows, and routes_ and steering_
   std::shared_ptr<const Policy> policy_;
   std::shared_ptr<const Policy> own_policy_;  // what of it concerns this node
@@ -143,6 +153,7 @@ class Gateway {
   std::thread guard_;
   bool allocated_ = false;
   TimePoint node_tended_{};
+  TimePoint routes_tended_{};
   std::map<Ipv4Address, TimePoint> withdrawn_since_;
   RuntimeOptions applied_options_;
   std::string problem_;

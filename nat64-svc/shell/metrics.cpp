@@ -155,6 +155,13 @@ HttpReply metrics_reply(const Gateway& gateway, const FeedStatus& feed) {
                "1 while every packet comes from an address of the node itself", {},
                node->masqueraded ? 1 : 0);
   }
+  const auto [missing, unexpected] = gateway.mended_routes();
+  page.counter("isthmus_nat64_routes_mended_total",
+               "Routes of ours in the kernel that others had changed, and that were mended",
+               {{"was", "missing"}}, static_cast<double>(missing));
+  page.counter("isthmus_nat64_routes_mended_total",
+               "Routes of ours in the kernel that others had changed, and that were mended",
+               {{"was", "unexpected"}}, static_cast<double>(unexpected));
   const auto problem = gateway.not_ready_because();
   page.gauge("isthmus_nat64_ready", "1 when this node translates", {}, problem.empty() ? 1 : 0);
   page.gauge("isthmus_nat64_leased_addresses", "IPv4 addresses allocated to this node", {},

@@ -110,6 +110,20 @@ Result<void, std::string> AnnouncedRoutes::add(const std::set<Ipv6Prefix>& prefi
   return add_missing(socket_, interface_, addresses_, addresses);
 }
 
+Result<RouteDifference, std::string> AnnouncedRoutes::mend() {
+  auto found = read_own_routes(OwnRouteKind::kUnicast);
+  if (!found) return failure(found.error());
+  auto differs = difference(prefixes_, found->prefixes);
+  differs += difference(addresses_, found->addresses);
+  if (auto added = add_missing(socket_, interface_, found->prefixes, prefixes_); !added)
+    return failure(added.error());
+  if (auto added = add_missing(socket_, interface_, found->addresses, addresses_); !added)
+    return failure(added.error());
+  remove_others(socket_, interface_, found->prefixes, prefixes_);
+  remove_others(socket_, interface_, found->addresses, addresses_);
+  return differs;
+}
+
 void AnnouncedRoutes::keep_only(const std::set<Ipv6Prefix>& prefixes, const std::set<Ipv4Prefix>& addresses) {
   remove_others(socket_, interface_, prefixes_, prefixes);
   remove_others(socket_, interface_, addresses_, addresses);

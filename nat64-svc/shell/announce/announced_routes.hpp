@@ -15,6 +15,7 @@
 #include "common/base/result.hpp"
 #include "common/base/unique_fd.hpp"
 #include "common/net/prefix.hpp"
+#include "nat64-svc/shell/netlink/own_routes.hpp"
 
 struct nl_sock;
 
@@ -34,6 +35,8 @@ class AnnouncedRoutes {
   [[nodiscard]] Result<void, std::string> add(const std::set<Ipv6Prefix>& prefixes,
                                               const std::set<Ipv4Prefix>& addresses);
   void keep_only(const std::set<Ipv6Prefix>& prefixes, const std::set<Ipv4Prefix>& addresses);
+  // Compares with what the kernel has, and mends it.
+  [[nodiscard]] Result<RouteDifference, std::string> mend();
 
  private:
   AnnouncedRoutes() = default;

@@ -66,25 +66,12 @@ void remove_others(nl_sock* socket, std::set<Prefix>& present, const std::set<Pr
 Result<std::unique_ptr<KernelRoutes>, std::string> KernelRoutes::open() {
   std::unique_ptr<KernelRoutes> self(new KernelRoutes);
   self->socket_ = nl_socket_alloc();
-  nl_cache* cache = nullptr;
-  if (self->socket_ == nullptr || nl_connect(self->socket_, NETLINK_ROUTE) < 0 ||
-      rtnl_route_alloc_cache(self->socket_, AF_UNSPEC, 0, &cache) < 0) {
-    return failure("cannot read the kernel's routes: netlink must be permitted to this process");
-  }
-  for (nl_object* object = nl_cache_get_first(cache); object != nullptr; object = nl_cache_get_next(object)) {
-    void* untyped = object;
-    auto* route = static_cast<rtnl_route*>(untyped);
-    nl_addr* destination = rtnl_route_get_dst(route);
-    const auto ip = to_ip_address(destination);
-    if (rtnl_route_get_protocol(route) != kRouteProtocol || rtnl_route_get_type(route) != RTN_UNREACHABLE ||
-        !ip) {
-      continue;
-    }
-    const unsigned length = nl_addr_get_prefixlen(destination);
-    if (const auto* v4 = std::get_if<Ipv4Address>(&*ip)) self->addresses_.insert(Ipv4Prefix{*v4, length});
-    if (const auto* v6 = std::get_if<Ipv6Address>(&*ip)) self->prefixes_.insert(Ipv6Prefix{*v6, length});
-  }
-  nl_cache_free(cache);
+  auto found = read_own_routes(OwnRouteKind::kUnreachable);
+  if (!found) return failure(found.error());
+  if (self->socket_ == nullptr || nl_connect(self->socket_, NETLINK_ROUTE) < 0)
+    return failure(std::string("cannot speak to the kernel: netlink must be permitted to this process"));
+  self->prefixes_ = std::move(found->prefixes);
+  self->addresses_ = std::move(found->addresses);
   if (!self->prefixes_.empty() || !self->addresses_.empty()) {
     spdlog::info("adopted {} routes of an earlier run", self->prefixes_.size() + self->addresses_.size());
   }
@@ -93,6 +80,18 @@ Result<std::unique_ptr<KernelRoutes>, std::string> KernelRoutes::open() {
 
 KernelRoutes::~KernelRoutes() {
   if (socket_ != nullptr) nl_socket_free(socket_);
+}
+
+Result<RouteDifference, std::string> KernelRoutes::mend() {
+  auto found = read_own_routes(OwnRouteKind::kUnreachable);
+  if (!found) return failure(found.error());
+  auto differs = difference(prefixes_, found->prefixes);
+  differs += difference(addresses_, found->addresses);
+  if (auto added = add_missing(socket_, found->prefixes, prefixes_); !added) return failure(added.error());
+  if (auto added = add_missing(socket_, found->addresses, addresses_); !added) return failure(added.error());
+  remove_others(socket_, found->prefixes, prefixes_);
+  remove_others(socket_, found->addresses, addresses_);
+  return differs;
 }
 
 Result<void, std::string> KernelRoutes::add(const std::set<Ipv6Prefix>& prefixes,

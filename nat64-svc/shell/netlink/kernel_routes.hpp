@@ -15,12 +15,12 @@
 
 #include "common/base/result.hpp"
 #include "common/net/prefix.hpp"
+#include "nat64-svc/shell/netlink/own_routes.hpp"
 
 struct nl_sock;
 
 namespace isthmus::nat64 {
 
-inline constexpr unsigned char kRouteProtocol = 110;           // `ip route show proto 110`
 inline constexpr std::uint32_t kBackstopMetric = 0x7fff'0000;  // 2147418112
 
 class KernelRoutes {
@@ -36,6 +36,8 @@ class KernelRoutes {
   // Removes every route of ours that is not among these.
   void keep_only(const std::set<Ipv6Prefix>& prefixes, const std::set<Ipv4Prefix>& addresses);
   void clear() { keep_only({}, {}); }
+  // Compares with what the kernel has, and mends it.
+  [[nodiscard]] Result<RouteDifference, std::string> mend();
 
  private:
   KernelRoutes() = default;

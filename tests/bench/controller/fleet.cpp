@@ -93,7 +93,7 @@ class Later {
 };
 
 struct Shared {
-  explicit Shared(std::size_t services) : acks(services), services(services) {}
+  explicit Shared(std::size_t count) : acks(count), services(count) {}
   std::string target;
   std::shared_ptr<grpc::ChannelCredentials> credentials;
   Acks acks;
@@ -148,7 +148,7 @@ class Stream : public grpc::ClientBidiReactor<v1::ServiceMessage, v1::Controller
 
 class Service {
  public:
-  Service(Shared& shared, std::size_t number) : shared(shared), number_(number), backoff_(number + 1) {}
+  Service(Shared& all, std::size_t number) : shared(all), number_(number), backoff_(number + 1) {}
 
   void connect() {
     grpc::ChannelArguments arguments;

@@ -200,6 +200,17 @@ with socket.create_connection((sys.argv[1], int(sys.argv[2])), 5) as peer:
         lab.nat64.terminate(within=3)
         self.assertNotIn("proto 110", lab.node.run("ip route show") + lab.node.run("ip -6 route show"))
 
+    def test_routes_that_others_change_are_mended_and_counted(self):
+        lab.start_alone()
+        lab.node.run("ip route del unreachable 203.0.113.1 proto 110")
+        lab.node.run("ip -6 route del unreachable 64:ff9b::/96 proto 110")
+        lab.node.run("ip route add unreachable 198.51.100.7 proto 110 metric 2147418112")
+        eventually(lambda: lab.counter("routes_mended_total", 'was="missing"') == 2, 20, "what is missing is put back")
+        self.assertEqual(1, lab.counter("routes_mended_total", 'was="unexpected"'))
+        self.assertIn("unreachable 203.0.113.1", lab.node.run("ip route show proto 110"))
+        self.assertIn("unreachable 64:ff9b::/96", lab.node.run("ip -6 route show proto 110"))
+        self.assertNotIn("198.51.100.7", lab.node.run("ip route show proto 110"))
+
     def test_a_virtual_interface_without_native_xdp_serves_in_generic_mode(self):
         lab.node.run("ip link add lanm link lan type macvlan mode bridge")
         self.addCleanup(lab.node.run, "ip link del lanm")
