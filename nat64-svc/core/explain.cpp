@@ -214,8 +214,9 @@ class Explainer {
           Refusal{DropReason::kTooBig, {icmp4::kUnreachable, icmp4::kFragmentationNeeded, mtu - header}});
     }
     PacketBuffer buffer = copy_of(bytes);
-    if (auto done = four_to_six(buffer, packet, flow->six, policy_); !done)
-      return stop("RFC 7915 §4.1", "translate to IPv6", done.error());
+    DropReason why{};
+    if (!four_to_six(buffer, packet, flow->six, policy_, why))
+      return stop("RFC 7915 §4.1", "translate to IPv6", Refusal{why});
     const std::uint32_t limit = std::min(mtu, policy_.lowest_ipv6_mtu);
     pass("RFC 7915 §4.1", "translate to IPv6",
          std::to_string(buffer.length()) + " bytes" +

@@ -39,7 +39,8 @@ void Translation::translate(std::span<BurstPacket> burst, TimePoint now) {
   }
 }
 
-Verdict Translation::from_v6(PacketBuffer& buffer, TimePoint now, std::uint32_t hint) {
+// Flattened, these two: what the steps give one another then stays in registers.
+[[gnu::flatten]] Verdict Translation::from_v6(PacketBuffer& buffer, TimePoint now, std::uint32_t hint) {
   const std::size_t length = count_received(Side::kV6, buffer);
   if (!state_.runtime) return drop(Side::kV6, buffer.packet(), DropReason::kNotReady);
   auto packet = parse_ipv6(buffer.packet());
@@ -52,8 +53,8 @@ Verdict Translation::from_v6(PacketBuffer& buffer, TimePoint now, std::uint32_t 
   return *verdict;
 }
 
-Verdict Translation::from_v4(PacketBuffer& buffer, TimePoint now, std::uint32_t hint,
-                             const FragmentNote& told) {
+[[gnu::flatten]] Verdict Translation::from_v4(PacketBuffer& buffer, TimePoint now, std::uint32_t hint,
+                                              const FragmentNote& told) {
   const std::size_t length = count_received(Side::kV4, buffer);
   if (!state_.runtime) return drop(Side::kV4, buffer.packet(), DropReason::kNotReady);
   auto packet = parse_ipv4(buffer.packet());
@@ -76,12 +77,9 @@ Explanation Translation::explain(Side from, std::span<const std::uint8_t> packet
 
 // The hash of the packet's tuple, whose slot in the index is on its way; 0: a packet of a rare kind.
 std::uint64_t Translation::prefetch(const BurstPacket& p) const {
-  if (p.from == Side::kV6) {
-    const auto tuple = peek_ipv6(p.packet.packet());
-    return tuple ? state_.tables.prefetch(*tuple) : 0;
-  }
-  const auto tuple = peek_ipv4(p.packet.packet());
-  return tuple ? state_.tables.prefetch(*tuple) : 0;
+  TupleWords tuple;
+  if (p.from == Side::kV6) return peek_ipv6(p.packet.packet(), tuple) ? state_.tables.prefetch6(tuple) : 0;
+  return peek_ipv4(p.packet.packet(), tuple) ? state_.tables.prefetch4(tuple) : 0;
 }
 
 Outcome Translation::packet_from_v6(PacketBuffer& buffer, Parsed6& packet, TimePoint now,
@@ -115,9 +113,13 @@ Outcome Translation::send_as_ipv4(PacketBuffer& buffer, const Parsed6& packet, c
   }
   six_to_four(buffer, packet, flow.four, state_.runtime->nat64, identification());
   clamp_mss_of_syn(buffer, kIpv4Header, packet, flow);
-  const Outcome verdict = flow.hairpin ? hairpin(buffer, now) : Outcome{Verdict::forward(Side::kV4)};
+  if (flow.hairpin) [[unlikely]] {
+    auto verdict = hairpin(buffer, now);
+    release_those_behind(Side::kV6, packet, now);
+    return verdict;
+  }
   release_those_behind(Side::kV6, packet, now);
-  return verdict;
+  return Verdict::forward(Side::kV4);
 }
 
 Outcome Translation::packet_from_v4(PacketBuffer& buffer, Parsed4& packet, TimePoint now, std::uint32_t hint,
@@ -168,8 +170,8 @@ Outcome Translation::send_as_ipv6(PacketBuffer& buffer, const Parsed4& packet, c
     const std::uint32_t limit = std::min(mtu, state_.runtime->nat64.lowest_ipv6_mtu);
     if (!packet.dont_fragment && length_as_ipv6(packet) > limit) fragment_to = limit;
   }
-  if (auto done = four_to_six(buffer, packet, flow.six, state_.runtime->nat64); !done)
-    return failure(done.error());
+  DropReason why{};
+  if (!four_to_six(buffer, packet, flow.six, state_.runtime->nat64, why)) return failure(Refusal{why});
   clamp_mss_of_syn(buffer, length_as_ipv6(packet) - packet.l4_length, packet, flow);
   if (fragment_to != 0) {
     const auto pieces =

@@ -17,7 +17,8 @@ inline constexpr EnumNames<Side> kSideNames{{"ipv6", "ipv4"}};
   return side == Side::kV6 ? Side::kV4 : Side::kV6;
 }
 
-struct Verdict {
+// Aligned, so that it is copied in whole words.
+struct alignas(8) Verdict {
   enum class Action : std::uint8_t {
     kDrop,      // `reason` says why; the buffer's content is undefined
     kForward,   // the buffer holds the translated packet, to be sent on `out`

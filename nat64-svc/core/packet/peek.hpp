@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tuple of a packet of the everyday kind, read at a glance: nothing is validated, so it is good for
-// fetching memory ahead of time and for nothing else. Total over any bytes.
+// What the hash of an everyday packet's tuple is made of, read at a glance: nothing is validated, so it is
+// good for fetching memory ahead of time and for nothing else. Total over any bytes. Plain numbers: what is
+// passed on in registers waits for no memory.
 #pragma once
 
-#include <optional>
 #include <span>
 
 #include "nat64-svc/core/packet/parsed.hpp"
@@ -11,29 +11,36 @@
 
 namespace isthmus::nat64 {
 
-// Ports, or the identifier of an ICMP echo, where they lie without extension headers or options.
-[[nodiscard]] inline std::optional<Tuple6> peek_ipv6(std::span<const std::uint8_t> p) {
-  if (p.size() < kIpv6Header + 8U) return std::nullopt;
+// Ports, or the identifier of an ICMP echo, where they lie without extension headers or options. False: a
+// packet of another kind.
+[[nodiscard]] inline bool peek_ipv6(std::span<const std::uint8_t> p, TupleWords& out) {
+  if (p.size() < kIpv6Header + 8U) return false;
   const std::uint8_t* l4 = &p[kIpv6Header];
-  const auto client = Ipv6Address::load(&p[8]);
-  const auto server = Ipv6Address::load(&p[24]);
-  if (p[6] == kProtoIcmp6) return Tuple6{Protocol::kIcmp, {client, load_be16(l4 + 4)}, {server, 0}};
-  if (p[6] != kProtoTcp && p[6] != kProtoUdp) return std::nullopt;
-  return Tuple6{p[6] == kProtoTcp ? Protocol::kTcp : Protocol::kUdp,
-                {client, load_be16(l4)},
-                {server, load_be16(l4 + 2)}};
+  if (p[6] == kProtoIcmp6)
+    out.ports = tuple_ports(Protocol::kIcmp, load_be16(l4 + 4), 0);
+  else if (p[6] == kProtoTcp || p[6] == kProtoUdp)
+    out.ports =
+        tuple_ports(p[6] == kProtoTcp ? Protocol::kTcp : Protocol::kUdp, load_be16(l4), load_be16(l4 + 2));
+  else
+    return false;
+  out.client = {load_be64(&p[8]), load_be64(&p[16])};
+  out.server = {load_be64(&p[24]), load_be64(&p[32])};
+  return true;
 }
 
-[[nodiscard]] inline std::optional<Tuple4> peek_ipv4(std::span<const std::uint8_t> p) {
-  if (p.size() < kIpv4Header + 8U) return std::nullopt;
+[[nodiscard]] inline bool peek_ipv4(std::span<const std::uint8_t> p, TupleWords& out) {
+  if (p.size() < kIpv4Header + 8U) return false;
   const std::uint8_t* l4 = &p[kIpv4Header];
-  const auto server = Ipv4Address::load(&p[12]);
-  const auto client = Ipv4Address::load(&p[16]);
-  if (p[9] == kProtoIcmp) return Tuple4{Protocol::kIcmp, {client, load_be16(l4 + 4)}, {server, 0}};
-  if (p[9] != kProtoTcp && p[9] != kProtoUdp) return std::nullopt;
-  return Tuple4{p[9] == kProtoTcp ? Protocol::kTcp : Protocol::kUdp,
-                {client, load_be16(l4 + 2)},
-                {server, load_be16(l4)}};
+  if (p[9] == kProtoIcmp)
+    out.ports = tuple_ports(Protocol::kIcmp, load_be16(l4 + 4), 0);
+  else if (p[9] == kProtoTcp || p[9] == kProtoUdp)
+    out.ports =
+        tuple_ports(p[9] == kProtoTcp ? Protocol::kTcp : Protocol::kUdp, load_be16(l4 + 2), load_be16(l4));
+  else
+    return false;
+  out.client = {load_be32(&p[16]), 0};
+  out.server = {load_be32(&p[12]), 0};
+  return true;
 }
 
 }  // namespace isthmus::nat64

@@ -9,14 +9,15 @@
 
 namespace isthmus::nat64 {
 
+inline constexpr std::uint16_t kDontFragment = 0x4000, kMoreFragments = 0x2000;
+
 struct Ipv4Fields {
   std::uint8_t tos = 0;
   std::uint16_t total_length = 0;
   std::uint16_t identification = 0;
-  bool dont_fragment = false;
-  bool more_fragments = false;
+  std::uint16_t flags = 0;
   std::uint16_t fragment_offset = 0;  // bytes
-  std::uint8_t ttl = 0;
+  std::uint16_t ttl = 0;              // below 256; a whole word is written and read again without a stall
   std::uint8_t protocol = 0;
   Ipv4Address source;
   Ipv4Address destination;
@@ -25,8 +26,7 @@ struct Ipv4Fields {
 // Writes 20 bytes, checksum included.
 inline void write_ipv4(std::uint8_t* p, const Ipv4Fields& f) {
   const auto first = static_cast<std::uint16_t>(0x4500 | f.tos);
-  const auto flags = static_cast<std::uint16_t>((f.dont_fragment ? 0x4000 : 0) |
-                                                (f.more_fragments ? 0x2000 : 0) | f.fragment_offset >> 3);
+  const auto flags = static_cast<std::uint16_t>(f.flags | f.fragment_offset >> 3);
   const auto ttl_protocol = static_cast<std::uint16_t>(f.ttl << 8 | f.protocol);
   store_be16(p, first);
   store_be16(p + 2, f.total_length);

@@ -31,8 +31,8 @@ namespace isthmus::nat64 {
   };
 }
 
-// Translates server -> client. Refusals: kUdpZeroChecksum, kNoRoom.
-[[nodiscard]] Result<void, Refusal> four_to_six(PacketBuffer& buffer, const Parsed4& packet,
-                                                const Tuple6& out, const Nat64Policy& policy);
+// Translates server -> client. False: it could not, and `why` says so: kUdpZeroChecksum, kNoRoom.
+[[nodiscard]] bool four_to_six(PacketBuffer& buffer, const Parsed4& packet, const Tuple6& out,
+                               const Nat64Policy& policy, DropReason& why);
 
 }  // namespace isthmus::nat64

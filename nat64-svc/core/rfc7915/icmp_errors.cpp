@@ -152,7 +152,7 @@ Result<void, Refusal> icmp_error_six_to_four(PacketBuffer& buffer, const Parsed6
   store_be16(&out[kIpv4Header + 2U],
              finish(sum_bytes(std::span{out}.subspan(kIpv4Header, at - kIpv4Header))));
   Ipv4Fields header = ipv4_header(outer, static_cast<std::uint16_t>(at - kIpv4Header), from, to, policy, 0);
-  header.dont_fragment = false;
+  header.flags &= static_cast<std::uint16_t>(~kDontFragment);
   --header.ttl;
   write_ipv4(out.data(), header);
   return replace(buffer, std::span{out}.first(at));

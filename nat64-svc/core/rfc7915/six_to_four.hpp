@@ -23,8 +23,8 @@ namespace isthmus::nat64 {
       // §5.1.1: the low 16 bits of the fragment header's identification.
       .identification = fragment ? static_cast<std::uint16_t>(packet.fragment_id) : identification,
       // §5.1: clear up to 1260 bytes, so that IPv4 routers may fragment what IPv6 calls small enough.
-      .dont_fragment = !fragment && total > 1260,
-      .more_fragments = packet.more_fragments,
+      .flags = static_cast<std::uint16_t>((!fragment && total > 1260 ? kDontFragment : 0) |
+                                          (packet.more_fragments ? kMoreFragments : 0)),
       .fragment_offset = packet.fragment_offset,
       .ttl = packet.hop_limit,
       .protocol = ip_protocol4(packet.protocol),

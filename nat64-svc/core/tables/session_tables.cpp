@@ -2,14 +2,6 @@
 #include "nat64-svc/core/tables/session_tables.hpp"
 
 namespace isthmus::nat64 {
-namespace {
-
-std::uint64_t ports(Protocol protocol, std::uint16_t a, std::uint16_t b) {
-  return std::uint64_t{a} << 32 | std::uint64_t{b} << 8 | static_cast<std::uint64_t>(protocol);
-}
-
-}  // namespace
-
 SessionTables::SessionTables(std::uint32_t max_sessions, HashKey key, std::pmr::memory_resource* memory)
     : key_(key),
       memory_(memory),
@@ -20,20 +12,11 @@ SessionTables::SessionTables(std::uint32_t max_sessions, HashKey key, std::pmr::
       bib_by_client6_(max_sessions, memory),
       bib_by_public4_(max_sessions, memory) {}
 
-std::uint64_t SessionTables::hash(const Tuple6& t) const {
-  const std::uint64_t client = mix(t.client6.address.high() ^ key_.k0, t.client6.address.low() ^ key_.k1);
-  const std::uint64_t server = mix(t.server6.address.high() ^ key_.k1, t.server6.address.low() ^ key_.k0);
-  return mix(client ^ key_.k1, server ^ key_.k0 ^ ports(t.protocol, t.client6.port, t.server6.port));
-}
-std::uint64_t SessionTables::hash(const Tuple4& t) const {
-  return keyed_hash(key_, std::uint64_t{t.public4.address.value()} << 32 | t.server4.address.value(),
-                    ports(t.protocol, t.public4.port, t.server4.port));
-}
 std::uint64_t SessionTables::hash(Protocol p, const TransportAddress6& a) const {
-  return keyed_hash(key_, a.address.high(), a.address.low(), ports(p, a.port, 0));
+  return keyed_hash(key_, a.address.high(), a.address.low(), tuple_ports(p, a.port, 0));
 }
 std::uint64_t SessionTables::hash(Protocol p, const TransportAddress4& a) const {
-  return keyed_hash(key_, a.address.value(), ports(p, a.port, 0));
+  return keyed_hash(key_, a.address.value(), tuple_ports(p, a.port, 0));
 }
 
 std::uint64_t SessionTables::peer_hash(std::uint32_t bib, Ipv4Address server4) const {
@@ -62,16 +45,6 @@ std::uint32_t SessionTables::find_by_hash(const Tuple6& tuple) const {
 }
 std::uint32_t SessionTables::find_by_hash(const Tuple4& tuple) const {
   return by_tuple4_.find(hash(tuple), [&](std::uint32_t n) { return sessions_[n].is(tuple); });
-}
-std::uint64_t SessionTables::prefetch(const Tuple6& tuple) const {
-  const auto h = hash(tuple);
-  by_tuple6_.prefetch(h);
-  return h;
-}
-std::uint64_t SessionTables::prefetch(const Tuple4& tuple) const {
-  const auto h = hash(tuple);
-  by_tuple4_.prefetch(h);
-  return h;
 }
 std::uint32_t SessionTables::find_bib(Protocol protocol, const TransportAddress6& client6) const {
   return bib_by_client6_.find(hash(protocol, client6), [&](std::uint32_t n) {

@@ -27,8 +27,16 @@ class SessionTables {
   }
   // For bursts, in three steps a packet apart, so that none waits for memory: the slot of the index is
   // fetched, the session that it names is fetched, find() compares it.
-  [[nodiscard]] std::uint64_t prefetch(const Tuple6& tuple) const;
-  [[nodiscard]] std::uint64_t prefetch(const Tuple4& tuple) const;
+  [[nodiscard]] std::uint64_t prefetch6(const TupleWords& tuple) const {
+    const auto h = hash6(tuple);
+    by_tuple6_.prefetch(h);
+    return h;
+  }
+  [[nodiscard]] std::uint64_t prefetch4(const TupleWords& tuple) const {
+    const auto h = hash4(tuple);
+    by_tuple4_.prefetch(h);
+    return h;
+  }
   [[nodiscard]] std::uint32_t candidate(Side from, std::uint64_t hash) const {
     const auto number = (from == Side::kV6 ? by_tuple6_ : by_tuple4_).candidate(hash);
     if (number != kNone) __builtin_prefetch(&sessions_[number]);
@@ -61,8 +69,16 @@ class SessionTables {
  private:
   [[nodiscard]] std::uint32_t find_by_hash(const Tuple6& tuple) const;
   [[nodiscard]] std::uint32_t find_by_hash(const Tuple4& tuple) const;
-  [[nodiscard]] std::uint64_t hash(const Tuple6& t) const;
-  [[nodiscard]] std::uint64_t hash(const Tuple4& t) const;
+  [[nodiscard]] std::uint64_t hash6(const TupleWords& t) const {
+    const std::uint64_t client = mix(t.client.high ^ key_.k0, t.client.low ^ key_.k1);
+    const std::uint64_t server = mix(t.server.high ^ key_.k1, t.server.low ^ key_.k0);
+    return mix(client ^ key_.k1, server ^ key_.k0 ^ t.ports);
+  }
+  [[nodiscard]] std::uint64_t hash4(const TupleWords& t) const {
+    return keyed_hash(key_, t.client.high << 32 | t.server.high, t.ports);
+  }
+  [[nodiscard]] std::uint64_t hash(const Tuple6& t) const { return hash6(words_of(t)); }
+  [[nodiscard]] std::uint64_t hash(const Tuple4& t) const { return hash4(words_of(t)); }
   [[nodiscard]] std::uint64_t hash(Protocol p, const TransportAddress6& a) const;
   [[nodiscard]] std::uint64_t hash(Protocol p, const TransportAddress4& a) const;
 

@@ -91,9 +91,11 @@ TEST(PathProbe, ThePolicySaysWhetherAndASecondWorkerDoesNotAsk) {
   EXPECT_EQ(c.probe.state(), State::kOff);
   EXPECT_FALSE(c.probe.on());
   int asking = 0;
+  const auto blocks = std::make_shared<BlockShare>();
   for (const auto worker : {std::uint16_t{0}, std::uint16_t{1}}) {
     RuntimeOptions options;
     options.workers = 2;
+    options.blocks = blocks;
     options.worker = worker;
     c.configure(policy_with_probe(), options);
     asking += c.probe.on() ? 1 : 0;
