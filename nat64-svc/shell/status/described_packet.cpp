@@ -88,7 +88,7 @@ std::vector<std::uint8_t> build(const Words& w, Ipv4Address source, Ipv4Address 
   set_checksum(body, checksum_at, pseudo);
   std::vector<std::uint8_t> out(kIpv4Header);
   write_ipv4(out.data(), {.total_length = static_cast<std::uint16_t>(kIpv4Header + length),
-                          .dont_fragment = w.dont_fragment,
+                          .flags = w.dont_fragment ? kDontFragment : std::uint16_t{0},
                           .ttl = w.hop_limit,
                           .protocol = protocol,
                           .source = source,
