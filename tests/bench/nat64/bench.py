@@ -69,7 +69,7 @@ class Lab:
         self.program = None
 
     def __enter__(self):
-        self.lock = open("/run/lock/isthmus-bench.lock", "w")  # one benchmark on a machine
+        self.lock = open("/run/lock/isthmus-one-benchmark.lock", "w")  # one benchmark on a machine
         fcntl.flock(self.lock, fcntl.LOCK_EX)
         self.names.lock()
         os.makedirs(self.dir, exist_ok=True)
