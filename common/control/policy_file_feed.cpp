@@ -130,7 +130,8 @@ class PolicyFileFeed::Impl {
 
   void reload() {
     auto text = read_text(path_);
-    if (text && text_ && *text == *text_ && list_stamps(lists_, directory_of(path_)) == stamps_) return;
+    const bool same = text && text_ && *text == *text_ && list_stamps(lists_, directory_of(path_)) == stamps_;
+    if (same && !node_could_not_) return;
     if (!text && !text_) return;  // still unreadable, already said
     text_ = text ? std::optional{*text} : std::nullopt;
     const auto applied = text ? apply(*text) : Result<void, std::vector<Violation>>{failure(text.error())};
@@ -138,6 +139,7 @@ class PolicyFileFeed::Impl {
       spdlog::info("policy {} is running, version {}", path_, status().policy_version.to_string());
       return;
     }
+    if (same) return;  // said before; tried again at the next look
     for (const auto& violation : applied.error()) {
       spdlog::error("policy {}: {}{}{}", path_, violation.path, violation.path.empty() ? "" : ": ",
                     violation.message);
@@ -166,8 +168,10 @@ class PolicyFileFeed::Impl {
   }
 
   Result<void, std::vector<Violation>> apply(const std::string& text) {
+    node_could_not_ = false;
     auto loaded = load(text);
     if (!loaded) return failure(std::move(loaded.error()));
+    node_could_not_ = true;  // until it could
     const auto policy = std::make_shared<const Policy>(std::move(*loaded));
     const Version version{0, ++counter_};
     if (auto done = call(handlers_.on_policy, policy, version); !done) return done;
@@ -178,6 +182,7 @@ class PolicyFileFeed::Impl {
     if (auto done = call(handlers_.on_allocation, standalone_allocation(*policy), version); !done)
       return done;
     if (auto done = call(handlers_.on_health, standalone_health(*policy), version); !done) return done;
+    node_could_not_ = false;
     const std::lock_guard lock{mutex_};
     status_.connected = true;
     status_.allocation_version = status_.health_version = version;
@@ -189,6 +194,7 @@ class PolicyFileFeed::Impl {
   std::string path_;
   ServiceHandlers handlers_;
   std::optional<std::string> text_;  // last seen, refused or not; nothing: unreadable
+  bool node_could_not_ = false;      // run a text without mistakes: it may later
   v1::Policy lists_;                 // the last one that could be parsed
   std::string stamps_;               // of its lists, when they were read
   std::uint64_t counter_ = 0;

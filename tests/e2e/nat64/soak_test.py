@@ -54,8 +54,10 @@ class Soak(unittest.TestCase):
         self.assertGreater(swaps, 2)
         self.assertEqual(0, lab.counter("dropped_packets_total", 'reason="unclassified"'))
         lab.write_policy(EVERYTHING)
-        eventually(lambda: all(lab.counter(gauge) == 0 for gauge in GAUGES), 15,
-                   f"all of these are 0: {', '.join(GAUGES)}")
+        try:
+            eventually(lambda: all(lab.counter(gauge) == 0 for gauge in GAUGES), 15, "every table is empty")
+        except AssertionError as failure:
+            self.fail(f"{failure}: { {gauge: lab.counter(gauge) for gauge in GAUGES} }")
         taken, freed = (lab.counter("events_total", f'event="block_{what}"') for what in ("taken", "freed"))
         self.assertGreater(taken, len(CLIENTS))
         self.assertEqual(taken, freed)

@@ -35,6 +35,11 @@ class PolicyFileFeedTest : public testing::Test {
     ServiceHandlers handlers;
     handlers.on_policy = [this](const std::shared_ptr<const Policy>& policy, Version version) -> Applied {
       const std::lock_guard lock{mutex_};
+      changed_.notify_all();
+      if (cannot_ > 0) {
+        --cannot_;
+        return failure(Rejection{Rejection::Kind::kNodeCannot, {{"workers", "are busy"}}});
+      }
       policy_ = policy;
       version_ = version;
       changed_.notify_all();
@@ -64,6 +69,7 @@ class PolicyFileFeedTest : public testing::Test {
   std::shared_ptr<const Policy> policy_;
   Version version_;
   Allocation allocation_;
+  int cannot_ = 0;  // so often
 };
 
 TEST_F(PolicyFileFeedTest, TheFirstLoadGivesPolicyAndEveryAddressOfEveryPool) {
@@ -119,6 +125,25 @@ TEST_F(PolicyFileFeedTest, AConfigMapsSwappedLinkIsLoadedAgain) {
   fs::create_symlink("..v2", directory_ / "..data_tmp");
   fs::rename(directory_ / "..data_tmp", directory_ / "..data");
   EXPECT_TRUE(wait_for_version(2));
+}
+
+TEST_F(PolicyFileFeedTest, WhatTheNodeCouldNotRunIsTriedAgain) {
+  write(path_, test::kSmallPolicy);
+  PolicyFileFeed feed{path_.string(), handlers()};
+  ASSERT_TRUE(feed.start());
+  {
+    const std::lock_guard lock{mutex_};
+    cannot_ = 1;
+  }
+  write(path_, with_exclusion("192.0.2.0/24"));
+  {
+    std::unique_lock lock{mutex_};
+    ASSERT_TRUE(changed_.wait_for(lock, std::chrono::seconds{20}, [&] { return cannot_ == 0; }));
+  }
+  write(directory_ / "another file", "makes the feed look");
+  ASSERT_TRUE(wait_for_version(3));
+  const std::lock_guard lock{mutex_};
+  EXPECT_EQ(policy_->exclusions.ipv4_destinations.size(), 1U);
 }
 
 TEST_F(PolicyFileFeedTest, ARefusedChangeLeavesWhatRanAndIsToldInTheStatus) {
