@@ -19,6 +19,7 @@ namespace isthmus {
 inline constexpr std::size_t kMaxListBytes = 64U << 20;    // of a file
 inline constexpr std::size_t kMaxChunkBytes = 512U << 10;  // fits a message, and a value of every store
 inline constexpr std::size_t kMaxChunks = 1024;            // of a list
+inline constexpr int kMaxChunksAtOnce = 16;  // in one NeedChunks: the queue to a slow reader stays short
 
 struct ListChunk {
   std::string hash;  // content_hash() of *data

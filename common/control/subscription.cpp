@@ -43,9 +43,6 @@ bool same(const Update& a, const Update& b) {
          body_of(a).SerializeAsString() == body_of(b).SerializeAsString();
 }
 
-// Few enough that the controller's queue to a slow reader stays short.
-constexpr std::size_t kChunksAtOnce = 16;
-
 tl::unexpected<Rejection> invalid(std::vector<Violation> violations) {
   return failure(Rejection{Rejection::Kind::kInvalidConfig, std::move(violations)});
 }
@@ -240,7 +237,7 @@ void Subscription::receive_policy(const v1::PolicyUpdate& update, Step& step) {
 
 void Subscription::ask_for_chunks(Step& step) {
   auto missing = missing_chunks(waiting_policy_->policy(), [this](const auto& hash) { return chunk(hash); });
-  missing.resize(std::min(missing.size(), kChunksAtOnce));
+  missing.resize(std::min(missing.size(), std::size_t{kMaxChunksAtOnce}));
   auto& need = *step.send.emplace_back().mutable_need_chunks();
   for (auto& hash : missing) {
     need.add_hashes(hash);

@@ -6,6 +6,7 @@
 #include <deque>
 #include <utility>
 
+#include "common/config/domain_lists.hpp"
 #include "common/config/wire.hpp"
 #include "controller/shell/caller.hpp"
 #include "controller/shell/convert.hpp"
@@ -15,8 +16,6 @@ namespace {
 
 constexpr std::size_t kMaxUnsent =
     64;  // updates are whole and one is in flight per resource: never reached honestly
-
-constexpr int kMaxChunksAtOnce = 16;
 
 class SessionStream final : public grpc::ServerBidiReactor<v1::ServiceMessage, v1::ControllerMessage>,
                             public Outbound,

@@ -193,12 +193,14 @@ void Hub::propose(Proposal proposal, Proposed done) {
   });
 }
 
-// What kept versions of the policy name is stored with them; the rest goes.
+// What kept versions of the policy name is stored with them, the newest first and in bounds; the rest goes. A
+// rollback to a version whose lists went is refused, and says so.
 void Hub::keep_chunks(TimePoint now) {
-  std::set<std::string> named;
-  for (const auto& edit : desk_.desired().edits()) {
-    for (auto& hash : named_chunks(*edit.text.wire)) named.insert(std::move(hash));
-  }
+  std::vector<std::vector<std::string>> versions;
+  const auto& edits = desk_.desired().edits();
+  for (auto edit = edits.rbegin(); edit != edits.rend(); ++edit)
+    versions.push_back(named_chunks(*edit->text.wire));
+  const auto named = chunks_.within(ListChunks::kMaxKeptBytes, versions);
   const auto forgotten = chunks_.prune(named, now);
   if (ledger_ == nullptr) return;
   for (const auto& hash : named) {

@@ -32,6 +32,24 @@ ListData ListChunks::find(const std::string& hash) const {
   return it == chunks_.end() ? nullptr : it->second.data;
 }
 
+std::set<std::string> ListChunks::within(std::size_t most,
+                                         const std::vector<std::vector<std::string>>& versions) const {
+  std::set<std::string> kept;
+  std::size_t bytes = 0;
+  for (const auto& version : versions) {
+    auto with_it = kept;
+    std::size_t more = 0;
+    for (const auto& hash : version) {
+      const auto data = find(hash);
+      if (with_it.insert(hash).second && data != nullptr) more += data->size();
+    }
+    if (&version != &versions.front() && bytes + more > most) break;
+    kept = std::move(with_it);
+    bytes += more;
+  }
+  return kept;
+}
+
 std::vector<std::string> ListChunks::prune(const std::set<std::string>& named, TimePoint now) {
   const std::scoped_lock lock{lock_};
   std::vector<std::string> forgotten;

@@ -18,11 +18,18 @@ class ListChunks {
  public:
   static constexpr Duration kWaitForPolicy = std::chrono::hours{1};
   static constexpr std::size_t kMaxBytes = 512U << 20;
+  // Of the lists of kept versions: a list that is made anew every day shares little with that of the day
+  // before. The newest version keeps its lists in any case; of older ones, those that fit.
+  static constexpr std::size_t kMaxKeptBytes = 256U << 20;
 
   // Refuses what is not what its hash says, and what would make too many.
   [[nodiscard]] Result<void, std::string> put(std::string hash, std::string data, TimePoint now);
   void put(const ListChunk& chunk, TimePoint now);  // of a file that was just cut
   [[nodiscard]] ListData find(const std::string& hash) const;
+  // The hashes that `versions` name, newest first, as far as versions fit together into `most` bytes; the
+  // newest one in any case.
+  [[nodiscard]] std::set<std::string> within(std::size_t most,
+                                             const std::vector<std::vector<std::string>>& versions) const;
   // Forgets those that no policy names and that came longer than kWaitForPolicy ago; gives their hashes.
   std::vector<std::string> prune(const std::set<std::string>& named, TimePoint now);
 

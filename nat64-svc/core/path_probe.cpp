@@ -51,9 +51,10 @@ bool PathProbe::takes(std::span<const std::uint8_t> packet, TimePoint now) {
   if (!policy_ || packet.size() < kIpv6Header || packet[0] >> 4 != 6 ||
       Ipv6Address::load(&packet[24]) != policy_->client6)
     return false;
-  const bool answer =
-      packet.size() >= kLength && packet[6] == kProtoIcmp6 && packet[kIpv6Header] == icmp6::kEchoReply &&
-      load_be16(&packet[kIpv6Header + 4]) == kIdentifier && load_be16(&packet[kIpv6Header + 6]) == sequence_;
+  const bool answer = packet.size() >= kLength && Ipv6Address::load(&packet[8]) == server6_ &&
+                      packet[6] == kProtoIcmp6 && packet[kIpv6Header] == icmp6::kEchoReply &&
+                      load_be16(&packet[kIpv6Header + 4]) == kIdentifier &&
+                      load_be16(&packet[kIpv6Header + 6]) == sequence_;
   if (answer) {
     unanswered_ = 0;
     state_ = State::kAnswered;

@@ -80,6 +80,20 @@ TEST(PathProbe, WhatGoesToTheAskingAddressGoesNowhereElse) {
   EXPECT_FALSE(c.probe.takes(std::span{other}.first(39), c.nat.now));
 }
 
+TEST(PathProbe, OnlyWhoWasAskedCanAnswer) {
+  Case c;
+  const auto question = c.probe.ask(c.nat.now);
+  ASSERT_TRUE(question);
+  const auto forged =
+      test::PacketBuilder::ipv6("64:ff9b::198.41.0.5", "2001:db8:1::ffff").echo(129, 0x6464, 1).bytes();
+  EXPECT_TRUE(c.probe.takes(forged, c.nat.now));
+  EXPECT_EQ(c.probe.state(), State::kWaiting);
+  const auto real =
+      test::PacketBuilder::ipv6("64:ff9b::198.41.0.4", "2001:db8:1::ffff").echo(129, 0x6464, 1).bytes();
+  EXPECT_TRUE(c.probe.takes(real, c.nat.now));
+  EXPECT_EQ(c.probe.state(), State::kAnswered);
+}
+
 TEST(PathProbe, ThePolicySaysWhetherAndASecondWorkerDoesNotAsk) {
   Case c;
   EXPECT_TRUE(c.ask(true));
