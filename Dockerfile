@@ -8,7 +8,7 @@ ARG BASE=docker.io/library/debian:bookworm-slim
 
 FROM ${BASE} AS tools
 WORKDIR /src
-ENV DEBIAN_FRONTEND=noninteractive CCACHE_BASEDIR=/src CCACHE_NOHASHDIR=true
+ENV DEBIAN_FRONTEND=noninteractive CCACHE_BASEDIR=/src CCACHE_NOHASHDIR=true CCACHE_SLOPPINESS=pch_defines,time_macros
 COPY tools/dev/packages.txt tools/dev/
 RUN apt-get update \
  && sed -n '/^\[build\]/,/^\[/{/^[a-z0-9]/p}' tools/dev/packages.txt | xargs apt-get install -y --no-install-recommends

@@ -21,6 +21,7 @@
 #include "common/control/service_handlers.hpp"
 #include "nat64-svc/shell/announce/announced_routes.hpp"
 #include "nat64-svc/shell/announce/arp_responder.hpp"
+#include "nat64-svc/shell/announce/router_listener.hpp"
 #include "nat64-svc/shell/netlink/kernel_routes.hpp"
 #include "nat64-svc/shell/netlink/netlink_watcher.hpp"
 #include "nat64-svc/shell/node/masquerade_watch.hpp"
@@ -65,6 +66,12 @@ class Gateway {
     std::string interface;
     XdpMode mode = XdpMode::kAuto;
   };
+  // Gateway mode: translation prefixes that routers announce to clients (RFC 8781).
+  struct AnnouncedPref64 {
+    HeardPref64s::Entry heard;
+    bool ours = false;
+  };
+  [[nodiscard]] std::vector<AnnouncedPref64> announced_pref64s() const;
   [[nodiscard]] const std::vector<PortStatus>& ports() const { return ports_; }
   [[nodiscard]] const std::vector<std::unique_ptr<Worker>>& workers() const { return workers_; }
   [[nodiscard]] const EventSpool* events() const { return events_.get(); }
@@ -132,6 +139,7 @@ class Gateway {
   std::unique_ptr<Steering> steering_;
   std::unique_ptr<AnnouncedRoutes> announced_;  // null: not wanted
   std::unique_ptr<ArpResponder> arp_;           // null: not wanted
+  std::unique_ptr<RouterListener> routers_;     // null: node mode
   std::unique_ptr<NodeMode> node_;              // null: gateway mode
   MasqueradeWatch sources_;                     // node mode
   std::unique_ptr<EventSpool> events_;          // null: events are not kept

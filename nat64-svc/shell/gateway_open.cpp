@@ -82,6 +82,11 @@ Result<void, std::string> Gateway::open_announcers(const StartupConfig& config) 
     if (!arp) return failure(arp.error());
     arp_ = std::move(*arp);
   }
+  if (config.mode == Mode::kGateway) {
+    auto routers = RouterListener::open(config.interface6);
+    if (!routers) return failure(routers.error());
+    routers_ = std::move(*routers);
+  }
   return {};
 }
 

@@ -33,6 +33,14 @@ std::optional<Gateway::NodeStatus> Gateway::node_status() const {
   return NodeStatus{watcher_->view().get()->uplink_route4() != nullptr, sources_.masqueraded()};
 }
 
+std::vector<Gateway::AnnouncedPref64> Gateway::announced_pref64s() const {
+  std::vector<AnnouncedPref64> announced;
+  const auto running = policy();
+  if (!routers_ || !running) return announced;
+  for (const auto& heard : routers_->heard()) announced.push_back({heard, is_ours(heard.prefix, *running)});
+  return announced;
+}
+
 std::vector<LeasedAddress> Gateway::leases() const {
   const std::lock_guard lock(mutex_);
   return allocation_.addresses;

@@ -155,6 +155,14 @@ HttpReply metrics_reply(const Gateway& gateway, const FeedStatus& feed) {
                "1 while every packet comes from an address of the node itself", {},
                node->masqueraded ? 1 : 0);
   }
+  for (const auto& [heard, ours] : gateway.announced_pref64s()) {
+    page.gauge("isthmus_nat64_announced_pref64",
+               "1 for each translation prefix that a router announces to clients (RFC 8781)",
+               {{"prefix", heard.prefix.to_string()},
+                {"router", heard.router.to_string()},
+                {"ours", ours ? "yes" : "no"}},
+               1);
+  }
   const auto [missing, unexpected] = gateway.mended_routes();
   page.counter("isthmus_nat64_routes_mended_total",
                "Routes of ours in the kernel that others had changed, and that were mended",

@@ -190,6 +190,8 @@ CASES = {
                                  [(f'isthmus_nat64_dropped_packets_total{GATEWAY},reason="excluded"}}', "0+60x60")]),
     "IsthmusEventRecordsLost": (3, [("isthmus_nat64_event_records_lost_total", "0 1x60")],
                                 [("isthmus_nat64_event_records_lost_total", "5x60")]),
+    "IsthmusPref64Differs": (7, [('isthmus_nat64_announced_pref64{ours="no"}', "1x60")],
+                             [('isthmus_nat64_announced_pref64{ours="yes"}', "1x60")]),
     "IsthmusRoutesChanged": (3, [('isthmus_nat64_routes_mended_total{was="missing"}', "0 1x60")],
                              [('isthmus_nat64_routes_mended_total{was="missing"}', "5x60")]),
     "IsthmusProbeUnanswered": (3, [("isthmus_nat64_probe_answered", "0x60")], [("isthmus_nat64_probe_answered", "1x60")]),

@@ -4,9 +4,13 @@
 import json
 import os
 import signal
+import socket
 import unittest
 
 from gateway_lab import GatewayLab
+from scapy.layers.inet6 import ICMPv6ND_RA, ICMPv6NDOptMTU, IPv6
+from scapy.packet import Raw
+from wire import Wire
 
 from lib import suite
 from lib.daemon import eventually
@@ -83,6 +87,23 @@ class Gateway(unittest.TestCase):
         eventually(lambda: lab.counter("probe_answered") == 0, 8, "silence is noticed")
         lab.server.run(f"ip address add {WEB4}/32 dev eth0")
         eventually(lambda: lab.counter("probe_answered") == 1, 5, "the probe is answered again")
+
+    def test_routers_that_announce_another_prefix_are_noticed(self):
+        lab.start_alone()
+        wire = Wire(lab.client, "eth0")
+        self.addCleanup(wire.close)
+
+        def advertise(prefix, code, units):
+            option = b"\x26\x02" + (units << 3 | code).to_bytes(2, "big") + socket.inet_pton(socket.AF_INET6, prefix)[:12]
+            wire.send("33:33:00:00:00:01", IPv6(src="fe80::1", dst="ff02::1", hlim=255) / ICMPv6ND_RA() / ICMPv6NDOptMTU(mtu=1500) / Raw(option))
+
+        def announced(prefix, ours):
+            return lab.counter("announced_pref64", f'prefix="{prefix}"', 'router="fe80::1"', f'ours="{ours}"')
+        advertise("64:ff9b::", 0, 225)
+        advertise("2001:db8:bad::", 1, 225)
+        eventually(lambda: announced("64:ff9b::/96", "yes") == 1 and announced("2001:db8:bad::/64", "no") == 1, 3, "both are shown")
+        advertise("2001:db8:bad::", 1, 0)
+        eventually(lambda: announced("2001:db8:bad::/64", "no") == 0, 3, "a prefix that is no longer announced is forgotten")
 
     def test_every_queue_is_served(self):
         for namespace, device in ((lab.node, "lan"), (lab.client, "eth0")):
