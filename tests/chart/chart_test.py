@@ -336,6 +336,16 @@ class Stores(unittest.TestCase):
         self.assertEqual(rendered.get("Service", "controller-peers")["spec"]["clusterIP"], "None")
         self.assertTrue(rendered.has("PodDisruptionBudget", "controller"))
 
+    def test_several_controllers_are_told_which_policy_is_newer(self):
+        etcd = {"store": {"kind": "etcd", "etcd": {"endpoints": ["a:2379"]}}}
+
+        def revision(values):
+            return yaml.safe_load(render(values).get("ConfigMap", "policy")["data"]["policy.yaml"]).get("revision")
+        self.assertEqual(revision({"controller": etcd}), 1)  # of a first installation
+        self.assertEqual(revision({"controller": {**etcd, "policyRevision": 7}}), 7)
+        self.assertEqual(revision({"controller": {**etcd, "policyRevision": 7}, "policy": {"revision": 9}}), 9)
+        self.assertIsNone(revision({}))
+
 
 class Certificates(unittest.TestCase):
     FLAGS = {"tls-ca": "ca.crt", "tls-certificate": "tls.crt", "tls-key": "tls.key"}

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Stands in for CoreDNS, of which Debian has no package: answers NAME.NAMESPACE.svc.cluster.local from the Services that the
-API server lists, once a second.   cluster_dns.py ADDRESS KUBECTL KUBECONFIG"""
+"""Stands in for CoreDNS, of which Debian has no package: answers NAME.NAMESPACE.svc.cluster.local, and HOSTNAME before it, from the
+Services and Endpoints that the API server lists, once a second.   cluster_dns.py ADDRESS KUBECTL KUBECONFIG"""
 
 import json
 import socketserver
@@ -21,14 +21,30 @@ DOMAIN = "cluster.local."
 services = {}
 
 
+def addresses_of(items):
+    """By name; that of a headless Service leads to its pods, and each pod with a hostname has a name of its own."""
+    found = {}
+    for each in items:
+        name = f"{each['metadata']['name']}.{each['metadata']['namespace']}.svc.{DOMAIN}"
+        if each["kind"] == "Service":
+            given = each["spec"].get("clusterIPs") or [each["spec"].get("clusterIP", "None")]
+            found.setdefault(name, []).extend(address for address in given if address != "None")
+    for each in items:
+        name = f"{each['metadata']['name']}.{each['metadata']['namespace']}.svc.{DOMAIN}"
+        if each["kind"] != "Endpoints" or found.get(name) != []:
+            continue
+        pods = [pod for subset in each.get("subsets") or [] for kind in ("addresses", "notReadyAddresses") for pod in subset.get(kind) or []]
+        found[name] = [pod["ip"] for pod in pods]
+        found.update({f"{pod['hostname']}.{name}": [pod["ip"]] for pod in pods if pod.get("hostname")})
+    return found
+
+
 def follow(kubectl, config):
     while True:
-        done = subprocess.run([kubectl, f"--kubeconfig={config}", "get", "services", "-A", "-o", "json"], capture_output=True, check=False)
+        done = subprocess.run([kubectl, f"--kubeconfig={config}", "get", "services,endpoints", "-A", "-o", "json"], capture_output=True,
+                              check=False)
         if done.returncode == 0:
-            found = {}
-            for each in json.loads(done.stdout)["items"]:
-                name = f"{each['metadata']['name']}.{each['metadata']['namespace']}.svc.{DOMAIN}"
-                found[name] = each["spec"].get("clusterIPs") or [each["spec"]["clusterIP"]]
+            found = addresses_of(json.loads(done.stdout)["items"])
             services.clear()
             services.update(found)
         time.sleep(1)

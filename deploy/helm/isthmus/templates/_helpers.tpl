@@ -190,6 +190,10 @@ seccompProfile: {type: RuntimeDefault}
 {{- end }}
 
 {{- define "isthmus.policy" -}}
+{{- if and (eq .Values.controller.store.kind "etcd") (not .Values.policy.revision) }}
+# Which of two texts is newer, for several controllers whose nodes get this ConfigMap at different times.
+revision: {{ .Values.controller.policyRevision | default .Release.Revision | int }}
+{{ end }}
 {{- if .Values.policy }}
 {{- toYaml .Values.policy }}
 {{- else if .Values.cluster.podCidrs }}
