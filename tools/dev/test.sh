@@ -71,12 +71,12 @@ prepare_deploy() {
 }
 
 dev_test() {
-  local what=${1:-all}
+  local what=${1:-usual}
   [ $# -eq 0 ] || shift
   need_packages build test
   need_libunbound
   case "$what" in
-    all)
+    usual)
       need_root test
       need_helm
       need_packages browser
@@ -95,8 +95,8 @@ dev_test() {
       combine dev
       run_ctest -L 'chart|deploy' "$@"
       ;;
-    everything)
-      dev_test all
+    all)
+      dev_test usual
       dev_test deploy
       ;;
     unit) prepare dev && combine dev && run_ctest -L 'unit|property' "$@" ;;
