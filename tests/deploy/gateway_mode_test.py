@@ -46,6 +46,7 @@ class GatewayMode(unittest.TestCase):
         site.cluster.cp.run(f"ip route add {POOL} via 10.250.0.12")
         try:
             site.install(GATEWAY_MODE)
+            site.wait_ready("nat64", 1)  # Helm counts a DaemonSet as ready that has no more than maxUnavailable pods missing
         except AssertionError as failure:
             raise AssertionError(f"{failure}\n{site.describe()}") from None
         cls.prometheus = Prometheus(site)

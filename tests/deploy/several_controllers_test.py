@@ -5,7 +5,7 @@
 The tests go from top to bottom through the life of one installation.
 """
 
-import json
+import errno
 import os
 import subprocess
 import sys
@@ -84,7 +84,7 @@ class SeveralControllers(unittest.TestCase):
                                  check=False)
         self.assertNotIn(WEB6, wrong.stdout)
 
-    def test_3_the_leader_dies_and_nobody_else_notices(self):
+    def test_3_the_leader_goes_and_nobody_else_notices(self):
         queries = self.site.probe("n1", "dns", DNS64, NAME, 25)
         session = self.site.probe("n2", "session", WEB6, 7007, 25)
         time.sleep(2)
@@ -92,7 +92,7 @@ class SeveralControllers(unittest.TestCase):
         self.site.kubectl("-n", NAMESPACE, "delete", "pod", dead, "--grace-period=0", "--force")
         begin = time.monotonic()
         eventually(lambda: len(self.leaders()) == 1 and dead not in self.leaders(), 40, "another controller leads", every=0.5)
-        print(f"another controller leads {time.monotonic() - begin:.0f} s after the leader's pod was killed", flush=True)
+        print(f"another controller leads {time.monotonic() - begin:.0f} s after the leader's pod was deleted", flush=True)
         heard, went_on = queries.result(), session.result()
         self.assertEqual(heard["unanswered"], 0, heard)
         self.assertIsNone(went_on["broken"], went_on)
@@ -100,13 +100,16 @@ class SeveralControllers(unittest.TestCase):
 
     def test_4_a_change_of_the_policy_goes_out_under_the_new_leader(self):
         self.site.upgrade({**VALUES, "cluster": {"serviceCidrs": ["fd00:96::/112", "198.18.7.0/24"]}})
-        explained = json.loads(self.ctl("get", "policy", "-o", "json"))
-        self.assertIn("198.18.7.0/24", json.dumps(explained))
+        # The kubelets bring the change to each controller when they next look, within about a minute.
+        eventually(lambda: "198.18.7.0/24" in self.ctl("get", "policy", "-o", "json"), 150, "the controllers have read the change", every=1)
 
-        def applied():
-            done = self.site.client("n1", "curl", "-sS", "-m", "3", "http://[64:ff9b::198.18.7.7]/", check=False)
-            return "prohibited" in done.stderr or "Permission denied" in done.stderr
-        eventually(applied, 120, "the new exclusion answers at once, administratively prohibited", every=1)
+        knock = ("import socket\ns = socket.socket(socket.AF_INET6)\ns.settimeout(3)\n"
+                 "print(s.connect_ex(('64:ff9b::198.18.7.7', 80)))")
+
+        def refused():
+            # ICMPv6 "administratively prohibited", as the kernel tells it to the program
+            return self.site.client("n1", "python3", "-c", knock).strip() == str(errno.EACCES)
+        eventually(refused, 60, "the new exclusion answers", every=1)
 
 
 if __name__ == "__main__":
