@@ -71,17 +71,18 @@ function(isthmus_fuzzer name)
   set_tests_properties(fuzz.${name} PROPERTIES TIMEOUT 90 LABELS fuzz)
 endfunction()
 
-# isthmus_e2e_test(NAME SCRIPT [TIMEOUT seconds])   a Python script that runs the real programs in network namespaces.
+# isthmus_e2e_test(NAME SCRIPT [TIMEOUT seconds] [ENVIRONMENT name=value...])
+# a Python script that runs the real programs in network namespaces.
 # One at a time: they measure times, and two cores are few.
 function(isthmus_e2e_test name script)
   if(NOT ISTHMUS_TESTS OR ISTHMUS_SANITIZE)
     return()
   endif()
-  cmake_parse_arguments(arg "" "TIMEOUT" "" ${ARGN})
+  cmake_parse_arguments(arg "" "TIMEOUT" "ENVIRONMENT" ${ARGN})
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 180)
   endif()
   add_test(NAME e2e.${name} COMMAND /usr/bin/python3 ${CMAKE_CURRENT_SOURCE_DIR}/${script})
   set_tests_properties(e2e.${name} PROPERTIES
-    TIMEOUT ${arg_TIMEOUT} LABELS e2e RUN_SERIAL ON ENVIRONMENT "ISTHMUS_BIN=${PROJECT_BINARY_DIR}/bin")
+    TIMEOUT ${arg_TIMEOUT} LABELS e2e RUN_SERIAL ON ENVIRONMENT "ISTHMUS_BIN=${PROJECT_BINARY_DIR}/bin;${arg_ENVIRONMENT}")
 endfunction()

@@ -14,6 +14,7 @@ import sys
 
 from lib.daemon import Daemon, eventually
 from lib.netns import NamespaceSet, lab_prefix
+from lib.stores import etcd_members
 from lib.topology import BIN
 
 POOL = "203.0.113.0/29"
@@ -61,7 +62,7 @@ class GatewayLab:
         self.namespaces = NamespaceSet(lab_prefix(prefix), ["control", *self.names])
         self.control = self.namespaces.of["control"]
         self.dir = f"/run/{lab_prefix(prefix).rstrip('-')}"
-        self.members = [self._member(i, members) for i in range(members)]
+        self.members = [Process(daemon) for daemon in etcd_members(self.control, self.dir, members)]
         self.controllers = [Process(Daemon(self.control, f"controller{i + 1}", [], f"{self.dir}/controller{i + 1}.log",
                                            f"127.0.0.1:{9460 + i}")) for i in range(controllers)]
         self.gateways = {name: Process(Daemon(self.namespaces.of[name], name, self._gateway_command(i, name),
@@ -106,14 +107,6 @@ class GatewayLab:
                 print(process.daemon.log_tail(30), file=sys.stderr)
 
     # --- programs -----------------------------------------------------------------------------------------------------
-
-    def _member(self, i, members):
-        cluster = ",".join(f"m{n}=http://127.0.0.1:{2480 + n}" for n in range(members))
-        command = ["etcd", "--name", f"m{i}", "--data-dir", f"{self.dir}/m{i}", "--listen-peer-urls", f"http://127.0.0.1:{2480 + i}",
-                   "--initial-advertise-peer-urls", f"http://127.0.0.1:{2480 + i}", "--listen-client-urls",
-                   f"http://127.0.0.1:{2380 + i}", "--advertise-client-urls", f"http://127.0.0.1:{2380 + i}", "--initial-cluster",
-                   cluster, "--initial-cluster-state", "new", "--unsafe-no-fsync", "--logger", "zap", "--log-level", "error"]
-        return Process(Daemon(self.control, f"etcd{i}", command, f"{self.dir}/etcd{i}.log"))
 
     def _gateway_command(self, i, name):
         return [f"{BIN}/nat64-svc", "--interface6", "lan", "--interface4", "wan", "--node-id", name, "--state-dir",

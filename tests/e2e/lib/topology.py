@@ -24,6 +24,7 @@ import sys
 
 from lib.daemon import Daemon, eventually
 from lib.netns import NamespaceSet, lab_prefix
+from lib.stores import store_of
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "../../.."))
 BIN = os.environ.get("ISTHMUS_BIN", os.path.join(ROOT, "build/dev/bin"))
@@ -68,6 +69,7 @@ dual      A     {DUAL4}
 dual      AAAA  {DUAL6}
 excluded  A     {EXCLUDED4}
 alias     CNAME v4only
+*.wild    A     {WEB4}
 text      TXT   "no address here"
 """
 
@@ -123,12 +125,14 @@ def embedded(ipv4):
 class Lab:
     """`with Lab("isthmus-e2e-") as lab:` brings up namespaces and servers; start_programs() starts ours."""
 
-    def __init__(self, prefix, keep=False, body_bytes=8 << 20):
+    def __init__(self, prefix, keep=False, body_bytes=8 << 20, store="memory"):
         self.prefix, self.keep, self.body_bytes = lab_prefix(prefix), keep, body_bytes
         self.namespaces = NamespaceSet(self.prefix, ["client", "node", "server"])
         self.client, self.node, self.server = (self.namespaces.of[role] for role in self.namespaces.roles)
         self.dir = f"/run/{self.prefix.rstrip('-')}"
         self.policy_file = f"{self.dir}/policy.yaml"
+        self.store = store_of(self, store)
+        self.revision = 0
         self.controller = self.nat64 = self.dns64 = None
         self.body_sha256 = None
 
@@ -225,7 +229,8 @@ class Lab:
 
     def write_policy(self, text):
         """Replaces the policy file in one step, as an editor or a ConfigMap does."""
-        scratch = self._write("policy.yaml.new", text)
+        self.revision += 1
+        scratch = self._write("policy.yaml.new", f"revision: {self.revision}\n{text}" if self.store.shared else text)
         os.rename(scratch, self.policy_file)
 
     def start_programs(self, policy=POLICY):
@@ -237,7 +242,8 @@ class Lab:
 
     def start_controller(self, *extra, policy_from_store=False, ready_within=15, listen=CONTROLLER):
         source = ["--policy-from", "store"] if policy_from_store else ["--policy-file", self.policy_file]
-        store = [] if "--store" in extra else ["--store", "memory"]
+        self.store.start()
+        store = [] if "--store" in extra else self.store.flags(CONTROLLER)
         self.controller = self._daemon(
             self.node, "isthmus-controller",
             [f"{BIN}/isthmus-controller", *source, "--grpc-listen", listen, "--http-listen", "127.0.0.1:9460",

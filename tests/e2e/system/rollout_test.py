@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The policy kept by the controller, changed under traffic: prefixes come and go, exclusions, rollback, an upgrade of the
-controller, a controller that hangs, a drain. While no test says otherwise, no query and no packet is lost."""
+controller, a controller that hangs, a drain. While no test says otherwise, no query and no packet is lost. With either store:
+ISTHMUS_STORE (lib/stores.py)."""
 
 import os
 import signal
@@ -29,7 +30,7 @@ def in_second(ipv4):
 
 def setUpModule():
     global lab
-    lab = Lab("isthmus-e2e-")
+    lab = Lab("isthmus-e2e-", store="sqlite")
     unittest.addModuleCleanup(lab.__exit__, None, None, None)
     lab.__enter__()
     start_controller()
@@ -40,8 +41,7 @@ def setUpModule():
 
 
 def start_controller(*extra):
-    lab.start_controller("--store", f"sqlite:{lab.dir}/controller.db", "--soak", "1", *extra, policy_from_store=True,
-                         ready_within=None)
+    lab.start_controller("--soak", "1", *extra, policy_from_store=True, ready_within=None)
     eventually(lambda: lab.ctl("history", "--controller", CONTROLLER, check=False).returncode == 0, 15, "the controller answers")
 
 
