@@ -10,17 +10,12 @@
 #include <array>
 #include <exception>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <mutex>
-#include <optional>
-#include <sstream>
 #include <thread>
 
 #include "common/base/unique_fd.hpp"
-#include "common/config/from_proto.hpp"
-#include "common/config/yaml.hpp"
-#include "common/control/list_files.hpp"
+#include "common/control/policy_file.hpp"
 #include "common/control/standalone.hpp"
 
 namespace isthmus {
@@ -29,17 +24,6 @@ namespace {
 constexpr int kPollEvery =
     5000;                    // ms: for file systems without inotify and symbolic links that lead elsewhere
 constexpr int kSettle = 50;  // ms: an editor's several writes are one change
-
-Result<std::string, std::vector<Violation>> read_text(const std::string& path) {
-  std::ifstream in{path, std::ios::binary};
-  std::ostringstream all;
-  if (in) all << in.rdbuf();
-  if (!in || !all) {
-    return failure(
-        std::vector<Violation>{{"", "cannot read " + path + ": check that it exists and may be read"}});
-  }
-  return all.str();
-}
 
 std::string all_in_one_line(const std::vector<Violation>& violations) {
   std::string text;
@@ -67,17 +51,14 @@ Result<void, std::vector<Violation>> call(const Handler& handler, Args&&... args
 
 class PolicyFileFeed::Impl {
  public:
-  Impl(std::string path, ServiceHandlers handlers) : path_(std::move(path)), handlers_(std::move(handlers)) {}
+  Impl(std::string path, ServiceHandlers handlers) : file_(std::move(path)), handlers_(std::move(handlers)) {}
   ~Impl() { stop(); }
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
   Result<void, std::vector<Violation>> start() {
     watch();  // before the first read: a change in between is seen
-    auto text = read_text(path_);
-    if (!text) return failure(std::move(text.error()));
-    text_ = *text;
-    if (auto applied = apply(*text); !applied) return applied;
+    if (auto applied = apply(file_.load()); !applied) return applied;
     thread_ = std::thread([this] {
       pthread_setname_np(pthread_self(), "policy-file");
       run();
@@ -100,7 +81,7 @@ class PolicyFileFeed::Impl {
   // The directory, not the file: rename into place and a ConfigMap's swapped link both change the directory.
   void watch() {
     notify_.reset(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
-    auto directory = std::filesystem::path{path_}.parent_path();
+    auto directory = std::filesystem::path{file_.path()}.parent_path();
     if (directory.empty()) directory = ".";
     if (inotify_add_watch(notify_.get(), directory.c_str(),
                           IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE) < 0) {
@@ -129,47 +110,39 @@ class PolicyFileFeed::Impl {
   }
 
   void reload() {
-    auto text = read_text(path_);
-    const bool same = text && text_ && *text == *text_ && list_stamps(lists_, directory_of(path_)) == stamps_;
-    if (same && !node_could_not_) return;
-    if (!text && !text_) return;  // still unreadable, already said
-    text_ = text ? std::optional{*text} : std::nullopt;
-    const auto applied = text ? apply(*text) : Result<void, std::vector<Violation>>{failure(text.error())};
+    auto loaded = file_.load_if_changed();
+    const bool changed = loaded.has_value();
+    if (!changed && node_could_not_) loaded = file_.load();
+    if (!loaded) return;
+    const auto applied = apply(std::move(*loaded));
     if (applied) {
-      spdlog::info("policy {} is running, version {}", path_, status().policy_version.to_string());
+      spdlog::info("policy {} is running, version {}", file_.path(), status().policy_version.to_string());
       return;
     }
-    if (same) return;  // said before; tried again at the next look
+    if (!changed) return;  // said before; tried again at the next look
     for (const auto& violation : applied.error()) {
-      spdlog::error("policy {}: {}{}{}", path_, violation.path, violation.path.empty() ? "" : ": ",
+      spdlog::error("policy {}: {}{}{}", file_.path(), violation.path, violation.path.empty() ? "" : ": ",
                     violation.message);
     }
-    spdlog::error("policy {} is refused; what ran keeps running", path_);
+    spdlog::error("policy {} is refused; what ran keeps running", file_.path());
     const std::lock_guard lock{mutex_};
     ++status_.rejected_total;
     status_.last_error = all_in_one_line(applied.error());
   }
 
-  // The policy and the lists that it names.
-  Result<Policy, std::vector<Violation>> load(const std::string& text) {
-    auto wire = parse_policy_yaml(text);
-    if (!wire) return failure(std::move(wire.error()));
-    stamps_ = list_stamps(*wire, directory_of(path_));  // before they are read: a change in between is seen
-    lists_ = *wire;
-    const auto chunks = read_lists(*wire, directory_of(path_));
-    if (!chunks) return failure(chunks.error());
-    auto policy = from_proto(*wire);
-    if (!policy) return policy;
+  static Result<Policy, std::vector<Violation>> with_lists(PolicyFile::Loaded loaded) {
+    if (!loaded) return failure(std::move(loaded.error()));
     std::map<std::string, ListData> data;
-    for (const auto& chunk : *chunks) data.emplace(chunk.hash, chunk.data);
-    const auto attached = attach_lists(*policy, [&](const std::string& hash) { return data.at(hash); });
+    for (const auto& chunk : loaded->chunks) data.emplace(chunk.hash, chunk.data);
+    const auto attached =
+        attach_lists(loaded->policy, [&](const std::string& hash) { return data.at(hash); });
     if (!attached) return failure(attached.error());
-    return policy;
+    return std::move(loaded->policy);
   }
 
-  Result<void, std::vector<Violation>> apply(const std::string& text) {
+  Result<void, std::vector<Violation>> apply(PolicyFile::Loaded file) {
     node_could_not_ = false;
-    auto loaded = load(text);
+    auto loaded = with_lists(std::move(file));
     if (!loaded) return failure(std::move(loaded.error()));
     node_could_not_ = true;  // until it could
     const auto policy = std::make_shared<const Policy>(std::move(*loaded));
@@ -191,12 +164,9 @@ class PolicyFileFeed::Impl {
     return {};
   }
 
-  std::string path_;
+  PolicyFile file_;
   ServiceHandlers handlers_;
-  std::optional<std::string> text_;  // last seen, refused or not; nothing: unreadable
-  bool node_could_not_ = false;      // run a text without mistakes: it may later
-  v1::Policy lists_;                 // the last one that could be parsed
-  std::string stamps_;               // of its lists, when they were read
+  bool node_could_not_ = false;  // run a text without mistakes: it may later
   std::uint64_t counter_ = 0;
   UniqueFd notify_;
   UniqueFd stop_{eventfd(0, EFD_CLOEXEC)};

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/base/result.hpp"
+#include "common/control/policy_file.hpp"
 #include "controller/shell/hub.hpp"
 
 namespace isthmus::controller {
@@ -17,7 +18,7 @@ namespace isthmus::controller {
 class PolicySource {
  public:
   // `drain`: what a new text takes away from use may be drained; else such a text is refused.
-  PolicySource(std::string path, bool drain, Hub& hub) : path_(std::move(path)), drain_(drain), hub_(hub) {}
+  PolicySource(std::string path, bool drain, Hub& hub) : file_(std::move(path)), drain_(drain), hub_(hub) {}
   ~PolicySource() { stop(); }
   PolicySource(const PolicySource&) = delete;
   PolicySource& operator=(const PolicySource&) = delete;
@@ -27,18 +28,13 @@ class PolicySource {
   void stop();
 
  private:
-  [[nodiscard]] Result<void, std::vector<Violation>> load(const std::string& text);
+  void propose(LoadedPolicy loaded);
   void refuse(const std::vector<Violation>& violations);
   void watch();
-  void look();
 
-  const std::string path_;
+  PolicyFile file_;  // start()'s, then the thread's
   const bool drain_;
   Hub& hub_;
-  std::string last_text_;  // tried last, good or bad
-  v1::Policy last_;        // as far as it could be read
-  std::string stamps_;     // of its lists
-  bool readable_ = true;
   std::atomic<bool> stopping_ = false;
   std::thread thread_;
 };

@@ -6,7 +6,7 @@ namespace {
 
 std::string refusal_of(const std::vector<Violation>& violations, const std::string& file) {
   std::string text = "policy file " + file + " is refused";
-  for (const auto& v : violations) text += (v.path == file ? ": " : ": " + v.path + ": ") + v.message;
+  for (const auto& v : violations) text += (v.path.empty() ? ": " : ": " + v.path + ": ") + v.message;
   return text;
 }
 
