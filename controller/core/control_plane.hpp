@@ -6,6 +6,10 @@
 //   on_hello ... on_report, tick          what happened
 //   settle(now)                           plan leases, judge health, decide what each service should run
 //   take()                                lease changes (to be stored first), then messages, then events
+//
+// Five files: control_plane.cpp is the map, control_plane_sessions.cpp what services say,
+// control_plane_policy.cpp how a policy goes out, control_plane_leases.cpp who gets which address,
+// control_plane_drains.cpp how a gateway leaves.
 #pragma once
 
 #include <algorithm>
@@ -36,6 +40,8 @@ struct Settings {
   // For the shell: how long a stream may be that of no service, because it has not said hello or was refused
   // and does not go.
   Duration hello_within = std::chrono::seconds{10};
+  // For the shell: how long pieces of lists are kept that no policy names.
+  Duration unnamed_lists_wait = std::chrono::hours{1};
   // Services report every two seconds; two missed reports and a margin.
   Duration liveness = std::chrono::seconds{5};
   // How long a withdrawn address may serve what runs over it.
@@ -127,7 +133,7 @@ class ControlPlane {
 
   void on_hello(SessionId session, const Hello& hello, TimePoint now);
   void on_ack(SessionId session, Resource resource, std::uint64_t nonce, Version running, TimePoint now);
-  void on_nack(SessionId session, Resource resource, std::uint64_t nonce, Version running,
+  void on_nack(SessionId session, Resource resource, std::uint64_t nonce, Version running, NackKind kind,
                std::vector<Violation> violations, TimePoint now);
   void on_renewal(SessionId session, std::uint64_t sequence, const std::vector<Ipv4Address>& addresses,
                   TimePoint now);
@@ -184,7 +190,7 @@ class ControlPlane {
   [[nodiscard]] bool in_answers(const std::string& node_id) const;
   void plan(TimePoint now);
   void publish_health();
-  void update(ServiceRecord& service);
+  void update(ServiceRecord& service, TimePoint now);
   void send(ServiceRecord& service, Resource resource);
   [[nodiscard]] std::vector<NodePrefix> prefixes_in_answers(const std::string& node_id);
   [[nodiscard]] Allocation allocation_of(const ServiceRecord& service);

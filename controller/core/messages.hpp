@@ -38,6 +38,12 @@ constexpr std::size_t index_of(Resource r) {
   return static_cast<std::size_t>(r);
 }
 
+// Whose fault a refusal is.
+enum class NackKind : std::uint8_t {
+  kInvalidConfig,  // of the text: the same again would be refused again
+  kNodeCannot,     // of the node, or of the moment: it may take it later
+};
+
 struct Hello {
   std::string node_id;
   std::string incarnation;

@@ -154,7 +154,7 @@ Reactor* AdminService::PutChunks(grpc::CallbackServerContext* context, const v1:
     }
   }
   for (const auto& hash : request->hashes()) {
-    if (hub_.chunks().find(hash) == nullptr) response->add_missing(hash);
+    if (!hub_.chunks().touch(hash, boot_now())) response->add_missing(hash);
   }
   reactor->Finish(grpc::Status::OK);
   return reactor;

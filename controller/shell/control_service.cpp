@@ -144,7 +144,7 @@ class SessionStream final : public grpc::ServerBidiReactor<v1::ServiceMessage, v
         const auto resource = resource_from_proto(in_.nack().resource());
         if (!resource) return unexpected("unknown resource");
         post([=, nack = in_.nack()](ControlPlane& core, TimePoint now) {
-          core.on_nack(id, *resource, nack.nonce(), from_proto(nack.running()),
+          core.on_nack(id, *resource, nack.nonce(), from_proto(nack.running()), kind_from_proto(nack.kind()),
                        violations_from_proto(nack.violations()), now);
         });
         return grpc::Status::OK;

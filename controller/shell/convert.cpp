@@ -39,6 +39,10 @@ std::optional<Resource> resource_from_proto(v1::Resource resource) {
   return std::nullopt;
 }
 
+NackKind kind_from_proto(v1::Nack::Kind kind) {
+  return kind == v1::Nack::NODE_CANNOT ? NackKind::kNodeCannot : NackKind::kInvalidConfig;
+}
+
 v1::Resource to_proto(Resource resource) {
   switch (resource) {
     case Resource::kPolicy:

@@ -20,6 +20,7 @@ inline constexpr std::size_t kMaxAddressesPerMessage = 65536;
 [[nodiscard]] std::optional<Resource> resource_from_proto(v1::Resource resource);
 [[nodiscard]] v1::Resource to_proto(Resource resource);
 [[nodiscard]] v1::ServiceKind to_proto(ServiceKind kind);
+[[nodiscard]] NackKind kind_from_proto(v1::Nack::Kind kind);
 // Texts that are not addresses are left out: they cannot be leases.
 [[nodiscard]] std::vector<Ipv4Address> addresses_from_proto(
     const google::protobuf::RepeatedPtrField<std::string>& texts);

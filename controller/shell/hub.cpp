@@ -77,12 +77,15 @@ struct ToMessage {
 }  // namespace
 
 Hub::Hub(Settings settings, std::uint64_t epoch)
-    : hello_within_(settings.hello_within), core_(settings, epoch, boot_now()) {}
+    : hello_within_(settings.hello_within),
+      core_(settings, epoch, boot_now()),
+      chunks_(settings.unnamed_lists_wait) {}
 
 Hub::Hub(Settings settings, std::unique_ptr<Ledger> ledger)
     : hello_within_(settings.hello_within),
       ledger_(std::move(ledger)),
-      core_(settings, ledger_->take_memory(), boot_now()) {
+      core_(settings, ledger_->take_memory(), boot_now()),
+      chunks_(settings.unnamed_lists_wait) {
   for (const auto& chunk : ledger_->take_chunks()) chunks_.put(chunk, boot_now());
 }
 
@@ -242,6 +245,7 @@ std::vector<Hub::Message> Hub::decide(std::vector<Item>& batch) {
     for (const auto& item : batch) item.work(core_, now);
     core_.settle(now);
     outcome = core_.take();
+    if (chunks_.prune_due(now)) keep_chunks(now);
     if (ledger_ != nullptr) {
       ledger_->record(core_, outcome, {now, wall_now()});
       note_marks();

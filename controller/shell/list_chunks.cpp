@@ -4,6 +4,11 @@
 #include <utility>
 
 namespace isthmus::controller {
+namespace {
+
+constexpr int kLooksWhileOneWaits = 12;
+
+}  // namespace
 
 Result<void, std::string> ListChunks::put(std::string hash, std::string data, TimePoint now) {
   if (data.size() > kMaxChunkBytes)
@@ -32,6 +37,21 @@ ListData ListChunks::find(const std::string& hash) const {
   return it == chunks_.end() ? nullptr : it->second.data;
 }
 
+bool ListChunks::touch(const std::string& hash, TimePoint now) {
+  const std::scoped_lock lock{lock_};
+  const auto it = chunks_.find(hash);
+  if (it == chunks_.end()) return false;
+  it->second.came = now;
+  return true;
+}
+
+bool ListChunks::prune_due(TimePoint now) {
+  const std::scoped_lock lock{lock_};
+  if (chunks_.empty() || now < prune_at_) return false;
+  prune_at_ = now + wait_ / kLooksWhileOneWaits;
+  return true;
+}
+
 std::set<std::string> ListChunks::within(std::size_t most,
                                          const std::vector<std::vector<std::string>>& versions) const {
   std::set<std::string> kept;
@@ -54,7 +74,7 @@ std::vector<std::string> ListChunks::prune(const std::set<std::string>& named, T
   const std::scoped_lock lock{lock_};
   std::vector<std::string> forgotten;
   std::erase_if(chunks_, [&](const auto& each) {
-    if (named.contains(each.first) || now - each.second.came < kWaitForPolicy) return false;
+    if (named.contains(each.first) || now - each.second.came < wait_) return false;
     bytes_ -= each.second.data->size();
     forgotten.push_back(each.first);
     return true;

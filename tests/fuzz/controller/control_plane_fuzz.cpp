@@ -106,7 +106,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         plane.on_ack(session, resource, detail / 3, {5, detail}, now);
         break;
       case 5:
-        plane.on_nack(session, resource, detail / 3, {}, {{"path", "message"}}, now);
+        plane.on_nack(session, resource, detail / 3, {}, static_cast<NackKind>(detail % 2),
+                      {{"path", "message"}}, now);
         break;
       case 6:
         plane.on_report(

@@ -31,6 +31,7 @@ void hear(const v1::ServiceMessage& message, ControlPlane& plane, TimePoint now)
     case v1::ServiceMessage::kNack:
       if (const auto resource = resource_from_proto(message.nack().resource()))
         plane.on_nack(kSession, *resource, message.nack().nonce(), from_proto(message.nack().running()),
+                      kind_from_proto(message.nack().kind()),
                       violations_from_proto(message.nack().violations()), now);
       return;
     case v1::ServiceMessage::kLeaseRenewal:

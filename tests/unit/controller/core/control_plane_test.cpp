@@ -111,7 +111,8 @@ TEST_F(ControlPlaneTest, ARefusedPolicyHoldsBackNeitherLeasesNorHealth) {
   plane.on_hello(1, hello("gw1"), now);
   const auto policies = out<SendPolicy>();
   ASSERT_THAT(policies, SizeIs(1));
-  plane.on_nack(1, Resource::kPolicy, policies[0].nonce, {}, {{"nat64", "no memory"}}, now);
+  plane.on_nack(1, Resource::kPolicy, policies[0].nonce, {}, NackKind::kInvalidConfig,
+                {{"nat64", "no memory"}}, now);
   obey();
   EXPECT_EQ(RolloutState::kRejected, nat64("gw1").rollout[index_of(Resource::kPolicy)].state());
   EXPECT_EQ(RolloutState::kApplied, nat64("gw1").rollout[index_of(Resource::kAllocation)].state());
@@ -325,6 +326,47 @@ TEST_F(ControlPlaneTest, ANodeWhoseUplinkIsDownLeavesTheAnswers) {
   EXPECT_THAT(plane.health().published(), testing::UnorderedElementsAre("gw1", "gw3"));
 }
 
+TEST_F(ControlPlaneTest, ANodeThatCouldNotIsAskedAgainAndTheWavesGoOnWhenItCan) {
+  plane.on_hello(1, hello("gw1"), now);
+  plane.on_hello(2, hello("gw2"), now);
+  (void)out<SendPolicy>();
+  obey();
+  plane.set_policy(PolicySteps{.target = {small_policy(), nullptr},
+                               .bridge = {},
+                               .interim = {},
+                               .staged = {true, true},
+                               .retired = {}},
+                   now);
+  auto sent = out<SendPolicy>();
+  ASSERT_THAT(sent, SizeIs(1));
+  plane.on_nack(1, Resource::kPolicy, sent[0].nonce, {}, NackKind::kNodeCannot, {{"", "no memory"}}, now);
+  EXPECT_THAT(out<SendPolicy>(), IsEmpty());
+  const auto stops = [&] {
+    return std::ranges::count(outcome.events, EventKind::kRolloutStopped, &Event::kind);
+  };
+  EXPECT_EQ(1, stops());
+  now += Rollout::kFirstRetry - seconds{1};
+  for (SessionId i = 1; i <= 2; ++i) serving(i);
+  EXPECT_THAT(out<SendPolicy>(), IsEmpty());
+  now += seconds{1};
+  sent = out<SendPolicy>();
+  ASSERT_THAT(sent, SizeIs(1)) << "the same node, once more, and no other";
+  EXPECT_EQ(1U, sent[0].session);
+  EXPECT_EQ(0, stops()) << "it is still the same stop";
+  plane.on_ack(1, Resource::kPolicy, sent[0].nonce, sent[0].version, now);
+  EXPECT_THAT(out<SendPolicy>(), IsEmpty()) << "the canary soaks";
+  for (int i = 0; i < 12; ++i) {
+    now += seconds{1};
+    serving(1);
+    serving(2);
+    obey();
+    plane.settle(now);
+    outcome = plane.take();
+  }
+  EXPECT_EQ(plane.policy_version(), nat64("gw2").rollout[index_of(Resource::kPolicy)].running());
+  EXPECT_EQ(RolloutPhase::kDone, plane.rollout().phase());
+}
+
 TEST_F(ControlPlaneTest, APolicyThatANodeRefusesReachesNoFurtherNodeAndNoDns) {
   for (SessionId i = 1; i <= 3; ++i) plane.on_hello(i, hello("gw" + std::to_string(i)), now);
   plane.on_hello(9, hello("dns1", ServiceKind::kDns64), now);
@@ -338,7 +380,8 @@ TEST_F(ControlPlaneTest, APolicyThatANodeRefusesReachesNoFurtherNodeAndNoDns) {
                    now);
   const auto sent = out<SendPolicy>();
   ASSERT_THAT(sent, SizeIs(1)) << "the canary";
-  plane.on_nack(sent[0].session, Resource::kPolicy, sent[0].nonce, {}, {{"nat64", "no"}}, now);
+  plane.on_nack(sent[0].session, Resource::kPolicy, sent[0].nonce, {}, NackKind::kInvalidConfig,
+                {{"nat64", "no"}}, now);
   now += seconds{1};
   EXPECT_THAT(out<SendPolicy>(), IsEmpty());
   EXPECT_TRUE(std::ranges::any_of(outcome.events,

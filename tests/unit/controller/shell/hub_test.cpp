@@ -164,6 +164,16 @@ TEST_F(HubTest, WhoPostsIsToldWhenItIsDurable) {
   EXPECT_GT(future.get(), 0U);
 }
 
+TEST_F(HubTest, PiecesOfListsThatNoPolicyNamesGoAfterAWhile) {
+  settings.unnamed_lists_wait = std::chrono::milliseconds{1};
+  start();
+  const auto hash = content_hash("never applied");
+  ASSERT_TRUE(hub->chunks().put(hash, "never applied", boot_now()));
+  const auto deadline = boot_now() + seconds{20};
+  while (hub->chunks().find(hash) != nullptr && boot_now() < deadline) std::this_thread::yield();
+  EXPECT_EQ(hub->chunks().find(hash), nullptr);
+}
+
 TEST_F(HubTest, AStreamThatIsOfNoServiceIsCutAfterAWhileAndAnotherIsNot) {
   settings.hello_within = std::chrono::milliseconds{300};
   start();

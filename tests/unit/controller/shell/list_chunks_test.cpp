@@ -37,6 +37,23 @@ TEST_F(ListChunksTest, WhatNoPolicyNamesGoesAfterAnHour) {
   EXPECT_EQ(chunks_.bytes(), 5U);
 }
 
+TEST_F(ListChunksTest, WhatIsAskedForStaysAnotherHour) {
+  const auto asked = put("asked");
+  EXPECT_TRUE(chunks_.touch(asked, TimePoint{std::chrono::minutes{59}}));
+  EXPECT_FALSE(chunks_.touch(content_hash("none"), {}));
+  EXPECT_THAT(chunks_.prune({}, TimePoint{std::chrono::minutes{61}}), IsEmpty());
+  EXPECT_THAT(chunks_.prune({}, TimePoint{std::chrono::minutes{119}}), ElementsAre(asked));
+}
+
+TEST_F(ListChunksTest, ItIsTimeToPruneTwelveTimesAnHourWhileThereIsSomething) {
+  TimePoint now{std::chrono::hours{1}};
+  EXPECT_FALSE(chunks_.prune_due(now));
+  put("a", now);
+  EXPECT_TRUE(chunks_.prune_due(now));
+  EXPECT_FALSE(chunks_.prune_due(now + std::chrono::minutes{4}));
+  EXPECT_TRUE(chunks_.prune_due(now + std::chrono::minutes{5}));
+}
+
 TEST_F(ListChunksTest, OldVersionsKeepTheirListsAsFarAsTheyFit) {
   const auto newest = put("0123456789");
   const auto shared = put("shared");
