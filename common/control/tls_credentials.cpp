@@ -55,6 +55,23 @@ Result<std::shared_ptr<grpc::ChannelCredentials>, std::string> channel_credentia
                                .pem_cert_chain = std::move(pem->certificate)});
 }
 
+Result<std::shared_ptr<grpc::ChannelCredentials>, std::string> watched_channel_credentials(
+    const TlsFiles& files, unsigned reread_every_seconds) {
+  const bool named = !files.certificate.empty() || !files.key.empty();
+  if (!named && files.ca.empty()) return grpc::InsecureChannelCredentials();
+  if (const auto ca = read_pem(files.ca, "CA certificate"); !ca) return failure(ca.error());
+  if (named) {
+    if (const auto pem = read_all(files); !pem) return failure(pem.error());
+  }
+  namespace tls = grpc::experimental;
+  tls::TlsChannelCredentialsOptions options;
+  options.set_certificate_provider(std::make_shared<tls::FileWatcherCertificateProvider>(
+      files.key, files.certificate, files.ca, reread_every_seconds));
+  options.watch_root_certs();
+  if (named) options.watch_identity_key_cert_pairs();
+  return tls::TlsCredentials(options);
+}
+
 Result<std::shared_ptr<grpc::ServerCredentials>, std::string> server_credentials(
     const TlsFiles& files, unsigned reread_every_seconds) {
   if (const auto pem = read_all(files); !pem) return failure(pem.error());

@@ -82,7 +82,7 @@ void Replica::follow(const std::string& leader) {
   const std::scoped_lock lock{lock_};
   leader_ = leader;
   if (leader.empty()) return front_door_.set_target(nullptr, false, "no controller leads yet: try again");
-  const auto credentials = channel_credentials(options_.tls);
+  const auto credentials = watched_channel_credentials(options_.tls);
   if (!credentials) {
     leader_.clear();  // once more, when the files may be whole
     return front_door_.set_target(nullptr, false, credentials.error());

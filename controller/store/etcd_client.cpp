@@ -1,42 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/store/etcd_client.hpp"
 
-#include <fstream>
-#include <sstream>
+#include <utility>
+
+#include "common/control/tls_credentials.hpp"
 
 namespace isthmus::controller {
 namespace {
 
 constexpr int kMaxAnswer = 80 << 20;  // EtcdStore asks for pages of 64 values, each of at most kMaxValue
 
-Result<std::string, StoreError> read_pem(const std::string& path) {
-  if (path.empty()) return std::string{};
-  std::ifstream in{path};
-  std::ostringstream all;
-  if (in) all << in.rdbuf();
-  if (!in || all.str().find("-----BEGIN ") == std::string::npos) {
-    return failure(StoreError{StoreFailure::kUnusable,
-                              "cannot read " + path + " for etcd: it must be a readable PEM file"});
-  }
-  return all.str();
-}
-
 Result<std::shared_ptr<grpc::ChannelCredentials>, StoreError> credentials(const EtcdOptions& options) {
-  if (options.ca.empty() && options.certificate.empty() && options.key.empty())
-    return grpc::InsecureChannelCredentials();
-  if (options.ca.empty() || options.certificate.empty() != options.key.empty()) {
-    return failure(StoreError{StoreFailure::kUnusable,
-                              "TLS to etcd needs --etcd-ca, and --etcd-certificate and --etcd-key together"});
-  }
-  auto ca = read_pem(options.ca);
-  auto certificate = read_pem(options.certificate);
-  auto key = read_pem(options.key);
-  for (const auto* pem : {&ca, &certificate, &key}) {
-    if (!*pem) return failure(pem->error());
-  }
-  return grpc::SslCredentials({.pem_root_certs = std::move(*ca),
-                               .pem_private_key = std::move(*key),
-                               .pem_cert_chain = std::move(*certificate)});
+  auto made = watched_channel_credentials({options.ca, options.certificate, options.key});
+  if (made) return std::move(*made);
+  return failure(StoreError{StoreFailure::kUnusable,
+                            "etcd (--etcd-ca, --etcd-certificate, --etcd-key): " + made.error()});
 }
 
 StoreError from_status(const std::string& endpoint, const grpc::Status& status) {

@@ -30,7 +30,7 @@ struct EtcdOptions {
 
 class EtcdClient {
  public:
-  // Reads the files. Connects when it is first asked.
+  // Reads the files, and again when they change. Connects when it is first asked.
   [[nodiscard]] static Result<std::unique_ptr<EtcdClient>, StoreError> make(EtcdOptions options);
 
   // Reads are tried on every member; what changes something on one only: it may have happened although it

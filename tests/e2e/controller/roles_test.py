@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two controllers on one etcd, everything with TLS: each certificate may do what its role says, whichever controller it asks, and
-goes on doing it when the one that decides is killed."""
+goes on doing it when the one that decides is killed. When every certificate and the CA are replaced, nothing is restarted but etcd."""
 
 import json
 import os
@@ -40,13 +40,16 @@ class Roles(unittest.TestCase):
         scratch = tempfile.TemporaryDirectory(prefix="isthmus-roles-")
         self.addCleanup(scratch.cleanup)
         self.dir = scratch.name
-        subprocess.run([f"{BIN}/isthmusctl", "certs", f"{self.dir}/pki", "--identity", "operator/alice", "--identity", "reader/bob",
-                        "--identity", "dns64/dns-1", "--identity", "nat64/*"], check=True, capture_output=True)
+        self.make_certificates("pki")
         self.policy = self.write("policy.yaml", POLICY)
         self.start_etcd()
         self.controllers = []
         for i in range(2):
             self.controllers.append(self.start_controller(i))
+
+    def make_certificates(self, directory):
+        subprocess.run([f"{BIN}/isthmusctl", "certs", f"{self.dir}/{directory}", "--identity", "operator/alice", "--identity",
+                        "reader/bob", "--identity", "dns64/dns-1", "--identity", "nat64/*"], check=True, capture_output=True)
 
     def write(self, name, text):
         with open(f"{self.dir}/{name}", "w", encoding="utf-8") as file:
@@ -67,10 +70,14 @@ class Roles(unittest.TestCase):
                 f"{prefix}-key", f"{pki}/{identity}/tls.key"]
 
     def start_etcd(self):
-        client, peer = free_port(), free_port()
+        self.etcd_ports = free_port(), free_port()
+        self.etcd = f"localhost:{self.etcd_ports[0]}"
+        self.run_etcd()
+
+    def run_etcd(self):
+        client, peer = self.etcd_ports
         pki, url = f"{self.dir}/pki", f"https://localhost:{client}"
-        self.etcd = f"localhost:{client}"
-        self.spawn("etcd", ["etcd", "--data-dir", f"{self.dir}/etcd", "--listen-client-urls", f"https://127.0.0.1:{client}",
+        self.etcd_process = self.spawn("etcd", ["etcd", "--data-dir", f"{self.dir}/etcd", "--listen-client-urls", f"https://127.0.0.1:{client}",
                             "--advertise-client-urls", url, "--listen-peer-urls", f"http://127.0.0.1:{peer}",
                             "--initial-advertise-peer-urls", f"http://127.0.0.1:{peer}", "--initial-cluster",
                             f"default=http://127.0.0.1:{peer}", "--unsafe-no-fsync", "--client-cert-auth", "--trusted-ca-file",
@@ -157,6 +164,24 @@ class Roles(unittest.TestCase):
         if other == 1:  # whose door the service uses
             eventually(lambda: registered(other) == ["dns-1"], 60, "the service is back")
         self.assertIsNone(good.poll())
+
+    def test_every_certificate_and_the_ca_are_replaced_while_all_runs(self):
+        eventually(lambda: self.ctl(0, "operator-alice", "apply", "-f", self.policy).returncode == 0, 60, "the policy is applied")
+        eventually(lambda: self.ctl(1, "operator-alice", "history").returncode == 0, 30, "the other controller answers as well")
+        self.make_certificates("renewed")
+        os.rename(f"{self.dir}/pki", f"{self.dir}/old")
+        os.rename(f"{self.dir}/renewed", f"{self.dir}/pki")
+        self.etcd_process.kill()
+        self.etcd_process.wait()
+        self.run_etcd()
+        with open(self.policy, "a", encoding="utf-8") as file:
+            file.write("exclusions: {ipv4_destinations: [192.0.2.0/24]}\n")
+        for i in range(2):
+            eventually(lambda: self.ctl(i, "operator-alice", "apply", "-f", self.policy).returncode == 0, 60,
+                       f"a change through controller {i} is written to etcd")
+            self.check_roles(i)
+        for _, process in self.controllers:
+            self.assertIsNone(process.poll(), "a controller was not restarted")
 
 
 if __name__ == "__main__":

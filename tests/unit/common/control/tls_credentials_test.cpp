@@ -58,7 +58,8 @@ class TlsCredentialsTest : public testing::Test {
   }
   void serve(const TlsFiles& files) {
     grpc::ServerBuilder builder;
-    builder.AddListeningPort("127.0.0.1:0", server_credentials(files, 1).value(), &port_);
+    builder.AddListeningPort("127.0.0.1:" + std::to_string(port_), server_credentials(files, 1).value(),
+                             &port_);
     builder.RegisterService(&greeter_);
     server_ = builder.BuildAndStart();
   }
@@ -66,8 +67,11 @@ class TlsCredentialsTest : public testing::Test {
   std::optional<std::string> greet(const TlsFiles& files) const {
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    const auto stub = v1::ControlPlane::NewStub(grpc::CreateCustomChannel(
-        "127.0.0.1:" + std::to_string(port_), channel_credentials(files).value(), arguments));
+    return greet_over(grpc::CreateCustomChannel("127.0.0.1:" + std::to_string(port_),
+                                                channel_credentials(files).value(), arguments));
+  }
+  static std::optional<std::string> greet_over(const std::shared_ptr<grpc::Channel>& channel) {
+    const auto stub = v1::ControlPlane::NewStub(channel);
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds{20});
     const auto stream = stub->Session(&context);
@@ -104,6 +108,44 @@ TEST_F(TlsCredentialsTest, AClientWithoutCertificateIsKeptOut) {
 TEST_F(TlsCredentialsTest, AServerWithTheWrongNameIsNotTrusted) {
   serve(issue(ca_, "controller", "DNS:somebody.example"));
   EXPECT_EQ(greet(issue(ca_, "gw-1", "DNS:gw-1")), std::nullopt);
+}
+
+TEST_F(TlsCredentialsTest, AChannelThatStaysTakesRenewedFilesForItsNextConnection) {
+  serve(issue(ca_, "controller", "IP:127.0.0.1"));
+  const auto client = issue(ca_, "gw-1", "DNS:gw-1");
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 200);
+  const auto channel = grpc::CreateCustomChannel("127.0.0.1:" + std::to_string(port_),
+                                                 watched_channel_credentials(client, 1).value(), arguments);
+  EXPECT_EQ(greet_over(channel), "gw-1");
+  const auto renewed = LabCa::make("renewed CA", 1).value();
+  (void)issue(renewed, "gw-1", "DNS:gw-1-renewed");  // the same paths
+  (void)issue(renewed, "controller", "IP:127.0.0.1");
+  server_->Shutdown(std::chrono::system_clock::now());  // and it must connect again
+  serve({directory_ + "/controller-ca.pem", directory_ + "/controller.pem", directory_ + "/controller.key"});
+  std::optional<std::string> seen;
+  const auto deadline = boot_now() + std::chrono::seconds{20};
+  while (!(seen = greet_over(channel)) && boot_now() < deadline) {
+  }
+  EXPECT_EQ(seen, "gw-1-renewed");
+}
+
+TEST_F(TlsCredentialsTest, AChannelThatStaysTrustsNoWrongName) {
+  serve(issue(ca_, "controller", "DNS:somebody.example"));
+  EXPECT_EQ(
+      greet_over(grpc::CreateChannel("127.0.0.1:" + std::to_string(port_),
+                                     watched_channel_credentials(issue(ca_, "gw-1", "DNS:gw-1"), 1).value())),
+      std::nullopt);
+}
+
+TEST_F(TlsCredentialsTest, OfAChannelThatStaysCertificateAndKeyGoTogetherAndNeedACa) {
+  const auto files = issue(ca_, "gw-1", "DNS:gw-1");
+  EXPECT_TRUE(watched_channel_credentials({files.ca, "", ""}));
+  EXPECT_TRUE(watched_channel_credentials({}));
+  EXPECT_FALSE(watched_channel_credentials({files.ca, files.certificate, ""}));
+  EXPECT_FALSE(watched_channel_credentials({"", files.certificate, files.key}));
+  EXPECT_FALSE(watched_channel_credentials({directory_ + "/none", "", ""}));
 }
 
 TEST_F(TlsCredentialsTest, RenewedFilesAreTakenWhileTheServerRuns) {
