@@ -19,6 +19,9 @@ void ControlPlane::set_policy(PolicySteps steps, TimePoint now) {
 
 void ControlPlane::resume_policy(PolicyRollout rollout, TimePoint now) {
   policy_ = std::move(rollout);
+  // Services are not back yet, and of DNS64 services the store knows nothing: waves must not go past them,
+  // least of all past one that refused.
+  rollout_from_ = start_ + settings_.adopt_grace;
   policy_begins(now);
 }
 
@@ -53,7 +56,7 @@ void ControlPlane::use_pools_and_prefixes(TimePoint now) {
 }
 
 void ControlPlane::advance_policy(TimePoint now) {
-  while (policy_.phase() != RolloutPhase::kDone && now >= rollout_from_) {
+  while (policy_.phase() != RolloutPhase::kDone && now >= std::max(rollout_from_, admission_.busy_until())) {
     std::vector<Waves::Member> members;
     for (const auto& [key, service] : services_) {
       if (service.left) continue;

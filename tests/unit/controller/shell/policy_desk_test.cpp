@@ -94,6 +94,24 @@ TEST_F(PolicyDeskTest, PoolsAreThoseThatNodesReachedAlsoWhenANewerVersionIsOnIts
   EXPECT_EQ(3U, desk.desired().newest()->number);
 }
 
+// Of DNS64 services the store knows nothing; the canary may have refused what is on its way.
+TEST_F(PolicyDeskTest, WavesDoNotGoPastServicesThatAreNotBackYet) {
+  core = std::make_unique<ControlPlane>(
+      Settings{}, Memory{.epoch = 7, .settling = false, .leases = {}, .nodes = {}}, now);
+  ASSERT_TRUE(desk.restore(*core, edits(2), {.done = 1, .nat64 = 2, .dns64 = 1}, now));
+  core->settle(now + Settings{}.adopt_grace - seconds{1});
+  EXPECT_EQ(RolloutPhase::kDns64, core->rollout().phase());
+  for (SessionId session = 1; session <= 2; ++session) {
+    Hello hello;
+    hello.node_id = "dns" + std::to_string(session);
+    hello.incarnation = hello.boot_id = "one";
+    core->on_hello(session, hello, now + Settings{}.adopt_grace - seconds{1});
+  }
+  core->settle(now + Settings{}.adopt_grace);
+  EXPECT_EQ(RolloutPhase::kDns64, core->rollout().phase());
+  EXPECT_EQ(1U, core->rollout().waves()->admitted_count()) << "the canary, once more";
+}
+
 TEST_F(PolicyDeskTest, AVersionThatAllRunIsJustThere) {
   restore(2, {.done = 2, .nat64 = 2, .dns64 = 2});
   EXPECT_EQ(RolloutPhase::kDone, core->rollout().phase());
