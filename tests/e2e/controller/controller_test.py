@@ -216,6 +216,20 @@ class MutualTls(Running):
 
 
 class Controller(Running):
+    def grpc_call(self, method, message):
+        """A call of one message each way, as any gRPC client makes it without our proto files: HTTP/2 in plain text."""
+        body = b"\0" + len(message).to_bytes(4, "big") + message
+        done = subprocess.run(["curl", "-s", "-m", "5", "--http2-prior-knowledge", "-H", "content-type: application/grpc", "-H",
+                               "te: trailers", "--data-binary", "@-", f"http://{self.grpc}/{method}"], input=body,
+                              capture_output=True, check=True)
+        return done.stdout[5:]
+
+    def test_it_tells_its_health_and_its_services_to_any_grpc_client(self):
+        self.assertEqual(b"\x08\x01", self.grpc_call("grpc.health.v1.Health/Check", b""), "SERVING")
+        services = self.grpc_call("grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", b"\x3a\0")
+        for service in (b"isthmus.v1.Admin", b"isthmus.v1.ControlPlane"):
+            self.assertIn(service, services)
+
     def test_it_says_what_it_runs(self):
         self.assertIn("203.0.113.0/30", json.dumps(self.ctl("get", "policy")))
         self.assertIn("203.0.113.3", json.dumps(self.ctl("get", "leases")))

@@ -17,6 +17,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from lib import suite  # noqa: E402
 from lib.daemon import eventually  # noqa: E402
 from lib.gateways import GatewayLab  # noqa: E402
+from lib.topology import BIN  # noqa: E402
 
 SEED = int(os.environ.get("ISTHMUS_SEED", random.randrange(1 << 30)))
 SECONDS = float(os.environ.get("ISTHMUS_PROMISE_SECONDS", 15))
@@ -149,46 +150,79 @@ class Promise:
                 self.assertIsNone(tenures[-1].get("to"))
 
 
-class WithSqlite(Promise, unittest.TestCase):
-    controllers = 1
+    # --- backup and restore -------------------------------------------------------------------------------------------
 
-    def store(self):
-        return f"sqlite:{self.lab.dir}/controller.db"
+    def settling(self):
+        """What the controller that decides says of itself; None while none does."""
+        for controller in self.lab.controllers:
+            value = controller.daemon.metrics().get("isthmus_controller_settling") if controller.running() else None
+            if value is not None:
+                return value
+        return None
+
+    def store_command(self, *words, check=False):
+        return self.lab.control.run([f"{BIN}/isthmus-controller", *words], check=check)
 
     def test_a_backup_put_back_moves_no_address(self):
         """Between backup and restore an address changes hands; the old holder does not get it back."""
         file = f"{self.lab.dir}/backup.db"
-        command = [self.lab.controllers[0].daemon.command[0]]
-        self.lab.control.run([*command, "backup", "--store", self.store(), "--to", file])
+        restore = ["restore", "--store", self.store(), "--from", file]
+        self.store_command("backup", "--store", self.store(), "--to", file, check=True)
         first, *others = self.lab.gateways.values()
         first.daemon.terminate(20)
         time.sleep(1.5)
-        controller = self.lab.controllers[0]
-        refused = self.lab.control.run([*command, "restore", "--store", self.store(), "--from", file, "--replace"], check=False)
+        refused = self.store_command(*restore, "--replace")
         self.assertNotEqual(0, refused.returncode)
-        self.assertIn("in use by another controller", refused.stderr)
-        controller.kill()
-        self.assertNotEqual(0, self.lab.control.run([*command, "restore", "--store", self.store(), "--from", file],
-                                                    check=False).returncode, "it overwrites without --replace")
-        self.lab.control.run([*command, "restore", "--store", self.store(), "--from", file, "--replace"])
-        self.start_controller(0, 15)
+        self.assertIn(self.in_use, refused.stderr)
+        for controller in self.lab.controllers:
+            controller.kill()
+        eventually(lambda: "--replace" in self.store_command(*restore).stderr, 20, "it does not overwrite without --replace")
+        self.store_command(*restore, "--replace", check=True)
+        for i in range(self.controllers):
+            self.start_controller(i, 15)
+        eventually(lambda: self.settling() is not None, 20, "one decides")
         time.sleep(3)
-        self.assertEqual(1, controller.daemon.metrics()["isthmus_controller_settling"], "it grants before all have told")
+        self.assertEqual(1, self.settling(), "it grants before all have told")
         self.lab.check_promise()
         first.daemon.start(None)
-        eventually(lambda: controller.daemon.metrics()["isthmus_controller_settling"] == 0, 20, "it settles")
+        eventually(lambda: self.settling() == 0, 20, "it settles")
         eventually(self.all_hold, 20, "every gateway holds addresses again")
         eventually(self.controller_agrees, 20, "the controller and the routes agree")
 
 
+class WithSqlite(Promise, unittest.TestCase):
+    controllers = 1
+    in_use = "in use by another controller"
+
+    def store(self):
+        return f"sqlite:{self.lab.dir}/controller.db"
+
+
 class WithEtcd(Promise, unittest.TestCase):
     controllers = members = 3
+    in_use = "leads: stop every controller first"
 
     def store(self):
         return "etcd:" + ",".join(f"127.0.0.1:{2380 + i}" for i in range(self.members))
 
     def flags(self, i):
         return ["--advertise", f"127.0.0.1:{7460 + i}"]
+
+    def test_what_an_sqlite_file_held_goes_on_in_etcd(self):
+        before = {(lease["address"], lease["node_id"]) for lease in self.leases()}
+        sqlite = f"sqlite:{self.lab.dir}/controller.db"
+        for store, other in ((self.store(), sqlite), (sqlite, self.store())):
+            file = f"{self.lab.dir}/{other.split(':')[0]}.backup"
+            self.store_command("backup", "--store", store, "--to", file, check=True)
+            if store != sqlite:
+                for controller in self.lab.controllers:
+                    controller.daemon.terminate(10)
+            self.store_command("restore", "--store", other, "--from", file, "--replace", check=True)
+        for i in range(self.controllers):
+            self.start_controller(i)
+        eventually(lambda: self.settling() == 0, 40, "it settles")
+        eventually(self.controller_agrees, 20, "the controller and the routes agree")
+        self.assertEqual(before, {(lease["address"], lease["node_id"]) for lease in self.leases()})
 
     def victims(self):
         yield from super().victims()

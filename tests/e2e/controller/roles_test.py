@@ -102,6 +102,13 @@ class Roles(unittest.TestCase):
             *self.files("controller")])
         return grpc, process
 
+    def logs(self):
+        text = ""
+        for i in range(2):
+            with open(f"{self.dir}/controller{i}.log", encoding="utf-8", errors="replace") as log:
+                text += log.read()
+        return text
+
     def ctl(self, i, identity, *words):
         return subprocess.run([f"{BIN}/isthmusctl", "--controller", self.controllers[i][0], *self.files(identity), *words],
                               capture_output=True, text=True, timeout=30)
@@ -128,6 +135,8 @@ class Roles(unittest.TestCase):
         done = self.ctl(i, "operator-alice", "history")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("alice", done.stdout, "the author is who the certificate says, by every door")
+        self.assertRegex(self.logs(), r"audit: alice[^\n]*: policy version 1 applied", "each change leaves a line")
+        self.assertNotIn("PRIVATE KEY", self.logs())
 
     def test_roles_hold_at_every_controller_and_after_the_leader_died(self):
         eventually(lambda: self.ctl(0, "operator-alice", "apply", "-f", self.policy).returncode == 0, 60, "the policy is applied")
