@@ -2,7 +2,7 @@
 // Which services may have a new policy already: first a canary, then, each time the wave before has applied
 // it and lived with it for a while, another share of the rest. One refusal stops it, and so does a service
 // that was lost before it answered: it may have died of what it was sent. The stop ends when the refusal does
-// (the service takes it after a restart, or is gone), or with another policy.
+// (the service takes it when it is asked again, or is gone), or with another policy.
 #pragma once
 
 #include <cstdint>
