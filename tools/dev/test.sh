@@ -47,7 +47,7 @@ run_sanitized() {
     for script in "$@"; do
       say "$script with the programs of $preset"
       status=0
-      ASAN_OPTIONS=log_path=$reports/asan UBSAN_OPTIONS=print_stacktrace=1:log_path=$reports/ubsan \
+      ASAN_OPTIONS=log_path=$reports/asan LSAN_OPTIONS=print_suppressions=0:suppressions=$ROOT/tests/lsan.supp UBSAN_OPTIONS=print_stacktrace=1:log_path=$reports/ubsan \
         TSAN_OPTIONS=ignore_noninstrumented_modules=1:suppressions=$ROOT/tests/tsan.supp:log_path=$reports/tsan \
         ISTHMUS_BIN=$ROOT/build/$preset/bin ISTHMUS_SOAK_SECONDS=${ISTHMUS_SOAK_SECONDS:-15} \
         /usr/bin/python3 "$script" || status=$?

@@ -15,7 +15,7 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 
 from lib import suite  # noqa: E402
-from lib.daemon import eventually  # noqa: E402
+from lib.daemon import CommandFailed, eventually  # noqa: E402
 from lib.gateways import GatewayLab  # noqa: E402
 from lib.topology import BIN  # noqa: E402
 
@@ -155,7 +155,10 @@ class Promise:
     def settling(self):
         """What the controller that decides says of itself; None while none does."""
         for controller in self.lab.controllers:
-            value = controller.daemon.metrics().get("isthmus_controller_settling") if controller.running() else None
+            try:
+                value = controller.daemon.metrics().get("isthmus_controller_settling") if controller.running() else None
+            except CommandFailed:  # it does not listen yet
+                value = None
             if value is not None:
                 return value
         return None
