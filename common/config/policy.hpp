@@ -85,6 +85,7 @@ struct Subscribers {
   std::uint32_t max_blocks = 8;
   std::uint32_t max_sessions = 4096;
   std::uint32_t max_per_64 = 1024;
+  std::uint32_t new_sessions_per_second = 0;  // 0: no limit
   bool operator==(const Subscribers&) const = default;
 };
 

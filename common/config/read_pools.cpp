@@ -62,6 +62,9 @@ Subscribers read_subscribers(const v1::Subscribers& in, const std::string& path,
   if (out.max_sessions < 1) check.refuse(path + ".max_sessions", "must be at least 1");
   if (in.has_max_per_64()) out.max_per_64 = in.max_per_64();
   if (out.max_per_64 < 1) check.refuse(path + ".max_per_64", "must be at least 1");
+  if (in.has_new_sessions_per_second()) out.new_sessions_per_second = in.new_sessions_per_second();
+  if (out.new_sessions_per_second > 1'000'000)
+    check.refuse(path + ".new_sessions_per_second", "must be at most 1000000; 0: no limit");
   return out;
 }
 

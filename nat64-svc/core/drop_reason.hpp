@@ -40,6 +40,7 @@ enum class DropReason : std::uint8_t {
   kBlockLimit,          // subscriber has max_blocks and all ports are in use
   kSubscriberLimit,     // too many subscribers in one /64, or in all
   kSubscriberSessions,  // max_sessions of the subscriber
+  kSubscriberRate,      // new_sessions_per_second of the subscriber
   kSessionLimit,        // max_sessions of the worker
   // From IPv4.
   kNotOurAddress,    // destination is no pool address
@@ -98,6 +99,7 @@ inline constexpr EnumNames<DropReason> kDropReasonNames{{
     "block_limit",
     "subscriber_limit",
     "subscriber_sessions",
+    "subscriber_rate",
     "session_limit",
     "not_our_address",
     "no_mapping",

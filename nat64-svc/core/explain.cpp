@@ -38,8 +38,8 @@ FragmentKey key_of(const Parsed4& p) {
 
 class Explainer {
  public:
-  Explainer(const WorkerState& state, const MtuOfWay& mtu, const FragmentNote& told)
-      : state_(state), mtu_(mtu), policy_(state.runtime->nat64), told_(told) {}
+  Explainer(const WorkerState& state, const MtuOfWay& mtu, TimePoint now, const FragmentNote& told)
+      : state_(state), mtu_(mtu), policy_(state.runtime->nat64), now_(now), told_(told) {}
 
   Explanation run(Side from, std::span<const std::uint8_t> bytes) {
     const auto verdict = from == Side::kV6 ? from_v6(bytes) : from_v4(bytes);
@@ -320,7 +320,7 @@ class Explainer {
     Tuple4 four{tuple.protocol, {}, {*server4, tuple.server6.port}};
     if (bib == kNone) {
       if (!opening) return stop("RFC 6146 §3.5.2.2", "CLOSED: is it a SYN", Refusal{DropReason::kTcpNotSyn});
-      if (const auto refusal = state_.would_refuse_bib(tuple.protocol, tuple.client6))
+      if (const auto refusal = state_.would_refuse_bib(tuple.protocol, tuple.client6, now_))
         return stop("RFC 6146 §3.5.1.1", "make a BIB entry", *refusal);
       pass("RFC 6146 §3.5.1.1", "make a BIB entry",
            "a new one, with a random port of the subscriber's blocks");
@@ -340,7 +340,7 @@ class Explainer {
       pass("RFC 6146 §3.5.2.2", "CLOSED: is it a SYN", "no; it passes by the mapping and makes no session");
       return Flow{tuple, four, hairpin};
     }
-    if (const auto refusal = state_.would_refuse_session(bib, tuple.client6))
+    if (const auto refusal = state_.would_refuse_session(bib, tuple.client6, now_))
       return stop("RFC 6146 §3.5", "make a session", *refusal);
     pass("RFC 6146 §3.5", "make a session", "a new one");
     return Flow{tuple, four, hairpin};
@@ -378,7 +378,7 @@ class Explainer {
       pass("RFC 6146 §3.5.2.2", "CLOSED: is it a SYN", "no; it passes by the mapping and makes no session");
       return Flow{six, tuple, false};
     }
-    if (auto refusal = state_.would_refuse_session(bib, client6)) {
+    if (auto refusal = state_.would_refuse_session(bib, client6, now_)) {
       // Told to the IPv4 side in its own words.
       if (refusal->answer) *refusal = {refusal->reason, {icmp4::kUnreachable, icmp4::kHostUnreachable, 0}};
       return stop("RFC 6146 §3.5", "make a session", *refusal);
@@ -399,6 +399,7 @@ class Explainer {
   const WorkerState& state_;
   const MtuOfWay& mtu_;
   const Nat64Policy& policy_;
+  const TimePoint now_;
   const FragmentNote told_;  // by the worker that handed the packet over
   Explanation out_;
   std::vector<std::uint8_t> scratch_;
@@ -407,14 +408,14 @@ class Explainer {
 }  // namespace
 
 Explanation explain(const WorkerState& state, const MtuOfWay& mtu, Side from,
-                    std::span<const std::uint8_t> packet, const FragmentNote& told) {
+                    std::span<const std::uint8_t> packet, TimePoint now, const FragmentNote& told) {
   if (!state.runtime) {
     Explanation out;
     out.steps.push_back({"policy", "is there a policy", false, text(DropReason::kNotReady)});
     out.verdict = Verdict::drop(DropReason::kNotReady);
     return out;
   }
-  return Explainer{state, mtu, told}.run(from, packet);
+  return Explainer{state, mtu, now, told}.run(from, packet);
 }
 
 }  // namespace isthmus::nat64

@@ -39,6 +39,7 @@ struct MtuOfWay {
 };
 
 [[nodiscard]] Explanation explain(const WorkerState& state, const MtuOfWay& mtu, Side from,
-                                  std::span<const std::uint8_t> packet, const FragmentNote& told = {});
+                                  std::span<const std::uint8_t> packet, TimePoint now,
+                                  const FragmentNote& told = {});
 
 }  // namespace isthmus::nat64

@@ -5,48 +5,31 @@
 #include "nat64-svc/core/worker_state.hpp"
 
 namespace isthmus::nat64 {
-namespace {
-
-Refusal exhausted(DropReason reason) {
-  return {reason, {icmp6::kUnreachable, icmp6::kAddressUnreachable, 0}};
-}
-
-}  // namespace
-
-std::uint32_t WorkerState::find_subscriber(const Ipv6Address& client6) const {
-  const auto prefix = subscriber_prefix(*runtime, client6);
-  return by_prefix_.find(keyed_hash(key_, prefix.high(), prefix.low()),
-                         [&](std::uint32_t n) { return subscribers_[n].prefix == prefix; });
-}
-
-bool WorkerState::has_room_for_subscriber(const Ipv6Address& client6) const {
-  if (subscribers_.used() >= subscribers_.capacity()) return false;
-  const auto& policy = runtime->pools.front().subscribers;
-  const auto slash64 = find_slash64(subscriber_prefix(*runtime, client6).high());
-  return slash64 == kNone || policy.prefix_length <= 64 || slash64s_[slash64].subscribers < policy.max_per_64;
-}
-
-std::optional<Refusal> WorkerState::would_refuse_bib(Protocol protocol,
-                                                     const TransportAddress6& client6) const {
+std::optional<Refusal> WorkerState::would_refuse_bib(Protocol protocol, const TransportAddress6& client6,
+                                                     TimePoint now) const {
   if (runtime->pools.empty()) return exhausted(DropReason::kNoPoolAddress);
-  const auto number = find_subscriber(client6.address);
-  if (number == kNone && !has_room_for_subscriber(client6.address))
+  const auto prefix = subscriber_prefix(*runtime, client6.address);
+  const auto number = subscribers_.find(prefix);
+  if (number == kNone && !subscribers_.has_room(prefix, most_per_64(*runtime)))
     return exhausted(DropReason::kSubscriberLimit);
+  if (const auto reason = number == kNone ? std::nullopt : at_limit(subscribers_[number], now))
+    return exhausted(*reason);
   const auto reason = pool.would_refuse(number == kNone ? nullptr : &subscribers_[number], protocol);
   if (reason) return exhausted(*reason);
   if (tables.bibs().used() >= tables.bibs().capacity()) return exhausted(DropReason::kSessionLimit);
   return std::nullopt;
 }
 
-std::optional<Refusal> WorkerState::would_refuse_session(std::uint32_t bib,
-                                                         const TransportAddress6& client6) const {
-  const auto number = find_subscriber(client6.address);
+std::optional<Refusal> WorkerState::would_refuse_session(std::uint32_t bib, const TransportAddress6& client6,
+                                                         TimePoint now) const {
+  const auto prefix = subscriber_prefix(*runtime, client6.address);
+  const auto number = subscribers_.find(prefix);
   // A static mapping has a subscriber only while it has sessions; a new BIB entry made sure of its own.
-  if (number == kNone && bib != kNone && !runtime->pools.empty() && !has_room_for_subscriber(client6.address))
+  if (number == kNone && bib != kNone && !runtime->pools.empty() &&
+      !subscribers_.has_room(prefix, most_per_64(*runtime)))
     return exhausted(DropReason::kSubscriberLimit);
-  const std::uint32_t sessions = number == kNone ? 0 : subscribers_[number].sessions;
-  if (!runtime->pools.empty() && sessions >= runtime->pools.front().subscribers.max_sessions)
-    return exhausted(DropReason::kSubscriberSessions);
+  if (const auto reason = number == kNone ? std::nullopt : at_limit(subscribers_[number], now))
+    return exhausted(*reason);
   if (tables.sessions().used() >= runtime->nat64.max_sessions ||
       tables.sessions().used() >= tables.sessions().capacity())
     return exhausted(DropReason::kSessionLimit);

@@ -15,6 +15,12 @@ namespace isthmus::nat64 {
   return Ipv6Prefix{client6, length}.address();
 }
 
+// How many subscribers one /64 may have; those that are as large as that are not counted.
+[[nodiscard]] inline std::uint32_t most_per_64(const Runtime& runtime) {
+  if (runtime.pools.empty() || runtime.pools.front().subscribers.prefix_length <= 64) return 0xffffffff;
+  return runtime.pools.front().subscribers.max_per_64;
+}
+
 [[nodiscard]] inline std::uint16_t client_owner(const Runtime& runtime, const Ipv6Address& client6) {
   if (runtime.options.workers <= 1) return 0;
   const auto subscriber = subscriber_prefix(runtime, client6);

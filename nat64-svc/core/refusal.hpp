@@ -39,4 +39,9 @@ inline constexpr std::uint8_t kUnreachable = 1, kPacketTooBig = 2, kTimeExceeded
 inline constexpr std::uint8_t kNoRoute = 0, kProhibited = 1, kAddressUnreachable = 3, kPortUnreachable = 4;
 }  // namespace icmp6
 
+// RFC 6146 §3.5.1.1: a packet that finds no resource is answered with "address unreachable".
+[[nodiscard]] constexpr Refusal exhausted(DropReason reason) {
+  return {reason, {icmp6::kUnreachable, icmp6::kAddressUnreachable, 0}};
+}
+
 }  // namespace isthmus::nat64

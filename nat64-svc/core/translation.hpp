@@ -35,7 +35,7 @@ class Translation {
     route_mtu_ = function;
     route_mtu_context_ = context;
   }
-  [[nodiscard]] Explanation explain(Side from, std::span<const std::uint8_t> packet,
+  [[nodiscard]] Explanation explain(Side from, std::span<const std::uint8_t> packet, TimePoint now,
                                     const FragmentNote& told) const;
 
   WorkerState state_;

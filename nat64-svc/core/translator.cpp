@@ -67,12 +67,12 @@ void Translation::translate(std::span<BurstPacket> burst, TimePoint now) {
   return *verdict;
 }
 
-Explanation Translation::explain(Side from, std::span<const std::uint8_t> packet,
+Explanation Translation::explain(Side from, std::span<const std::uint8_t> packet, TimePoint now,
                                  const FragmentNote& told) const {
   return nat64::explain(
       state_,
       {[this](const Ipv6Address& to) { return mtu6(to); }, [this](Ipv4Address to) { return mtu4(to); }}, from,
-      packet, told);
+      packet, now, told);
 }
 
 // The hash of the packet's tuple, whose slot in the index is on its way; 0: a packet of a rare kind.
@@ -235,9 +235,9 @@ bool Translator::expire(TimePoint now) {
 const WorkerState& Translator::state() const {
   return impl_->state_;
 }
-Explanation Translator::explain(Side from, std::span<const std::uint8_t> packet,
+Explanation Translator::explain(Side from, std::span<const std::uint8_t> packet, TimePoint now,
                                 const FragmentNote& told) const {
-  return impl_->explain(from, packet, told);
+  return impl_->explain(from, packet, now, told);
 }
 const Counters& Translator::counters() const {
   return impl_->state_.counters;

@@ -89,7 +89,7 @@ class Translator {
   // For looking only, by the thread that owns the translator: inspect.hpp lists what is in the tables,
   // explain() foretells a packet's fate and changes nothing.
   [[nodiscard]] const WorkerState& state() const;
-  [[nodiscard]] Explanation explain(Side from, std::span<const std::uint8_t> packet,
+  [[nodiscard]] Explanation explain(Side from, std::span<const std::uint8_t> packet, TimePoint now,
                                     const FragmentNote& told = {}) const;
 
  private:

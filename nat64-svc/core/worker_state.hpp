@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // All state of one worker, and the life of its sessions: made, touched, ended. Every change of tables, ports,
-// subscribers, timers, gauges and records goes through here, so that they cannot come apart.
+// subscribers, timers, gauges and records goes through here, so that they cannot come apart. worker_state.cpp
+// makes and ends, worker_state_lifetimes.cpp has the timers, worker_state_policy.cpp what a new policy does.
 #pragma once
 
 #include <optional>
@@ -14,6 +15,7 @@
 #include "nat64-svc/core/tables/held_syns.hpp"
 #include "nat64-svc/core/tables/pool4.hpp"
 #include "nat64-svc/core/tables/session_tables.hpp"
+#include "nat64-svc/core/tables/subscriber_table.hpp"
 #include "nat64-svc/core/translator.hpp"
 
 namespace isthmus::nat64 {
@@ -23,10 +25,11 @@ class WorkerState {
   WorkerState(const TranslatorLimits& limits, HashKey key, std::uint64_t seed);
 
   // RFC 6146 §3.5.1.1: a BIB entry for the client with a fresh public address and port.
-  // Refusals (answered): kNoPoolAddress, kPoolExhausted, kBlockLimit, kSubscriberLimit, kSessionLimit.
+  // Refusals (answered): kNoPoolAddress, kPoolExhausted, kBlockLimit, kSubscriberLimit, kSubscriberSessions,
+  // kSubscriberRate, kSessionLimit.
   [[nodiscard]] Result<std::uint32_t, Refusal> make_bib(Protocol protocol, const TransportAddress6& client6,
                                                         TimePoint now);
-  // Refusals (answered): kSubscriberSessions, kSubscriberLimit, kSessionLimit.
+  // Refusals (answered): kSubscriberSessions, kSubscriberRate, kSubscriberLimit, kSessionLimit.
   [[nodiscard]] Result<std::uint32_t, Refusal> make_session(std::uint32_t bib,
                                                             const TransportAddress6& server6,
                                                             const TransportAddress4& server4, TcpState state,
@@ -49,10 +52,11 @@ class WorkerState {
 
   void set_runtime(std::shared_ptr<const Runtime> next, TimePoint now);
   // What make_bib() and make_session() would refuse now; foresight.cpp. `bib` kNone: one yet to be made.
-  [[nodiscard]] std::optional<Refusal> would_refuse_bib(Protocol protocol,
-                                                        const TransportAddress6& client6) const;
+  [[nodiscard]] std::optional<Refusal> would_refuse_bib(Protocol protocol, const TransportAddress6& client6,
+                                                        TimePoint now) const;
   [[nodiscard]] std::optional<Refusal> would_refuse_session(std::uint32_t bib,
-                                                            const TransportAddress6& client6) const;
+                                                            const TransportAddress6& client6,
+                                                            TimePoint now) const;
   // Subscriber and ports of the block in which this address and port lie, if somebody holds it.
   [[nodiscard]] std::optional<std::pair<Ipv6Prefix, Pool4::Ports>> block_holder(
       const TransportAddress4& public4) const;
@@ -82,26 +86,20 @@ class WorkerState {
   void change_state(Session& session, std::uint32_t number, TcpState state);
   [[nodiscard]] Result<std::uint32_t, Refusal> find_or_add_subscriber(const Ipv6Address& client6);
   void drop_subscriber_if_idle(std::uint32_t number);
-  // One subscriber more in the /64 of `prefix`; false when it has max_per_64 already.
-  [[nodiscard]] bool join_slash64(const Ipv6Address& prefix);
-  void leave_slash64(const Ipv6Address& prefix);
-  [[nodiscard]] std::uint32_t find_slash64(std::uint64_t high) const;
+  // Why the subscriber may not have one session more, if so.
+  [[nodiscard]] std::optional<DropReason> at_limit(const Subscriber& subscriber, TimePoint now) const;
   void sync_static_mappings(TimePoint now);
   void expire_session(std::uint32_t number, TimePoint now);
   void answer_held_syn(std::span<const std::uint8_t> packet, TimePoint now);
   void sweep(std::uint32_t budget, TimePoint now);
   void end_everything(TimePoint now);
-  [[nodiscard]] std::uint32_t find_subscriber(const Ipv6Address& client6) const;
-  [[nodiscard]] bool has_room_for_subscriber(const Ipv6Address& client6) const;
   void log_block(RecordKind kind, std::uint32_t block, const Ipv6Address& subscriber, TimePoint now);
   void limit_reached(DropReason reason, const Ipv6Address& subscriber, TimePoint now);
 
   HashKey key_;
-  Slab<Subscriber> subscribers_;
-  FlatIndex by_prefix_;
-  Slab<Slash64> slash64s_;
-  FlatIndex by_slash64_;
+  SubscriberTable subscribers_;
   std::size_t max_records_;
+  RateLimit limit_records_;
   std::uint64_t random_;
   std::uint32_t sweep_left_ = 0;
   std::uint32_t sweep_at_ = 0;

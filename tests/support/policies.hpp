@@ -36,7 +36,7 @@ pools:
     addresses: [203.0.113.0/28]
     ports: {first: 2048, last: 65535}
     lease: {on_expiry: STOP, term: 90s, quarantine: 2m}
-    subscribers: {prefix_length: 64, ports_per_block: 512, max_blocks: 4, max_sessions: 100, max_per_64: 9}
+    subscribers: {prefix_length: 64, ports_per_block: 512, max_blocks: 4, max_sessions: 100, max_per_64: 9, new_sessions_per_second: 20}
 static_mappings:
   - {protocol: TCP, client6: "2001:db8::5", port6: 8080, public4: 203.0.113.1, port4: 80}
 nat64:

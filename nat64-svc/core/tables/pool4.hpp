@@ -15,37 +15,9 @@
 #include "nat64-svc/core/drop_reason.hpp"
 #include "nat64-svc/core/event_record.hpp"
 #include "nat64-svc/core/runtime.hpp"
-#include "nat64-svc/core/tables/slab.hpp"
+#include "nat64-svc/core/tables/subscriber.hpp"
 
 namespace isthmus::nat64 {
-
-struct Subscriber {
-  Ipv6Address prefix;
-  std::uint32_t sessions = 0;
-  std::uint32_t bibs = 0;
-  std::uint32_t first_block = kNone;
-  std::uint32_t blocks = 0;
-  std::uint32_t address = kNone;  // where it gets its blocks first
-  bool is_live = false;
-
-  [[nodiscard]] bool live() const { return is_live; }
-  void set_live(bool on) { is_live = on; }
-  [[nodiscard]] std::uint32_t next_free() const { return first_block; }
-  void set_next_free(std::uint32_t n) { first_block = n; }
-};
-
-// Subscribers inside one /64, counted when a subscriber is smaller than that.
-struct Slash64 {
-  std::uint64_t high = 0;
-  std::uint32_t subscribers = 0;
-  std::uint32_t next = kNone;
-  bool is_live = false;
-
-  [[nodiscard]] bool live() const { return is_live; }
-  void set_live(bool on) { is_live = on; }
-  [[nodiscard]] std::uint32_t next_free() const { return next; }
-  void set_next_free(std::uint32_t n) { next = n; }
-};
 
 struct Block {
   std::uint32_t subscriber = kNone;

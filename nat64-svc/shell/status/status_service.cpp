@@ -194,7 +194,7 @@ grpc::Status StatusService::ExplainPacket(grpc::ServerContext* /*context*/,
   for (int hops = 0; hops < 3 && index < gateway_.workers().size(); ++hops) {
     const auto& worker = gateway_.workers()[index];
     Explanation told;
-    if (!worker->look([&](const Translator& t, TimePoint) { told = t.explain(side, packet, note); }))
+    if (!worker->look([&](const Translator& t, TimePoint now) { told = t.explain(side, packet, now, note); }))
       return no_answer(*worker);
     response->clear_steps();
     for (const auto& step : told.steps) {

@@ -133,13 +133,14 @@ TEST(Explain, SaysWhatTheTranslatorThenDoes) {
       policy.nat64.filtering =
           script.any(0, 1) == 0 ? Filtering::kAddressDependent : Filtering::kEndpointIndependent;
       policy.nat64.hairpinning = script.any(0, 1) == 0;
+      policy.pools[0].subscribers.new_sessions_per_second = script.any(0, 1) == 0 ? 0 : 3;
       auto allocation = test::nat64_allocation();
       allocation.addresses[0].withdrawn = script.any(0, 3) == 0;
       nat.apply(policy, allocation);
     }
     const Side side = script.any(0, 1) == 0 ? Side::kV6 : Side::kV4;
     const auto bytes = side == Side::kV6 ? script.from_client() : script.from_server(known_port);
-    const auto told = nat.translator.explain(side, bytes);
+    const auto told = nat.translator.explain(side, bytes, nat.now);
     const auto done = side == Side::kV6 ? nat.from_v6(bytes) : nat.from_v4(bytes);
     // Not foretold: the last fragment of an echo frees the first one, held for the length, and follows it.
     if (told.verdict.action == Verdict::Action::kHeld && done.verdict.action == Verdict::Action::kForward &&
@@ -176,7 +177,7 @@ TEST(Explain, LeavesNoTrace) {
   const auto syn =
       PacketBuilder::ipv6("2001:db8:1::5", "64:ff9b::198.41.0.4").tcp(1000, 80, tcp_flag::kSyn).bytes();
   for (int i = 0; i < 3; ++i) {
-    const auto told = nat.translator.explain(Side::kV6, syn);
+    const auto told = nat.translator.explain(Side::kV6, syn, nat.now);
     EXPECT_EQ(told.verdict.action, Verdict::Action::kForward);
     EXPECT_FALSE(told.packet.empty());
   }
@@ -189,7 +190,7 @@ TEST(Explain, LeavesNoTrace) {
 TEST(Explain, NamesTheStepThatRefuses) {
   test::Nat64Harness nat;
   const auto told = nat.translator.explain(
-      Side::kV6, PacketBuilder::ipv6("2001:db8:1::5", "64:ff9b::10.0.0.1").udp(1000, 53).bytes());
+      Side::kV6, PacketBuilder::ipv6("2001:db8:1::5", "64:ff9b::10.0.0.1").udp(1000, 53).bytes(), nat.now);
   EXPECT_EQ(told.verdict.reason, DropReason::kNonGlobal);
   ASSERT_TRUE(told.answer.has_value());
   EXPECT_EQ(told.answer->code, icmp6::kProhibited);

@@ -38,6 +38,7 @@ TEST(FromProto, EveryFieldArrives) {
   EXPECT_EQ(policy->exclusions.never_synthesize, std::vector<std::string>{"corp.example."});
   EXPECT_EQ(policy->pools[0].lease.term, std::chrono::seconds{90});
   EXPECT_EQ(policy->pools[0].subscribers.max_per_64, 9U);
+  EXPECT_EQ(policy->pools[0].subscribers.new_sessions_per_second, 20U);
   EXPECT_EQ(policy->static_mappings[0].public4.port, 80);
   EXPECT_EQ(policy->nat64.timeouts.fragment, std::chrono::milliseconds{2500});
   EXPECT_FALSE(policy->nat64.log_blocks);

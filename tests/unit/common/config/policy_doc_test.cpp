@@ -91,6 +91,7 @@ TEST(PolicyDoc, ItsDefaultsAreTheRealOnes) {
   EXPECT_EQ(default_of(subscribers, "max_blocks"), std::to_string(s.max_blocks));
   EXPECT_EQ(default_of(subscribers, "max_sessions"), std::to_string(s.max_sessions));
   EXPECT_EQ(default_of(subscribers, "max_per_64"), std::to_string(s.max_per_64));
+  EXPECT_EQ(default_of(subscribers, "new_sessions_per_second"), std::to_string(s.new_sessions_per_second));
   const auto seconds = [](Duration d) {
     return std::to_string(std::chrono::duration_cast<std::chrono::seconds>(d).count()) + "s";
   };

@@ -88,6 +88,39 @@ TEST(Limits, SessionsOfOneSubscriberAreBounded) {
   EXPECT_EQ(nat.bib_entries(), 4U);  // none left behind by the refused one
 }
 
+TEST(Limits, NewSessionsOfOneSubscriberAreBoundedInTime) {
+  auto policy = test::nat64_policy();
+  policy.pools[0].subscribers.new_sessions_per_second = 4;
+  Nat64Harness nat{policy};
+  std::uint16_t port = 1;
+  for (int i = 0; i < 4; ++i)  // a second's worth at once
+    EXPECT_EQ(nat.from_v6(question(kClient, kServer6, port++)).verdict.action, Action::kForward);
+  const auto refused = nat.from_v6(question(kClient, kServer6, port));
+  EXPECT_EQ(refused.verdict.action, Action::kReply);
+  EXPECT_EQ(refused.verdict.reason, DropReason::kSubscriberRate);
+  EXPECT_EQ(nat.bib_entries(), 4U);  // none left behind by the refused one
+  EXPECT_EQ(nat.from_v6(question(kClient, kServer6, 1)).verdict.action, Action::kForward);  // has a session
+  EXPECT_EQ(nat.from_v6(question("2001:db8:1::6", kServer6, port)).verdict.action, Action::kForward);
+  nat.advance(250ms);
+  EXPECT_EQ(nat.from_v6(question(kClient, kServer6, port++)).verdict.action, Action::kForward);
+  EXPECT_EQ(nat.from_v6(question(kClient, kServer6, port)).verdict.reason, DropReason::kSubscriberRate);
+  nat.advance(10s);  // no more than a second's worth is saved up
+  for (int i = 0; i < 4; ++i)
+    EXPECT_EQ(nat.from_v6(question(kClient, kServer6, port++)).verdict.action, Action::kForward);
+  EXPECT_EQ(nat.from_v6(question(kClient, kServer6, port)).verdict.reason, DropReason::kSubscriberRate);
+}
+
+TEST(Limits, AClientRefusedAtLineRateDoesNotFillTheQueueOfRecords) {
+  auto policy = test::nat64_policy();
+  policy.pools[0].subscribers.max_sessions = 1;
+  Nat64Harness nat{policy};
+  for (int i = 0; i < 1000; ++i) (void)nat.from_v6(question(kClient, kServer6, static_cast<std::uint16_t>(1 + i)));
+  std::size_t records = 0;
+  nat.translator.drain_events([&](const EventRecord&) { ++records; });
+  EXPECT_LE(records, 100U);
+  EXPECT_GE(records, 2U);  // the block, the limit
+}
+
 TEST(Limits, SessionsInAllAreBounded) {
   auto policy = test::nat64_policy();
   policy.nat64.max_sessions = 2;

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// A new policy meets what is in the tables already: what it still allows stays, the rest ends.
+#include <algorithm>
+
+#include "nat64-svc/core/owners.hpp"
+#include "nat64-svc/core/steps/admit.hpp"
+#include "nat64-svc/core/worker_state.hpp"
+
+namespace isthmus::nat64 {
+namespace {
+
+// Another range of ports for an address that stays.
+bool same_ports(const Runtime& a, const Runtime& b) {
+  const auto ports = [](const Runtime& runtime, const RuntimeAddress& address) {
+    const auto& p = runtime.pools[address.pool].ports;
+    return std::pair{p.first, p.last};
+  };
+  return std::ranges::all_of(a.addresses, [&](const RuntimeAddress& x) {
+    const auto y = std::ranges::lower_bound(b.addresses, x.address, {}, &RuntimeAddress::address);
+    return y == b.addresses.end() || y->address != x.address || ports(a, x) == ports(b, *y);
+  });
+}
+
+// Blocks of another size or range, subscribers of another length or another share of the ports have nothing
+// in common with the old ones.
+bool same_layout(const Runtime& a, const Runtime& b) {
+  if (a.options.worker != b.options.worker || a.options.workers != b.options.workers) return false;
+  if (a.pools.empty() || b.pools.empty()) return a.pools.empty() == b.pools.empty();
+  const auto& x = a.pools.front().subscribers;
+  const auto& y = b.pools.front().subscribers;
+  return x.prefix_length == y.prefix_length && x.ports_per_block == y.ports_per_block && same_ports(a, b);
+}
+
+constexpr std::uint32_t kAll = 0xffffffff;
+constexpr std::uint32_t kEndCost = 4;  // of a session that ends in a sweep; one that stays costs 1
+
+}  // namespace
+
+bool WorkerState::still_allowed(const Session& session) const {
+  if (!pool.is_active(session.public4)) return false;
+  const bool draining_over = std::ranges::any_of(
+      drains_, [&](const auto& d) { return d.first == session.public4 && d.second == TimePoint::min(); });
+  return !draining_over && admit(*runtime, session.client6, session.server6).has_value();
+}
+
+bool WorkerState::revalidate(std::uint32_t number, TimePoint now) {
+  Session& session = tables.sessions()[number];
+  if (still_allowed(session)) {
+    session.generation = generation;
+    session.set_hairpin(pool.is_active(session.server4));
+    return true;
+  }
+  wheel.remove(tables.sessions(), number);
+  end_session(number, Event::kSessionEnded, now);
+  return false;
+}
+
+void WorkerState::end_everything(TimePoint now) {
+  for (std::uint32_t n = 0; n < tables.sessions().touched(); ++n) {
+    if (!tables.sessions()[n].live()) continue;
+    wheel.remove(tables.sessions(), n);
+    end_session(n, Event::kSessionEnded, now);
+  }
+}
+
+void WorkerState::set_runtime(std::shared_ptr<const Runtime> next, TimePoint now) {
+  if (runtime && !same_layout(*runtime, *next)) {
+    end_everything(now);
+    pool = Pool4{};
+  }
+  runtime = std::move(next);
+  pool.configure(*runtime);
+  std::vector<std::pair<Ipv4Address, TimePoint>> drains;
+  for (const auto& a : runtime->addresses) {
+    if (!a.withdrawn || !a.withdraw_within) continue;
+    const auto old = std::ranges::find(drains_, a.address, &std::pair<Ipv4Address, TimePoint>::first);
+    drains.emplace_back(a.address, old != drains_.end() ? old->second : now + *a.withdraw_within);
+  }
+  drains_ = std::move(drains);
+  tables.index_peers(runtime->nat64.filtering == Filtering::kAddressDependent);
+  sync_static_mappings(now);
+  pool.reserve_static_ports();
+  counters.addresses.set(pool.addresses());
+  counters.blocks_total.set(pool.blocks_total());
+  counters.blocks_used.set(pool.blocks_used());
+  ++generation;
+  sweep_left_ = tables.sessions().touched();
+  if (generation == 0) sweep(kAll, now);  // a session must never meet its own generation again
+}
+
+void WorkerState::sync_static_mappings(TimePoint now) {
+  const auto wanted = [&](const Bib& b) {
+    return std::ranges::any_of(runtime->static_mappings, [&](const StaticMapping& m) {
+      return m.protocol == b.protocol && m.client6 == TransportAddress6{b.client6, b.port6} &&
+             m.public4 == TransportAddress4{b.public4, b.port4};
+    });
+  };
+  const auto end_sessions_of = [&](std::uint32_t bib) {
+    for (std::uint32_t n = 0; n < tables.sessions().touched(); ++n) {
+      if (!tables.sessions()[n].live() || tables.sessions()[n].bib != bib) continue;
+      wheel.remove(tables.sessions(), n);
+      end_session(n, Event::kSessionEnded, now);
+    }
+  };
+  for (std::uint32_t n = 0; n < tables.bibs().touched(); ++n) {
+    if (!tables.bibs()[n].live() || !tables.bibs()[n].is_static || wanted(tables.bibs()[n])) continue;
+    end_sessions_of(n);
+    tables.remove_bib(n);
+  }
+  for (const auto& m : runtime->static_mappings) {
+    if (client_owner(*runtime, m.client6.address) != runtime->options.worker) continue;
+    // A dynamic mapping in the way ends: the operator's word goes first.
+    for (const auto other :
+         {tables.find_bib(m.protocol, m.client6), tables.find_bib(m.protocol, m.public4)}) {
+      if (other != kNone && tables.bibs()[other].live() && !tables.bibs()[other].is_static)
+        end_sessions_of(other);
+    }
+    if (tables.find_bib(m.protocol, m.client6) != kNone || tables.find_bib(m.protocol, m.public4) != kNone)
+      continue;
+    const auto bib = tables.add_bib(m.protocol, m.client6, m.public4);
+    if (bib != kNone) tables.bibs()[bib].is_static = true;
+  }
+}
+
+void WorkerState::sweep(std::uint32_t budget, TimePoint now) {
+  while (budget > 0 && sweep_left_ > 0) {
+    --budget;
+    --sweep_left_;
+    if (sweep_at_ >= tables.sessions().touched()) sweep_at_ = 0;
+    const auto number = sweep_at_++;
+    const Session& s = tables.sessions()[number];
+    if (!s.live() || s.generation == generation) continue;
+    if (!revalidate(number, now)) {
+      budget -= std::min(budget, kEndCost);
+      continue;
+    }
+    wheel.remove(tables.sessions(), number);  // timeouts may be shorter now
+    wheel.add(tables.sessions(), number, due(s));
+  }
+}
+
+}  // namespace isthmus::nat64
