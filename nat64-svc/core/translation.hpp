@@ -43,6 +43,7 @@ class Translation {
  private:
   // The way of a packet.
   [[nodiscard]] std::uint64_t prefetch(const BurstPacket& p) const;
+  void prefetch_binding(const BurstPacket& p) const;
   Outcome packet_from_v6(PacketBuffer& buffer, Parsed6& packet, TimePoint now, std::uint32_t hint = kNone);
   Outcome send_as_ipv4(PacketBuffer& buffer, const Parsed6& packet, const Flow& flow, TimePoint now);
   Outcome packet_from_v4(PacketBuffer& buffer, Parsed4& packet, TimePoint now, std::uint32_t hint = kNone,

@@ -29,8 +29,10 @@ void Translation::translate(std::span<BurstPacket> burst, TimePoint now) {
     const auto some = burst.first(std::min(burst.size(), kAhead));
     burst = burst.subspan(some.size());
     for (std::size_t i = 0; i < some.size(); ++i) hashes[i] = prefetch(some[i]);
-    for (std::size_t i = 0; i < some.size(); ++i)
+    for (std::size_t i = 0; i < some.size(); ++i) {
       hints[i] = hashes[i] == 0 ? kNone : state_.tables.candidate(some[i].from, hashes[i]);
+      if (hints[i] == kNone && hashes[i] != 0) prefetch_binding(some[i]);
+    }
     for (std::size_t i = 0; i < some.size(); ++i) {
       auto& p = some[i];
       p.verdict =
@@ -80,6 +82,16 @@ std::uint64_t Translation::prefetch(const BurstPacket& p) const {
   TupleWords tuple;
   if (p.from == Side::kV6) return peek_ipv6(p.packet.packet(), tuple) ? state_.tables.prefetch6(tuple) : 0;
   return peek_ipv4(p.packet.packet(), tuple) ? state_.tables.prefetch4(tuple) : 0;
+}
+
+// Of a packet without a session, which will look for its binding.
+void Translation::prefetch_binding(const BurstPacket& p) const {
+  TupleWords tuple;
+  if (p.from == Side::kV6) {
+    if (peek_ipv6(p.packet.packet(), tuple)) state_.tables.prefetch_bib6(tuple);
+  } else if (peek_ipv4(p.packet.packet(), tuple)) {
+    state_.tables.prefetch_bib4(tuple);
+  }
 }
 
 Outcome Translation::packet_from_v6(PacketBuffer& buffer, Parsed6& packet, TimePoint now,

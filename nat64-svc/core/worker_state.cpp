@@ -85,7 +85,7 @@ std::optional<DropReason> WorkerState::at_limit(const Subscriber& subscriber, Ti
 }
 
 Result<std::uint32_t, Refusal> WorkerState::make_bib(Protocol protocol, const TransportAddress6& client6,
-                                                     TimePoint now) {
+                                                     const TransportAddress4& peer, TimePoint now) {
   if (runtime->pools.empty()) return failure(exhausted(DropReason::kNoPoolAddress));
   const auto subscriber = find_or_add_subscriber(client6.address);
   if (!subscriber) return failure(subscriber.error());
@@ -99,6 +99,7 @@ Result<std::uint32_t, Refusal> WorkerState::make_bib(Protocol protocol, const Tr
   if (const auto reason = at_limit(s, now)) return refuse(*reason);
   const auto grant = pool.allocate(s, *subscriber, protocol, client6.port, random());
   if (!grant) return refuse(grant.error());
+  tables.prefetch_new({protocol, grant->public4, peer});
   ++s.bibs;
   if (grant->new_block != kNone) log_block(RecordKind::kBlockTaken, grant->new_block, s.prefix, now);
   const auto bib = tables.add_bib(protocol, client6, grant->public4);
@@ -165,6 +166,7 @@ Result<std::uint32_t, Refusal> WorkerState::make_session(std::uint32_t bib, cons
   session.last_seen = session_ticks(now);
   wheel.add(tables.sessions(), number, due(session));
   ++s.sessions;
+  ++made_since_expiry_;
   if (!runtime->pools.empty()) s.opened(now, runtime->pools.front().subscribers.new_sessions_per_second);
   counters.of(Event::kSessionCreated).add();
   auto& gauge = counters.sessions[static_cast<std::size_t>(session.protocol())];

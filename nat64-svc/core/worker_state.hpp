@@ -24,11 +24,12 @@ class WorkerState {
  public:
   WorkerState(const TranslatorLimits& limits, HashKey key, std::uint64_t seed);
 
-  // RFC 6146 §3.5.1.1: a BIB entry for the client with a fresh public address and port.
+  // RFC 6146 §3.5.1.1: a BIB entry for the client with a fresh public address and port. `peer` is that of the
+  // session to come, whose place in the tables is fetched meanwhile.
   // Refusals (answered): kNoPoolAddress, kPoolExhausted, kBlockLimit, kSubscriberLimit, kSubscriberSessions,
   // kSubscriberRate, kSessionLimit.
   [[nodiscard]] Result<std::uint32_t, Refusal> make_bib(Protocol protocol, const TransportAddress6& client6,
-                                                        TimePoint now);
+                                                        const TransportAddress4& peer, TimePoint now);
   // Refusals (answered): kSubscriberSessions, kSubscriberRate, kSubscriberLimit, kSessionLimit.
   [[nodiscard]] Result<std::uint32_t, Refusal> make_session(std::uint32_t bib,
                                                             const TransportAddress6& server6,
@@ -89,6 +90,7 @@ class WorkerState {
   // Why the subscriber may not have one session more, if so.
   [[nodiscard]] std::optional<DropReason> at_limit(const Subscriber& subscriber, TimePoint now) const;
   void sync_static_mappings(TimePoint now);
+  [[nodiscard]] bool expire_sessions(TimePoint now);  // true: there may be more
   void expire_session(std::uint32_t number, TimePoint now);
   void answer_held_syn(std::span<const std::uint8_t> packet, TimePoint now);
   void sweep(std::uint32_t budget, TimePoint now);
@@ -101,6 +103,7 @@ class WorkerState {
   std::size_t max_records_;
   RateLimit limit_records_;
   std::uint64_t random_;
+  std::uint32_t made_since_expiry_ = 0;  // sessions
   std::uint32_t sweep_left_ = 0;
   std::uint32_t sweep_at_ = 0;
   std::vector<std::pair<Ipv4Address, TimePoint>> drains_;  // withdrawn addresses with a deadline

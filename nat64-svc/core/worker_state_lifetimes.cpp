@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // How long a session lives, and what is done when a time is over: sessions, held SYNs, held fragments.
+#include <algorithm>
+#include <array>
+#include <utility>
+
 #include "nat64-svc/core/tcp_probe.hpp"
 #include "nat64-svc/core/worker_state.hpp"
 
 namespace isthmus::nat64 {
 namespace {
 
-// At most this much per call, so that no packet waits for longer than some hundred microseconds. A burst
-// makes fewer sessions than a call can end, so ends keep up with beginnings.
-constexpr std::uint32_t kExpirePerCall = 128;
+// At most this much per call, so that no packet waits for longer than some tens of microseconds; more when
+// sessions were made since the last call, so that ends keep up with beginnings.
+constexpr std::uint32_t kExpirePerCall = 64;
+constexpr std::uint32_t kExpireAtMost = 256;
 constexpr std::uint32_t kSweepPerCall = 256;
 
 }  // namespace
@@ -58,19 +63,35 @@ bool WorkerState::expire(TimePoint now) {
     });
   }
   counters.held_fragments.set(fragments[0].held() + fragments[1].held());
-  std::uint32_t left = kExpirePerCall;
-  for (; left > 0; --left) {
-    const auto number = wheel.pop(tables.sessions(), now);
-    if (number == kNone) break;
-    const auto when = due(tables.sessions()[number]);
-    if (when > now)
-      wheel.add(tables.sessions(), number, when);
-    else
-      expire_session(number, now);
-  }
+  const bool more = expire_sessions(now);
   held_syns.expire(now, [&](std::span<const std::uint8_t> packet) { answer_held_syn(packet, now); });
   counters.held_syns.set(held_syns.used());
-  return left == 0 || sweep_left_ > 0;
+  return more || sweep_left_ > 0;
+}
+
+// A few at a time, so that what the ends of one touch is fetched while others are seen to.
+bool WorkerState::expire_sessions(TimePoint now) {
+  constexpr std::uint32_t kAtOnce = 16;
+  const std::uint32_t most = std::min(kExpirePerCall + std::exchange(made_since_expiry_, 0), kExpireAtMost);
+  std::array<std::uint32_t, kAtOnce> over;
+  for (std::uint32_t done = 0; done < most; done += kAtOnce) {
+    std::uint32_t n = 0;
+    std::uint32_t popped = 0;
+    for (; popped < kAtOnce; ++popped) {
+      const auto number = wheel.pop(tables.sessions(), now);
+      if (number == kNone) break;
+      const auto when = due(tables.sessions()[number]);
+      if (when > now) {
+        wheel.add(tables.sessions(), number, when);
+        continue;
+      }
+      tables.prefetch_removal(number);
+      over[n++] = number;
+    }
+    for (std::uint32_t i = 0; i < n; ++i) expire_session(over[i], now);
+    if (popped < kAtOnce) return false;
+  }
+  return true;
 }
 
 // §3.5.2.2: an established connection is asked once more before it goes.

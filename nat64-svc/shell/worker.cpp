@@ -47,6 +47,15 @@ NextHop next_hop(const NetworkView& view, std::span<const std::uint8_t> packet) 
   return {};
 }
 
+// Node mode: by the pair, whose own end is its neighbour.
+NextHop to_kernel(int pair, const MacAddress& kernel_end) {
+  NextHop hop;
+  hop.reach = Reach::kReady;
+  hop.interface = pair;
+  hop.mac = kernel_end;
+  return hop;
+}
+
 }  // namespace
 
 Worker::Worker(WorkerOptions options, NetlinkWatcher& watcher)
@@ -179,6 +188,8 @@ std::size_t Worker::receive_from(BoundSocket& bound, TimePoint now) {
     for (std::size_t i = 0; i < n; ++i) drop(burst[i].address, IoDrop::kLeaseOver);
     return n;
   }
+  // Where a device wrote the packets itself, none is in our cache yet.
+  for (std::size_t i = 0; i < n; ++i) umem_->prefetch(burst[i].address);
   for (std::size_t i = 0; i < n; ++i) gather(burst[i]);
   translate_burst(now);
   return n;
@@ -312,20 +323,23 @@ void Worker::send_copy(std::span<const std::uint8_t> packet, TimePoint now) {
 void Worker::route(FrameAddress address, std::uint32_t length, TimePoint now, bool may_hold) {
   const auto& view = *view_reader_.value();
   const auto offset = static_cast<std::size_t>(address - umem_->start_of(address));
-  if (options_.kernel_end) {
-    const auto* pair = view.interface(options_.ports.front().interface_index);
-    if (pair == nullptr || length > pair->mtu) return drop(address, IoDrop::kExceedsMtu);
-    return transmit(0, *options_.kernel_end, address, length);
-  }
-  const auto hop = next_hop(view, umem_->frame(address).subspan(offset, length));
+  const auto packet = umem_->frame(address).subspan(offset, length);
+  // Node mode: all to the kernel, whatever the destination.
+  const auto destination = options_.kernel_end ? Ways::Destination{} : Ways::destination_of(packet);
+  if (const auto* known = ways_.find(destination, view_reader_.generation()))
+    return transmit(*known, address, length);
+  const auto hop = options_.kernel_end
+                       ? to_kernel(options_.ports.front().interface_index, *options_.kernel_end)
+                       : next_hop(view, packet);
   if (hop.reach == Reach::kUnresolved || hop.reach == Reach::kReady) {
     std::size_t port = 0;
     while (port < options_.ports.size() && options_.ports[port].interface_index != hop.interface) ++port;
     if (port == options_.ports.size()) return drop(address, IoDrop::kOtherInterface);
     if (hop.reach == Reach::kReady) {
-      const auto* interface = view.interface(hop.interface);
-      if (interface == nullptr || length > interface->mtu) return drop(address, IoDrop::kExceedsMtu);
-      return transmit(port, hop.mac, address, length);
+      const auto ready = way(port, hop.mac);
+      if (!ready) return drop(address, IoDrop::kExceedsMtu);
+      if (!hop.stale) ways_.remember(destination, view_reader_.generation(), *ready);
+      return transmit(*ready, address, length);
     }
     if (may_hold) return hold(hop, address, length, now);
   }
@@ -364,20 +378,26 @@ void Worker::retry_held(TimePoint now) {
   io_.held_for_neighbour.set(held_.size());
 }
 
-void Worker::transmit(std::size_t port, const MacAddress& to, FrameAddress address, std::uint32_t length) {
+std::optional<Way> Worker::way(std::size_t port, const MacAddress& to) const {
+  const auto* interface = view_reader_.value()->interface(options_.ports[port].interface_index);
+  if (interface == nullptr) return std::nullopt;
+  return Way{port, interface->mtu, to, interface->mac};
+}
+
+void Worker::transmit(const Way& way, FrameAddress address, std::uint32_t length) {
+  if (length > way.mtu) return drop(address, IoDrop::kExceedsMtu);
   const auto header = address - kEthernetHeader;
-  const auto* from = view_reader_.value()->interface(options_.ports[port].interface_index);
   auto bytes = umem_->frame(address).subspan(static_cast<std::size_t>(header - umem_->start_of(address)));
-  std::memcpy(bytes.data(), to.bytes.data(), 6);
-  std::memcpy(bytes.data() + 6, from->mac.bytes.data(), 6);
+  std::memcpy(bytes.data(), way.to.bytes.data(), 6);
+  std::memcpy(bytes.data() + 6, way.from.bytes.data(), 6);
   store_be16(bytes.data() + 12, bytes[kEthernetHeader] >> 4 == 6 ? kEthertypeIpv6 : kEthertypeIpv4);
-  auto& socket = *transmit_[port];
+  auto& socket = *transmit_[way.port];
   if (!socket.stage(header, length + kEthernetHeader)) {
     socket.flush();
     socket.reap();
     if (!socket.stage(header, length + kEthernetHeader)) return drop(address, IoDrop::kTransmitRing);
   }
-  io_.transmitted[port].add();
+  io_.transmitted[way.port].add();
 }
 
 void Worker::drop(FrameAddress address, IoDrop reason) {

@@ -23,6 +23,7 @@
 #include "nat64-svc/shell/mailbox.hpp"
 #include "nat64-svc/shell/netlink/netlink_watcher.hpp"
 #include "nat64-svc/shell/published.hpp"
+#include "nat64-svc/shell/ways.hpp"
 #include "nat64-svc/shell/xsk/xsk_socket.hpp"
 
 namespace isthmus::nat64 {
@@ -112,7 +113,9 @@ class Worker {
   // The frame belongs to these: they send it, hold it, or give it back.
   void route(FrameAddress address, std::uint32_t length, TimePoint now, bool may_hold);
   void hold(const NextHop& hop, FrameAddress address, std::uint32_t length, TimePoint now);
-  void transmit(std::size_t port, const MacAddress& to, FrameAddress address, std::uint32_t length);
+  void transmit(const Way& way, FrameAddress address, std::uint32_t length);
+  // Null: the port's interface is gone.
+  [[nodiscard]] std::optional<Way> way(std::size_t port, const MacAddress& to) const;
   void retry_held(TimePoint now);
   void drop(FrameAddress address, IoDrop reason);
   void probe(TimePoint now);
@@ -129,6 +132,7 @@ class Worker {
   Published<Runtime> runtime_;
   Published<Runtime>::Reader runtime_reader_{runtime_};
   Published<NetworkView>::Reader view_reader_;
+  Ways ways_;
   std::array<BurstPacket, kBurst> burst_;
   std::array<FrameAddress, kBurst> gathered_{};  // the frames of the burst
   std::size_t gathered_count_ = 0;

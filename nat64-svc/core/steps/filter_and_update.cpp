@@ -26,11 +26,12 @@ Result<Flow, Refusal> open_flow(WorkerState& state, const Tuple6& tuple, std::ui
   if (!server4) return failure(server4.error());
   const TransportAddress4 peer{*server4, tuple.server6.port};
   auto bib = state.tables.find_bib(tuple.protocol, tuple.client6);
+  const bool fresh = bib == kNone;  // and so without sessions
   const bool opening = opens(tuple.protocol, Side::kV6, tcp_flags);
-  if (bib == kNone) {
+  if (fresh) {
     // §3.5.2.2, CLOSED: anything but a SYN needs a binding.
     if (!opening) return failure(Refusal{DropReason::kTcpNotSyn});
-    const auto made = state.make_bib(tuple.protocol, tuple.client6, now);
+    const auto made = state.make_bib(tuple.protocol, tuple.client6, peer, now);
     if (!made) return failure(made.error());
     bib = *made;
   }
@@ -38,7 +39,7 @@ Result<Flow, Refusal> open_flow(WorkerState& state, const Tuple6& tuple, std::ui
   const Tuple4 four{tuple.protocol, {b.public4, b.port4}, peer};
   // The same conversation through another translation prefix: the latest one wins, or answers had two
   // sources.
-  if (const auto known = find_session(state, four, now); known != kNone) {
+  if (const auto known = fresh ? kNone : find_session(state, four, now); known != kNone) {
     state.tables.change_server6(known, tuple.server6.address);
     return touch(state, known, Side::kV6, tcp_flags, now);
   }

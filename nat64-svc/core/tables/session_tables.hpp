@@ -37,9 +37,27 @@ class SessionTables {
     by_tuple4_.prefetch(h);
     return h;
   }
+  // The same ahead of what opens or ends a flow: all the places that will be looked at, none waited for.
+  void prefetch_bib6(const TupleWords& t) const {
+    bib_by_client6_.prefetch(keyed_hash(key_, t.client.high, t.client.low, client_port(t)));
+  }
+  void prefetch_bib4(const TupleWords& t) const {
+    bib_by_public4_.prefetch(keyed_hash(key_, t.client.high, client_port(t)));
+  }
+  void prefetch_new(const Tuple4& tuple) const {
+    by_tuple4_.prefetch(hash(tuple));
+    bib_by_public4_.prefetch(hash(tuple.protocol, tuple.public4));
+  }
+  void prefetch_removal(std::uint32_t number) const {
+    const Session& s = sessions_[number];
+    fetch_ahead(&bibs_[s.bib]);
+    by_tuple6_.prefetch(hash(s.tuple6()));
+    bib_by_client6_.prefetch(hash(s.protocol(), TransportAddress6{s.client6, s.port6}));
+    prefetch_new(s.tuple4());
+  }
   [[nodiscard]] std::uint32_t candidate(Side from, std::uint64_t hash) const {
     const auto number = (from == Side::kV6 ? by_tuple6_ : by_tuple4_).candidate(hash);
-    if (number != kNone) __builtin_prefetch(&sessions_[number]);
+    if (number != kNone) fetch_ahead(&sessions_[number]);
     return number;
   }
   [[nodiscard]] std::uint32_t find_bib(Protocol protocol, const TransportAddress6& client6) const;
@@ -81,6 +99,11 @@ class SessionTables {
   [[nodiscard]] std::uint64_t hash(const Tuple4& t) const { return hash4(words_of(t)); }
   [[nodiscard]] std::uint64_t hash(Protocol p, const TransportAddress6& a) const;
   [[nodiscard]] std::uint64_t hash(Protocol p, const TransportAddress4& a) const;
+
+  // The ports of a tuple without the server's.
+  [[nodiscard]] static std::uint64_t client_port(const TupleWords& t) {
+    return t.ports & ~std::uint64_t{0xffff00};
+  }
 
   [[nodiscard]] std::uint64_t peer_hash(std::uint32_t bib, Ipv4Address server4) const;
 

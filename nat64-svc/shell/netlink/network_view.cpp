@@ -59,6 +59,7 @@ NextHop NetworkView::resolve(const Route* route, const IpAddress& destination) c
     it->second.used.store(true, std::memory_order_relaxed);
   }
   hop.reach = Reach::kReady;
+  hop.stale = it->second.needs_refresh;
   hop.mac = it->second.mac;
   return hop;
 }

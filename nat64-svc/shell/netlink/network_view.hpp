@@ -61,6 +61,7 @@ struct NextHop {
   int interface = 0;
   IpAddress neighbour;    // valid for kReady and kUnresolved
   MacAddress mac;         // valid for kReady
+  bool stale = false;     // kReady, but each use of it is to be told (NUD_STALE)
   std::uint32_t mtu = 0;  // of the route, else of its interface; 0: unknown
 };
 

@@ -114,7 +114,8 @@ TEST(Limits, AClientRefusedAtLineRateDoesNotFillTheQueueOfRecords) {
   auto policy = test::nat64_policy();
   policy.pools[0].subscribers.max_sessions = 1;
   Nat64Harness nat{policy};
-  for (int i = 0; i < 1000; ++i) (void)nat.from_v6(question(kClient, kServer6, static_cast<std::uint16_t>(1 + i)));
+  for (int i = 0; i < 1000; ++i)
+    (void)nat.from_v6(question(kClient, kServer6, static_cast<std::uint16_t>(1 + i)));
   std::size_t records = 0;
   nat.translator.drain_events([&](const EventRecord&) { ++records; });
   EXPECT_LE(records, 100U);

@@ -141,6 +141,17 @@ TEST(Translator, UdpWithoutChecksumIsDroppedWhenThePolicySaysSo) {
             DropReason::kUdpZeroChecksum);
 }
 
+// RFC 6146 §3.4: the sum of a fragmented datagram needs every byte; who does not reassemble discards in
+// silence.
+TEST(Translator, AFragmentOfUdpWithoutChecksumIsDroppedInSilence) {
+  Nat64Harness nat;
+  const auto p = forwarded4(nat.from_v6(out6().udp(4000, 53).bytes()));
+  const auto sent = nat.from_v4(
+      answer_to(p).udp(53, p.source_port).udp_without_checksum().payload(64).fragment(0, true, 7).bytes());
+  EXPECT_EQ(sent.verdict.action, Action::kDrop);
+  EXPECT_EQ(sent.verdict.reason, DropReason::kUdpZeroChecksum);
+}
+
 TEST(Translator, TrafficClassCanBeZeroed) {
   auto policy = test::nat64_policy();
   policy.nat64.traffic_class = TrafficClass::kZero;
@@ -188,6 +199,28 @@ TEST(Translator, SessionsEndAfterTheirTimeAndTablesAreEmpty) {
   EXPECT_EQ(nat.bib_entries(), 0U);
   EXPECT_EQ(nat.translator.counters().blocks_used.get(), 0U);
   EXPECT_EQ(nat.translator.counters().subscribers.get(), 0U);
+}
+
+// A worker calls expire() between two bursts: packets wait for it.
+TEST(Translator, ManySessionsThatEndAtOnceAreSpreadOverManyCalls) {
+  auto policy = test::nat64_policy();
+  policy.pools[0].subscribers.max_sessions = 4096;
+  policy.pools[0].subscribers.max_blocks = 64;
+  Nat64Harness nat{policy};
+  for (std::uint16_t port = 1; port <= 2000; ++port) (void)nat.from_v6(out6().udp(port, 53).bytes());
+  ASSERT_EQ(nat.sessions(), 2000U);
+  nat.now += 302s;
+  std::uint64_t most = 0;
+  int calls = 0;
+  for (bool more = true; more; ++calls) {
+    const auto before = nat.sessions();
+    more = nat.translator.expire(nat.now);
+    most = std::max(most, before - nat.sessions());
+  }
+  EXPECT_LE(most, 256U);
+  EXPECT_GE(calls, 2000 / 256);
+  EXPECT_EQ(nat.sessions(), 0U);
+  EXPECT_EQ(nat.bib_entries(), 0U);
 }
 
 TEST(Translator, TrafficKeepsASessionAlive) {

@@ -96,6 +96,7 @@ TEST(NetworkView, AStaleNeighbourIsToldOnceAfterEachUse) {
   view.add(p4("192.0.2.0/24"), unicast(kWan));
   view.add_neighbour(kWan, v4("192.0.2.33"), kHostMac, true);
   EXPECT_TRUE(view.take_used_stale().empty());
+  EXPECT_TRUE(view.next_hop(v4("192.0.2.33")).stale);  // so that no worker remembers it
   EXPECT_EQ(view.next_hop(v4("192.0.2.33")).reach, Reach::kReady);
   ASSERT_EQ(view.take_used_stale().size(), 1U);
   EXPECT_TRUE(view.take_used_stale().empty());
@@ -105,6 +106,7 @@ TEST(NetworkView, AFreshNeighbourNeedsNoVerification) {
   NetworkView view;
   view.add(p4("192.0.2.0/24"), unicast(kWan));
   view.add_neighbour(kWan, v4("192.0.2.33"), kHostMac, false);
+  EXPECT_FALSE(view.next_hop(v4("192.0.2.33")).stale);
   EXPECT_EQ(view.next_hop(v4("192.0.2.33")).reach, Reach::kReady);
   EXPECT_TRUE(view.take_used_stale().empty());
 }

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where packets to a destination leave, remembered from one packet to the next: to ask the network view costs
+// some hash tables per packet, and most packets go where others went a moment ago. What was learned from an
+// older view is not found.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "common/net/big_endian.hpp"
+#include "common/net/keyed_hash.hpp"
+#include "nat64-svc/shell/netlink/mac_address.hpp"
+
+namespace isthmus::nat64 {
+
+struct Way {
+  std::size_t port = 0;  // of the worker
+  std::uint32_t mtu = 0;
+  MacAddress to;
+  MacAddress from;
+};
+
+class Ways {
+ public:
+  // A packet's destination; `packet` holds whole IP headers.
+  struct Destination {
+    std::uint64_t high = 0, low = 0;  // IPv4: all in the low word
+    bool operator==(const Destination&) const = default;
+  };
+  [[nodiscard]] static Destination destination_of(std::span<const std::uint8_t> packet) {
+    if (packet.size() >= 40 && packet[0] >> 4 == 6) return {load_be64(&packet[24]), load_be64(&packet[32])};
+    if (packet.size() >= 20) return {0, load_be32(&packet[16])};
+    return {};
+  }
+
+  // `view`: the generation of the network view of now; never 0. Null: not known.
+  [[nodiscard]] const Way* find(const Destination& destination, std::uint64_t view) const {
+    const Entry& entry = entries_[place(destination)];
+    return entry.view == view && entry.destination == destination ? &entry.way : nullptr;
+  }
+  void remember(const Destination& destination, std::uint64_t view, const Way& way) {
+    entries_[place(destination)] = {destination, view, way};
+  }
+
+ private:
+  struct alignas(64) Entry {
+    Destination destination;
+    std::uint64_t view = 0;
+    Way way;
+  };
+  static constexpr std::size_t kEntries = 1024;
+  // Who aims at one place only makes us ask the view.
+  [[nodiscard]] static std::size_t place(const Destination& d) {
+    return mix(d.high ^ HashKey{}.k0, d.low ^ HashKey{}.k1) % kEntries;
+  }
+  std::array<Entry, kEntries> entries_{};
+};
+
+}  // namespace isthmus::nat64
