@@ -54,31 +54,39 @@ Result<std::unique_ptr<ResolverContext>, std::string> Lookups::make_context(std:
       anchor_stem_.empty() ? std::string{} : anchor_stem_ + std::to_string(id) + ".key");
 }
 
-Result<Lookups::Group, std::string> Lookups::make_group(std::uint16_t id, const Resolver& config,
-                                                        const Dns64Limits& limits) {
-  auto context = make_context(id, config, limits);
-  if (!context) return failure(context.error());
-  Group group;
-  group.context = std::move(*context);
-  group.context->prime();
-  group.probe = std::make_unique<UpstreamProbe>(loop_, config);
-  return group;
+GroupConfigs Lookups::keep(const GroupConfigs& groups) {
+  GroupConfigs missing;
+  for (const auto& [id, config] : groups) {
+    const auto found = groups_.find(id);
+    if (found == groups_.end())
+      missing.emplace(id, config);
+    else if (found->second.state == Group::State::kRetired)
+      found->second.state = Group::State::kPrepared;  // else settle() might let it go before use() is called
+  }
+  return missing;
 }
 
-Result<void, std::string> Lookups::prepare(const GroupConfigs& groups, const Dns64Limits& limits) {
-  std::unordered_map<std::uint16_t, Group> fresh;
+Result<Lookups::Contexts, std::string> Lookups::make_all_contexts(const GroupConfigs& groups,
+                                                                  const Dns64Limits& limits) {
+  Contexts made;
   for (const auto& [id, config] : groups) {
+    auto context = make_context(id, config, limits);
+    if (!context) return failure(context.error());
+    made.emplace(id, std::move(*context));
+  }
+  return made;
+}
+
+void Lookups::adopt(const GroupConfigs& groups, Contexts&& fresh) {
+  for (auto& [id, context] : fresh) {
     if (groups_.contains(id)) continue;
-    auto group = make_group(id, config, limits);
-    if (!group) return failure(group.error());
-    fresh.emplace(id, std::move(*group));
+    context->prime();
+    Group group;
+    group.context = std::move(context);
+    group.probe = std::make_unique<UpstreamProbe>(loop_, groups.at(id));
+    groups_.emplace(id, std::move(group));
   }
-  groups_.merge(fresh);
-  for (auto& [id, group] : groups_) {
-    // Else settle() might let it go before use() is called.
-    if (group.state == Group::State::kRetired && groups.contains(id)) group.state = Group::State::kPrepared;
-  }
-  return {};
+  fresh.clear();
 }
 
 void Lookups::use(const GroupConfigs& groups, const Dns64Limits& limits, const FactLimits& fact_limits) {

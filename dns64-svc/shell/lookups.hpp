@@ -55,9 +55,14 @@ class Lookups {
   Lookups(const Lookups&) = delete;
   Lookups& operator=(const Lookups&) = delete;
 
-  // Makes the contexts that are missing, and keeps those that are on their way out but named here; on error
-  // nothing has changed.
-  [[nodiscard]] Result<void, std::string> prepare(const GroupConfigs& groups, const Dns64Limits& limits);
+  using Contexts = std::unordered_map<std::uint16_t, std::unique_ptr<ResolverContext>>;
+  // A policy comes in four steps; only make_all_contexts() takes long, and it alone may run in any thread, so
+  // that answers do not wait for it. Groups on their way out that are named here stay; returned are those
+  // that are missing.
+  [[nodiscard]] GroupConfigs keep(const GroupConfigs& groups);
+  [[nodiscard]] Result<Contexts, std::string> make_all_contexts(const GroupConfigs& groups,
+                                                                const Dns64Limits& limits);
+  void adopt(const GroupConfigs& groups, Contexts&& fresh);  // `fresh`: contexts of some of `groups`
   // From now on these groups are used; contexts of others go when nothing waits for them any more.
   void use(const GroupConfigs& groups, const Dns64Limits& limits, const FactLimits& fact_limits);
 
@@ -70,7 +75,6 @@ class Lookups {
   // New contexts in place of those in use: what they had learned of servers, delegations and CNAMEs is
   // forgotten. Lookups in flight end in the old ones. Making takes long and may be done in any thread; a
   // group without memory for a second context keeps its first, one that is gone meanwhile stays so.
-  using Contexts = std::unordered_map<std::uint16_t, std::unique_ptr<ResolverContext>>;
   [[nodiscard]] Contexts make_contexts(const GroupConfigs& groups, const Dns64Limits& limits);
   void renew(Contexts&& fresh);
   [[nodiscard]] bool has_answered() const;
@@ -99,8 +103,6 @@ class Lookups {
   [[nodiscard]] Result<std::unique_ptr<ResolverContext>, std::string> make_context(std::uint16_t id,
                                                                                    const Resolver& config,
                                                                                    const Dns64Limits& limits);
-  [[nodiscard]] Result<Group, std::string> make_group(std::uint16_t id, const Resolver& config,
-                                                      const Dns64Limits& limits);
 
   EventLoop& loop_;
   UbEventBase& base_;

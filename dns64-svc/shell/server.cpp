@@ -17,7 +17,7 @@ namespace isthmus::dns64 {
 
 namespace {
 
-// Making contexts reads trust anchors and hints, from memory: far less than this on any machine.
+// For a worker to come round to a task: far less than this on any machine.
 constexpr auto kApplyPatience = std::chrono::seconds{20};
 
 Rejection node_cannot(std::string message) {
@@ -198,14 +198,14 @@ Applied Server::apply(std::shared_ptr<const Policy> policy, const HealthySet& he
   orders->runtime = *runtime;
   orders->groups = groups_of(**runtime);
 
-  // First every worker makes what it lacks; only when all can does any of them change.
-  std::vector<std::future<Result<void, std::string>>> prepared;
-  prepared.reserve(workers_.size());
-  for (auto& worker : workers_) prepared.push_back(worker->prepare(orders));
-  for (auto& future : prepared) {
-    if (future.wait_for(kApplyPatience) != std::future_status::ready)
+  // First each worker has what it lacks, made here so that its answers do not wait; only when all have does
+  // any of them change.
+  for (auto& worker : workers_) {
+    auto missing = worker->keep_resolvers(orders);
+    if (missing.wait_for(kApplyPatience) != std::future_status::ready)
       return failure(node_cannot("a worker does not respond: restart dns64-svc"));
-    if (const auto made = future.get(); !made) return failure(node_cannot(made.error()));
+    if (const auto made = worker->prepare(orders, missing.get()); !made)
+      return failure(node_cannot(made.error()));
   }
   const auto& limits = (*runtime)->limits();
   cache_.set_limits({.max_bytes = limits.cache_bytes, .stale_seconds = limits.stale_seconds});

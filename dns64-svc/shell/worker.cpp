@@ -114,13 +114,21 @@ bool Worker::idle() const {
   return open == 0 && stats_.pending.get() == 0;
 }
 
-std::future<Result<void, std::string>> Worker::prepare(std::shared_ptr<const Orders> orders) {
-  auto done = std::make_shared<std::promise<Result<void, std::string>>>();
+std::future<GroupConfigs> Worker::keep_resolvers(std::shared_ptr<const Orders> orders) {
+  auto done = std::make_shared<std::promise<GroupConfigs>>();
   auto future = done->get_future();
-  loop_->post([this, done, orders = std::move(orders)] {
-    done->set_value(lookups_.prepare(orders->groups, orders->runtime->limits()));
-  });
+  loop_->post([this, done, orders = std::move(orders)] { done->set_value(lookups_.keep(orders->groups)); });
   return future;
+}
+
+Result<void, std::string> Worker::prepare(const std::shared_ptr<const Orders>& orders,
+                                          const GroupConfigs& missing) {
+  if (missing.empty()) return {};
+  auto made = lookups_.make_all_contexts(missing, orders->runtime->limits());
+  if (!made) return failure(made.error());
+  auto fresh = std::make_shared<Lookups::Contexts>(std::move(*made));
+  loop_->post([this, orders, fresh] { lookups_.adopt(orders->groups, std::move(*fresh)); });
+  return {};
 }
 
 std::future<void> Worker::run(std::shared_ptr<const Orders> orders) {

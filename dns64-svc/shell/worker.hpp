@@ -73,7 +73,8 @@ class Worker final : public RequestHandler {
   void start();
 
   // From any thread; the future is ready when this worker has done it.
-  [[nodiscard]] std::future<Result<void, std::string>> prepare(std::shared_ptr<const Orders> orders);
+  // The resolvers that these orders need and this worker lacks; those it has stay.
+  [[nodiscard]] std::future<GroupConfigs> keep_resolvers(std::shared_ptr<const Orders> orders);
   [[nodiscard]] std::future<void> run(std::shared_ptr<const Orders> orders);
   void use_tls(std::shared_ptr<const TlsContexts> contexts);
   void use_cookies(std::shared_ptr<const CookieJar> jar);
@@ -87,6 +88,9 @@ class Worker final : public RequestHandler {
   // From any thread but this worker's: delegations, addresses and CNAMEs that the resolvers of these groups
   // have learned are forgotten. The new contexts are made by the caller, so that answers do not wait.
   [[nodiscard]] std::future<void> renew_resolvers(const GroupConfigs& groups, const Dns64Limits& limits);
+  // Likewise: makes the contexts of those resolvers and hands them over, before what is posted next.
+  [[nodiscard]] Result<void, std::string> prepare(const std::shared_ptr<const Orders>& orders,
+                                                  const GroupConfigs& missing);
   [[nodiscard]] const WorkerStats& stats() const { return stats_; }
 
  private:

@@ -214,7 +214,7 @@ class Bench:
         number = 0
         while not done.wait(0.2):
             number += 1
-            self.contestants["isthmus"].push(f", max_outstanding: {4000 + number % 2}")
+            self.contestants["isthmus"].push(number)
 
     def flood(self, contestant, zone, done):
         """Questions that nobody answers, 2000 a second."""

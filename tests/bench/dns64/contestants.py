@@ -118,9 +118,11 @@ translation_prefixes:
 dns64:
   resolvers:
     - {{name: main, root_hints: ["a.root. 192.0.2.53"], trust_anchors: ["signed.test. DS {ds}"]}}
+    - {{name: other, root_hints: ["b{number}.root. 192.0.2.53"], trust_anchors: ["signed.test. DS {ds}"]}}
   views:
-    - {{name: default, clients: ["127.0.0.1/32"], prefixes: [well-known]}}
-  limits: {{cache_bytes: 4294967296, max_negative_ttl_seconds: 86400{extra}}}
+    - {{name: default, clients: ["127.0.0.1/32"], prefixes: [well-known], resolver: main}}
+    - {{name: other, clients: ["192.0.2.77/32"], prefixes: [well-known], resolver: other}}
+  limits: {{cache_bytes: 4294967296, max_negative_ttl_seconds: 86400}}
 """
 
 
@@ -215,9 +217,9 @@ class Isthmus(Contestant):
     def has_tls(self):
         return self.dot
 
-    def push(self, extra=""):
-        """The policy, perhaps a changed one: the service takes it as soon as it sees it."""
-        self.write("policy.yaml", ISTHMUS, extra=extra)
+    def push(self, number=0):
+        """The policy; another number brings a new resolver. The service takes it as soon as it sees it."""
+        self.write("policy.yaml", ISTHMUS, number=number)
 
 
 class Unbound(Contestant):

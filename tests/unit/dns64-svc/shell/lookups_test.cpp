@@ -84,8 +84,16 @@ class LookupsTest : public testing::Test {
     loop_->set_turn_end({});
     lookups_.reset();
   }
+  // As the server does: contexts are made in a thread that is not the loop's.
+  [[nodiscard]] bool prepare(const GroupConfigs& groups) {
+    const auto missing = lookups_->keep(groups);
+    Result<Lookups::Contexts, std::string> made;
+    std::thread{[&] { made = lookups_->make_all_contexts(missing, limits_); }}.join();
+    if (made) lookups_->adopt(groups, std::move(*made));
+    return made.has_value();
+  }
   void run_policy() {
-    ASSERT_TRUE(lookups_->prepare(groups_, limits_).has_value());
+    ASSERT_TRUE(prepare(groups_));
     lookups_->use(groups_, limits_, {});
   }
   template <class Done>
@@ -230,7 +238,7 @@ TEST_F(LookupsTest, AGroupOnItsWayOutThatIsPreparedAgainStays) {
   run_policy();
   lookups_->resolve(a_of("host.example."), {.worker = 0, .query = 1});
   lookups_->use({}, limits_, {});
-  ASSERT_TRUE(lookups_->prepare(groups_, limits_).has_value());
+  ASSERT_TRUE(prepare(groups_));
   turn_until([&] { return delivered_.size() == 1; });
   for (int i = 0; i < 20; ++i) loop_->turn(10ms);  // nothing is outstanding any more
   lookups_->use(groups_, limits_, {});
@@ -243,14 +251,24 @@ TEST_F(LookupsTest, APolicyThatCannotBePreparedChangesNothing) {
   run_policy();
   auto broken = groups_;
   broken.emplace(std::uint16_t{4}, Resolver{.name = "bad", .trust_anchors = {"this is no anchor"}});
-  EXPECT_FALSE(lookups_->prepare(broken, limits_).has_value());
+  EXPECT_FALSE(prepare(broken));
   lookups_->resolve(a_of("host.example."), {.worker = 0, .query = 1});
   turn_until([&] { return !delivered_.empty(); });
   EXPECT_TRUE(delivered_[0].result.fact);
 }
 
+TEST_F(LookupsTest, OnlyGroupsThatAreMissingAreMade) {
+  EXPECT_EQ(lookups_->keep(groups_).size(), 1U);
+  run_policy();
+  auto more = groups_;
+  more.emplace(std::uint16_t{4}, groups_.at(3));
+  const auto missing = lookups_->keep(more);
+  ASSERT_EQ(missing.size(), 1U);
+  EXPECT_TRUE(missing.contains(4));
+}
+
 TEST_F(LookupsTest, AGroupThatIsPreparedSurvivesUntilItsPolicyRuns) {
-  ASSERT_TRUE(lookups_->prepare(groups_, limits_).has_value());
+  ASSERT_TRUE(prepare(groups_));
   turn_until([&] { return lookups_->has_answered(); });
   for (int i = 0; i < 20; ++i) loop_->turn(10ms);  // its first question is answered: nothing is outstanding
   lookups_->use(groups_, limits_, {});
