@@ -162,7 +162,7 @@ bool Answerer::usable(Ipv4Address server4, const RuntimePrefix& prefix) const {
 }
 
 TtlRule Answerer::ttl_rule(const Query::Slot& slot) const {
-  return {.age = slot.fact->age(to_seconds(context_.now)), .cap = 0xffffffff, .stale = slot.stale};
+  return slot.stale ? TtlRule::stale() : TtlRule::fresh(slot.fact->age(to_seconds(context_.now)));
 }
 
 // RFC 6147 §5.1.7: no longer than the absence of AAAA may be believed.

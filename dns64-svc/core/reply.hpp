@@ -3,6 +3,7 @@
 // copied with their TTLs counted down, the OPT record, and the size limit of the transport.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -18,11 +19,13 @@ namespace isthmus::dns64 {
 struct TtlRule {
   std::uint32_t age = 0;           // seconds since the fact was received
   std::uint32_t cap = 0xffffffff;  // seconds
-  bool stale = false;              // RFC 8767 §4: 30 s whatever is stored
+  std::uint32_t at_least = 0;      // seconds, within the cap
+  [[nodiscard]] static TtlRule fresh(std::uint32_t age) { return {.age = age}; }
+  // RFC 8767 §4: 30 s whatever is stored.
+  [[nodiscard]] static TtlRule stale() { return {.age = 0xffffffff, .at_least = 30}; }
   [[nodiscard]] std::uint32_t operator()(std::uint32_t stored) const {
-    if (stale) return cap < 30 ? cap : 30;
     const std::uint32_t left = stored > age ? stored - age : 0;
-    return left < cap ? left : cap;
+    return std::min(std::max(left, at_least), cap);
   }
 };
 

@@ -69,15 +69,26 @@ bool read_opt(const RecordView& record, Edns& edns) {
   return true;
 }
 
+// Both names are made from the message: a copy of a copy would wait for the bytes that were just written.
+bool read_name(std::span<const std::uint8_t> bytes, std::size_t& at, Request& request) {
+  if (const auto plain = plain_name(bytes.subspan(at)); !plain.empty()) {
+    request.asked.assign(plain);
+    request.name.assign_folded(plain);
+    at += plain.size();
+    return true;
+  }
+  const auto name = Name::read(bytes, at);
+  if (!name) return false;
+  request.asked = *name;
+  request.name.assign_folded(name->view());
+  return true;
+}
+
 Outcome read_body(std::span<const std::uint8_t> bytes, const Header& header, Request& request) {
   // RFC 7873 §5.4 allows a query without question that asks for a cookie; nothing else may come without one.
   std::size_t at = kHeaderSize;
   if (header.questions == 1) {
-    const auto name = Name::read(bytes, at);
-    if (!name || bytes.size() - at < 4) return Outcome::kFormErr;
-    request.asked = *name;
-    request.name = *name;
-    request.name.fold();
+    if (!read_name(bytes, at, request) || bytes.size() - at < 4) return Outcome::kFormErr;
     request.type = load_be16(&bytes[at]);
     request.klass = load_be16(&bytes[at + 2]);
     request.has_question = true;

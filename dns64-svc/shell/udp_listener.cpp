@@ -119,11 +119,8 @@ bool UdpListener::receive() {
     std::span<const std::uint8_t> request{in_->bytes[i].data(), in_->headers[i].msg_len};
     if (!proxies_.empty() && !read_proxy_header(request, client)) continue;
     const auto size = handler_.handle(request, client, *this, path, out_->bytes[out_count_]);
-    if (size == 0) continue;
     // A handler that answers at once has sent nothing else meanwhile: the slot it wrote is still the next.
-    out_->paths[out_count_] = path;
-    out_->vectors[out_count_].iov_len = size;
-    ++out_count_;
+    if (size != 0) enqueue(path, size);
   }
   flush();
   return got == static_cast<int>(kBatch);
@@ -146,17 +143,20 @@ void UdpListener::send(const ReplyPath& path, std::span<const std::uint8_t> repl
   if (out_count_ == kBatch) flush();
   std::memcpy(out_->bytes[out_count_].data(), reply.data(), reply.size());
   out_->paths[out_count_] = path;
-  out_->vectors[out_count_].iov_len = reply.size();
+  enqueue(out_->paths[out_count_], reply.size());
+}
+
+void UdpListener::enqueue(ReplyPath& path, std::size_t size) {
+  auto& header = out_->headers[out_count_].msg_hdr;
+  header.msg_name = &path.peer;
+  header.msg_namelen = path.peer_size;
+  header.msg_control = path.control_size != 0 ? path.control.data() : nullptr;
+  header.msg_controllen = path.control_size;
+  out_->vectors[out_count_].iov_len = size;
   ++out_count_;
 }
 
 void UdpListener::flush() {
-  for (std::size_t i = 0; i < out_count_; ++i) {
-    auto& header = out_->headers[i].msg_hdr;
-    header.msg_namelen = out_->paths[i].peer_size;
-    header.msg_control = out_->paths[i].control_size != 0 ? out_->paths[i].control.data() : nullptr;
-    header.msg_controllen = out_->paths[i].control_size;
-  }
   for (std::size_t sent = 0; sent < out_count_;) {
     const int n =
         sendmmsg(fd_.get(), &out_->headers[sent], static_cast<unsigned>(out_count_ - sent), MSG_DONTWAIT);

@@ -42,6 +42,8 @@ class UdpListener final : public FdWatcher, public Channel {
               const AddressList& proxies);
   void on_ready(std::uint32_t events) override;
   bool receive();  // true when there may be more
+  // The reply in the next slot of `out_` goes this way; `path` lives until the next flush().
+  void enqueue(ReplyPath& path, std::size_t size);
   void stop_reading();
   [[nodiscard]] bool read_proxy_header(std::span<const std::uint8_t>& request, ClientInfo& client);
 

@@ -103,11 +103,11 @@ class Worker final : public RequestHandler {
                      const ReplyPath& path, std::span<std::uint8_t> reply) override;
   [[nodiscard]] Context context(Trace* trace = nullptr) const;
   void start_explaining(const Request& request, const ClientInfo& client, OnExplained done);
-  [[nodiscard]] Step limited(Query& query, const Step& step, std::span<std::uint8_t> reply);
+  void limit(Query& query, Step& step, std::span<std::uint8_t> reply);
   void ask(const Step& step, std::uint64_t query);
   void on_result(const Waiter& waiter, const LookupResult& result);
   void on_deadline(std::uint64_t query, Deadline deadline);
-  void proceed(std::uint64_t query, const Step& made);
+  void proceed(std::uint64_t query, Step step);
   void count(const Step& step, const Query& query, std::span<const std::uint8_t> reply, Duration took);
   void name_counters();
   using PendingMap = std::unordered_map<std::uint64_t, std::unique_ptr<Pending>>;

@@ -22,14 +22,11 @@ std::uint64_t client_key(const ClientAddress& client) {
   return std::get<Ipv4Address>(client).value();
 }
 
-// The name of a request's question in lower case, if it is plainly there; its size, or 0.
-std::size_t question_name(std::span<const std::uint8_t> request, std::span<std::uint8_t, kMaxNameSize> out) {
-  std::size_t at = kHeaderSize;
-  while (at < request.size() && request[at] != 0 && request[at] < 64) at += request[at] + 1U;
-  const std::size_t size = at + 1 - kHeaderSize;
-  if (at + 5 > request.size() || request[at] != 0 || size > out.size()) return 0;
-  fold_case(request.subspan(kHeaderSize, size), out.data());
-  return size;
+// The name of a request's question, if it is plainly there with type and class behind it.
+NameView question_name(std::span<const std::uint8_t> request) {
+  if (request.size() <= kHeaderSize) return {};
+  const auto name = plain_name(request.subspan(kHeaderSize));
+  return kHeaderSize + name.size() + 4 <= request.size() ? name : NameView{};
 }
 
 }  // namespace
@@ -45,29 +42,34 @@ Context Worker::context(Trace* trace) const {
 }
 
 // Replies whose client may be forged are limited; when much is waiting such a client cannot make more wait.
-Step Worker::limited(Query& query, const Step& step, std::span<std::uint8_t> reply) {
-  if (query.is_proven()) return step;
-  if (step.kind == Step::Kind::kAsk && pending_.size() > kManyPending && query.speaks_cookies())
-    return query.slip(context(), reply);
-  if (step.kind != Step::Kind::kReply) return step;
+void Worker::limit(Query& query, Step& step, std::span<std::uint8_t> reply) {
+  if (query.is_proven()) return;
+  if (step.kind == Step::Kind::kAsk && pending_.size() > kManyPending && query.speaks_cookies()) {
+    step = query.slip(context(), reply);
+    return;
+  }
+  if (step.kind != Step::Kind::kReply) return;
   const auto verdict = limits_.judge(query, step, loop_->now());
-  if (verdict == ResponseVerdict::kSend) return step;
-  if (verdict == ResponseVerdict::kSlip) return query.slip(context(), reply);
-  Step dropped;
-  dropped.drop = DropReason::kResponseRateLimited;
-  return dropped;
+  if (verdict == ResponseVerdict::kSend) return;
+  if (verdict == ResponseVerdict::kSlip) {
+    step = query.slip(context(), reply);
+    return;
+  }
+  step = {};
+  step.drop = DropReason::kResponseRateLimited;
 }
 
 // The facts of a batch lie all over the memory: waiting for each in turn would cost more than all the rest.
 void Worker::expect(std::span<const std::uint8_t> request, const ClientInfo& client) {
   if (runtime_ == nullptr || expected_count_ + 2 > expected_.size()) return;
-  std::array<std::uint8_t, kMaxNameSize> name;
-  const auto size = question_name(request, name);
-  if (size == 0) return;
+  const auto name = question_name(request);
+  if (name.empty()) return;
   const auto* view = runtime_->view_for(client.address);
   if (view == nullptr) return;
-  const auto type = load_be16(&request[kHeaderSize + size]);
-  const NameView folded{name.data(), size};
+  const auto type = load_be16(&request[kHeaderSize + name.size()]);
+  std::array<std::uint8_t, kMaxNameSize> lower;
+  fold_case(name, lower.data());
+  const NameView folded{lower.data(), name.size()};
   expected_[expected_count_++] = cache_.expect(folded, type, view->resolver_group);
   if (type == rr::kAaaa) expected_[expected_count_++] = cache_.expect(folded, rr::kA, view->resolver_group);
 }
@@ -91,7 +93,8 @@ std::size_t Worker::handle(std::span<const std::uint8_t> request, const ClientIn
   }
   for (auto& tap : taps_) tap->on_request(request, client);
   Query query;
-  const auto step = limited(query, query.start(request, client, context(), reply), reply);
+  auto step = query.start(request, client, context(), reply);
+  limit(query, step, reply);
   switch (step.kind) {
     case Step::Kind::kReply: {
       const auto took = boot_now() - loop_->now();
@@ -180,11 +183,10 @@ void Worker::on_deadline(std::uint64_t query, Deadline deadline) {
   proceed(query, pending.query.on_deadline(deadline, context(pending.new_trace()), scratch_));
 }
 
-void Worker::proceed(std::uint64_t id, const Step& made) {
+void Worker::proceed(std::uint64_t id, Step step) {
   const auto found = pending_.find(id);
   auto& pending = *found->second;
-  const bool may_be_limited = made.kind == Step::Kind::kReply && pending.explaining == nullptr;
-  const auto step = may_be_limited ? limited(pending.query, made, scratch_) : made;
+  if (step.kind == Step::Kind::kReply && pending.explaining == nullptr) limit(pending.query, step, scratch_);
   if (step.kind == Step::Kind::kWait) return;
   if (step.kind == Step::Kind::kAsk) return ask(step, id);
   if (pending.explaining != nullptr) {

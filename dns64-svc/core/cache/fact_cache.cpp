@@ -48,7 +48,14 @@ struct alignas(64) FactCache::Shard {
   std::size_t bytes = 0;  // of facts
   std::size_t hand = 0;   // of the clock
   Stats stats;
+  // Where `slots` lies and its mask, for those who fetch without the lock: at worst they fetch in vain.
+  std::atomic<std::uintptr_t> place{0};
+  std::atomic<std::size_t> place_mask{0};
 
+  void note_place() {
+    place_mask.store(mask(), std::memory_order_relaxed);
+    place.store(reinterpret_cast<std::uintptr_t>(slots.data()), std::memory_order_relaxed);
+  }
   [[nodiscard]] std::size_t mask() const { return slots.size() - 1; }
   [[nodiscard]] std::size_t total() const { return bytes + slots.size() * sizeof(Slot); }
 
@@ -84,6 +91,7 @@ struct alignas(64) FactCache::Shard {
   void grow() {
     if (slots.empty()) {
       slots.resize(kFirstSlots);
+      note_place();
       return;
     }
     if ((entries + 1) * 4 <= slots.size() * 3) return;
@@ -95,6 +103,7 @@ struct alignas(64) FactCache::Shard {
       while (slots[i].fact != nullptr) i = (i + 1) & mask();
       slots[i] = slot;
     }
+    note_place();
     hand = 0;
   }
 
@@ -163,9 +172,10 @@ Lookup FactCache::lookup(std::uint64_t name_hash, NameView name, std::uint16_t t
 
 std::uint64_t FactCache::expect(NameView name, std::uint16_t type, std::uint16_t group) const {
   const auto hash = key_hash(name_hash(name), type, group);
-  auto& shard = shard_of(hash);
-  const Guard guard{shard.lock};
-  if (!shard.slots.empty()) __builtin_prefetch(&shard.slots[static_cast<std::uint32_t>(hash) & shard.mask()]);
+  const auto& shard = shard_of(hash);
+  const auto slot = static_cast<std::uint32_t>(hash) & shard.place_mask.load(std::memory_order_relaxed);
+  __builtin_prefetch(
+      reinterpret_cast<const void*>(shard.place.load(std::memory_order_relaxed) + slot * sizeof(Slot)));
   return hash;
 }
 

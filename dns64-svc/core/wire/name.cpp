@@ -93,6 +93,18 @@ Result<Name, WireError> Name::read(std::span<const std::uint8_t> message, std::s
   return name;
 }
 
+NameView plain_name(std::span<const std::uint8_t> bytes) {
+  std::size_t at = 0;
+  while (at < bytes.size() && bytes[at] != 0 && bytes[at] <= kMaxLabel) at += bytes[at] + 1U;
+  const bool whole = at < bytes.size() && bytes[at] == 0 && at < kMaxNameSize;
+  return whole ? bytes.first(at + 1) : NameView{};
+}
+
+void Name::assign_folded(NameView valid) {
+  size_ = static_cast<std::uint8_t>(valid.size());
+  fold_case(valid, bytes_.data());
+}
+
 void Name::fold() {
   fold_case(view(), bytes_.data());
 }

@@ -50,6 +50,12 @@ class Name {
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] bool is_root() const { return size_ == 1; }
   void fold();  // to lower case
+  // A view that is known to be a valid name, as it is or in lower case.
+  void assign(NameView valid) {
+    size_ = static_cast<std::uint8_t>(valid.size());
+    std::memcpy(bytes_.data(), valid.data(), valid.size());
+  }
+  void assign_folded(NameView valid);
   // Appends a label before the root label; false when label or name would be too long.
   [[nodiscard]] bool append_label(std::span<const std::uint8_t> label);
   [[nodiscard]] std::string to_string() const;
@@ -59,6 +65,9 @@ class Name {
   std::uint8_t size_ = 1;
 };
 
+// The name at the begin of `bytes` if it is there whole and without a pointer, as that of a question is;
+// else nothing.
+[[nodiscard]] NameView plain_name(std::span<const std::uint8_t> bytes);
 // Copies `bytes` with A-Z made a-z.
 void fold_case(std::span<const std::uint8_t> bytes, std::uint8_t* out);
 [[nodiscard]] bool equal_names(NameView a, NameView b);
