@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::uint8_t kRouterAdvertisement = 134;  // RFC 4861 §4.2
 constexpr std::size_t kHeader = 16;
-constexpr std::uint8_t kPref64 = 38;                         // RFC 8781 §4
+constexpr std::uint8_t kPref64 = 38;                                 // RFC 8781 §4
 constexpr std::array<unsigned, 6> kLengths{96, 64, 56, 48, 40, 32};  // by Prefix Length Code
 
 // `option` begins after type and length.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// PREF64 options in router advertisements (RFC 8781): what routers tell clients to translate with. Bytes and `now`
-// in, values out.
+// PREF64 options in router advertisements (RFC 8781): what routers tell clients to translate with. Bytes and
+// `now` in, values out.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +22,8 @@ struct Pref64Option {
   std::chrono::seconds lifetime;  // zero: no longer to be used (§4)
 };
 
-// Of an ICMPv6 message, its header included. Nothing if it is no router advertisement or is malformed (RFC 4861 §6.1.2);
-// options that are not PREF64, or not one of its six lengths, are passed over, as §5 asks.
+// Of an ICMPv6 message, its header included. Nothing if it is no router advertisement or is malformed (RFC
+// 4861 §6.1.2); options that are not PREF64, or not one of its six lengths, are passed over, as §5 asks.
 [[nodiscard]] std::optional<std::vector<Pref64Option>> parse_router_advertisement(
     std::span<const std::uint8_t> message);
 

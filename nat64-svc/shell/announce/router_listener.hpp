@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Listens to router advertisements on the clients' interface, so that an operator learns when routers send clients to
-// a translation prefix that is not ours (RFC 8781). The kernel gets them as ever: only NAT64 traffic is steered away.
+// Listens to router advertisements on the clients' interface, so that an operator learns when routers send
+// clients to a translation prefix that is not ours (RFC 8781). The kernel gets them as ever: only NAT64
+// traffic is steered away.
 //
 // A thread of its own; heard() from any thread.
 #pragma once

@@ -177,6 +177,7 @@ class Bench:
             self.misses(contestant, "perf.test", 20_000)
             before = contestant.rss_kb()
             self.misses(contestant, "perf.test", self.options.memory_of)
+            say(f"resident: {before} KB before, {contestant.rss_kb()} KB after {self.options.memory_of} names")
             self.results["memory"][contestant.name] = round((contestant.rss_kb() - before) / self.options.memory_of, 3)
         say(f"memory: {self.results['memory']}")
 

@@ -41,7 +41,8 @@ TEST(RouterAdvertisement, EachPrefixLengthCodeIsRead) {
   constexpr std::array<unsigned, 6> kLengths{96, 64, 56, 48, 40, 32};
   const auto address = *Ipv6Address::parse("2001:db8:1:2:34:5:6:0");
   for (unsigned code = 0; code < kLengths.size(); ++code) {
-    const auto found = parse_router_advertisement(advertisement({kMtuOption, pref64_option(225, code, address)}));
+    const auto found =
+        parse_router_advertisement(advertisement({kMtuOption, pref64_option(225, code, address)}));
     ASSERT_TRUE(found && found->size() == 1) << code;
     EXPECT_EQ(found->front().prefix.prefix(), (Ipv6Prefix{address, kLengths[code]}));
     EXPECT_EQ(found->front().lifetime, seconds{1800});
