@@ -101,6 +101,8 @@ void ControlPlane::on_hello(SessionId session, const Hello& hello, TimePoint now
     remember(service, now);
     reconcile_leases(service, now);
   }
+  // A sign of life: without a policy there is nothing to say yet, and who hears nothing connects again.
+  if (policy_.target().empty()) out_.actions.emplace_back(SendRenewed{session, 0, {}});
   replan_ = true;
   note(EventKind::kConnected, hello.node_id,
        std::string(kServiceKindNames[hello.kind]) + " " + hello.build + " from " + hello.peer);

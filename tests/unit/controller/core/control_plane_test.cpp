@@ -367,6 +367,25 @@ TEST_F(ControlPlaneTest, ANodeThatCouldNotIsAskedAgainAndTheWavesGoOnWhenItCan) 
   EXPECT_EQ(RolloutPhase::kDone, plane.rollout().phase());
 }
 
+TEST(ControlPlaneWithoutPolicy, WhoComesHearsASignOfLifeAndIsNotSilentAsLongAsItReports) {
+  TimePoint now{seconds{1000}};
+  ControlPlane plane{Settings{}, 7, now};
+  Hello hello;
+  hello.node_id = "dns1";
+  hello.incarnation = hello.boot_id = "a";
+  plane.on_hello(1, hello, now);
+  plane.settle(now);
+  const auto outcome = plane.take();
+  ASSERT_THAT(outcome.actions, SizeIs(1));
+  EXPECT_TRUE(std::holds_alternative<SendRenewed>(outcome.actions.front()));
+  for (int i = 0; i < 10; ++i) {
+    now += seconds{2};
+    plane.on_report(1, {}, now);
+    plane.settle(now);
+    EXPECT_THAT(plane.take().actions, IsEmpty());
+  }
+}
+
 TEST_F(ControlPlaneTest, APolicyThatANodeRefusesReachesNoFurtherNodeAndNoDns) {
   for (SessionId i = 1; i <= 3; ++i) plane.on_hello(i, hello("gw" + std::to_string(i)), now);
   plane.on_hello(9, hello("dns1", ServiceKind::kDns64), now);
