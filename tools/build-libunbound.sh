@@ -67,7 +67,8 @@ flags="$(DEB_BUILD_MAINT_OPTIONS=hardening=+all dpkg-buildflags --get CFLAGS) $(
 # Unbound's own arc4random, seeded by the kernel: that of Debian 12's glibc is a system call for each number, three a lookup.
 {
   ac_cv_func_arc4random=no ac_cv_func_arc4random_uniform=no ./configure CFLAGS="$flags -O3" \
-    --with-libunbound-only --with-ssl=/usr --without-libevent --without-pythonmodule --without-pyunbound --enable-event-api --disable-shared --enable-static --with-pic --disable-flto \
+    --with-libunbound-only --with-ssl=/usr --without-libevent --without-pythonmodule --without-pyunbound \
+    --enable-event-api --disable-shared --enable-static --with-pic --disable-flto \
     --with-rootkey-file= --with-rootcert-file= &&
     make -s -j"$(nproc)" libunbound.la
 } > "$work/log" 2>&1 || { tail -20 "$work/log" >&2; die "the build of libunbound $version failed (above)"; }
