@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/control/policy_file.hpp"
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -15,13 +16,16 @@ namespace {
 
 Result<std::string, Violation> read_text(const std::string& path) {
   std::ifstream file{path, std::ios::binary};
-  std::string text(kMaxPolicyBytes + 1, '\0');
-  if (file) file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  std::string text;
+  std::array<char, 65536> part;
+  while (file && text.size() <= kMaxPolicyBytes) {  // what is too long is refused by the parser
+    file.read(part.data(), part.size());
+    text.append(part.data(), static_cast<std::size_t>(file.gcount()));
+  }
   if (!file.is_open() || file.bad()) {
     return failure(Violation{
         "", "cannot read " + path + ": " + std::strerror(errno) + ": check that it exists and may be read"});
   }
-  text.resize(static_cast<std::size_t>(file.gcount()));  // one too long is refused by the parser
   return text;
 }
 

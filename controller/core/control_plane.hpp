@@ -7,9 +7,9 @@
 //   settle(now)                           plan leases, judge health, decide what each service should run
 //   take()                                lease changes (to be stored first), then messages, then events
 //
-// Five files: control_plane.cpp is the map, control_plane_sessions.cpp what services say,
+// Six files: control_plane.cpp is the map, control_plane_sessions.cpp what services say,
 // control_plane_policy.cpp how a policy goes out, control_plane_leases.cpp who gets which address,
-// control_plane_drains.cpp how a gateway leaves.
+// control_plane_drains.cpp how a gateway leaves, control_plane_health.cpp who may appear in answers.
 #pragma once
 
 #include <algorithm>

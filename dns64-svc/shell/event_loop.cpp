@@ -53,6 +53,12 @@ void EventLoop::post(std::function<void()> task) {
   }
 }
 
+void EventLoop::forget_posted() {
+  std::vector<std::function<void()>> tasks;
+  const std::lock_guard lock{posted_mutex_};
+  tasks.swap(posted_);
+}
+
 void EventLoop::stop() {
   stopping_.store(true);
   post([] {});

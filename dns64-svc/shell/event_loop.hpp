@@ -53,6 +53,9 @@ class EventLoop {
 
   // Runs `task` in the loop's thread at its next turn; from any thread.
   void post(std::function<void()> task);
+  // Once run() has ended: what was posted and not run goes, with all that it holds, while that may still be
+  // used.
+  void forget_posted();
   // Called at the end of every turn, before the loop sleeps.
   void set_turn_end(std::function<void()> hook) { turn_end_ = std::move(hook); }
 

@@ -57,6 +57,8 @@ Worker::Worker(unsigned index, FactCache& cache, const std::vector<std::unique_p
 
 Worker::~Worker() {
   stop();
+  loop_->forget_posted();  // resolvers' contexts among it: they need the event base, which goes before the
+                           // loop
 }
 
 Result<void, std::string> Worker::listen_udp(const SocketAddress& address) {

@@ -107,7 +107,8 @@ void RouterListener::receive() {
     if (!options) continue;
     const std::lock_guard lock(mutex_);
     for (const auto& option : *options) {
-      if (heard_.hear(received->router, option, boot_now()))
+      const auto now = boot_now();
+      if (heard_.hear(received->router, option, now) && log_limit_.pass(now))
         spdlog::info("router {} on {} announces the translation prefix {}", received->router.to_string(),
                      interface_, option.prefix.to_string());
     }

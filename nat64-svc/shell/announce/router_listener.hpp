@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "common/base/log.hpp"
 #include "common/base/result.hpp"
 #include "common/base/unique_fd.hpp"
 #include "nat64-svc/shell/announce/heard_pref64.hpp"
@@ -40,6 +41,7 @@ class RouterListener {
   std::atomic<bool> stop_{false};
   mutable std::mutex mutex_;
   HeardPref64s heard_;
+  LogLimit log_limit_;  // whoever is on the link may announce what it likes
   std::thread thread_;
 };
 

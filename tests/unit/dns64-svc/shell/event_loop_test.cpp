@@ -6,6 +6,7 @@
 
 #include <array>
 #include <functional>
+#include <memory>
 #include <thread>
 
 namespace isthmus::dns64 {
@@ -75,6 +76,18 @@ TEST(EventLoop, RunsWhatOtherThreadsPostAndStops) {
   poster.join();
   loop->turn(0ms);  // what was posted beside the stop
   EXPECT_EQ(ran, 1000);
+}
+
+TEST(EventLoop, WhatWasPostedAndNotRunCanBeLetGoWithAllThatItHolds) {
+  auto loop = EventLoop::create().value();
+  auto held = std::make_shared<int>(1);
+  bool ran = false;
+  loop->post([held, &ran] { ran = true; });
+  EXPECT_EQ(held.use_count(), 2);
+  loop->forget_posted();
+  EXPECT_EQ(held.use_count(), 1);
+  loop->turn(0ms);
+  EXPECT_FALSE(ran);
 }
 
 TEST(EventLoop, TheTurnEndHookComesAfterEveryTurn) {
