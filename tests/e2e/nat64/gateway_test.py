@@ -118,14 +118,17 @@ class Gateway(unittest.TestCase):
     def test_two_workers_share_the_subscribers_and_hand_over_what_is_not_theirs(self):
         for namespace, device in ((lab.node, "lan"), (lab.client, "eth0"), (lab.node, "wan"), (lab.server, "eth0")):
             namespace.run(f"ethtool -L {device} rx 2 tx 2")
-        clients = [f"2001:db8:1::10{digit}" for digit in range(8)]
+        # The key that spreads them is random: of so many none is ever with one worker alone.
+        clients = [f"2001:db8:1::1{number:02x}" for number in range(32)]
         for client in clients:
             lab.client.run(f"ip address add {client}/64 dev eth0 nodad")
             self.addCleanup(lab.client.run, f"ip address del {client}/64 dev eth0")
         lab.write_policy(POLICY.replace("prefix_length: 64", "prefix_length: 128"))
         self.addCleanup(lab.write_policy, POLICY)
         lab.start_alone("--workers", "2")
-        for client in clients:
+        for client in clients[8:]:
+            lab.client.run(["/usr/bin/python3", ECHO, "ask", embedded(WEB4), ECHO_PORT, "1", "0.005", client])
+        for client in clients[:8]:
             url = f"http://[{embedded(WEB4)}]/body.bin"
             self.assertEqual(lab.body_sha256, lab.fetch(url, "--interface", client), f"the body for {client} differs")
             self.assertEqual(0, lab.client.run(f"ping -6 -n -c 2 -i 0.2 -W 1 -I {client} {embedded(WEB4)}", check=False).returncode)
