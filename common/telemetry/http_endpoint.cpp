@@ -100,9 +100,19 @@ class Session : public std::enable_shared_from_this<Session<Stream>> {
     parser_->header_limit(kMaxHeader);
     parser_->body_limit(service_.max_body);
     beast::get_lowest_layer(stream_).expires_after(kPatience);
+    http::async_read_header(
+        stream_, buffer_, *parser_,
+        [self = this->shared_from_this()](beast::error_code error, std::size_t) { self->on_header(error); });
+  }
+
+  void on_header(beast::error_code error) {
+    if (error) return on_read(error);
+    // RFC 9112 §6.3 lets a server ask for Content-Length; Beast's parser takes what follows the last chunk
+    // for granted (its assertions fail on hostile bytes there).
+    if (parser_->chunked()) return write({411, kText, "say Content-Length, not chunks\n"}, false, false);
     http::async_read(
         stream_, buffer_, *parser_,
-        [self = this->shared_from_this()](beast::error_code error, std::size_t) { self->on_read(error); });
+        [self = this->shared_from_this()](beast::error_code failed, std::size_t) { self->on_read(failed); });
   }
 
   void on_read(beast::error_code error) {

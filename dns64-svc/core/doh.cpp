@@ -70,6 +70,8 @@ std::string_view reason_of(HttpStatus status) {
       return "Not Found";
     case HttpStatus::kMethodNotAllowed:
       return "Method Not Allowed";
+    case HttpStatus::kLengthRequired:
+      return "Length Required";
     case HttpStatus::kContentTooLarge:
       return "Content Too Large";
     case HttpStatus::kUnsupportedMediaType:

@@ -23,6 +23,7 @@ enum class HttpStatus : std::uint16_t {
   kBadRequest = 400,            // no DNS message in it
   kNotFound = 404,              // another path
   kMethodNotAllowed = 405,      // neither GET nor POST
+  kLengthRequired = 411,        // a body that does not say its length
   kContentTooLarge = 413,       // more than a DNS message can have
   kUnsupportedMediaType = 415,  // POST of something else
   kTooManyRequests = 429,       // a rate limit

@@ -60,13 +60,11 @@ void Http1Session::on_head() {
   minor_0_ = head.version() == 10;
   const auto checked = check_doh_head(view_of(head.method_string()), view_of(head.target()),
                                       view_of(head[http::field::content_type]));
-  if (!checked && !parser_->is_done()) {
-    // The body would have to be read to find the next request: it is not worth it.
-    keep_alive_ = false;
-    respond(checked.error());
-    closing_ = true;
-    return;
-  }
+  // RFC 9112 §6.3 lets a server ask for Content-Length. A message fits into one piece, and Beast's parser
+  // takes what follows the last chunk for granted (its assertions fail on hostile bytes there).
+  if (parser_->chunked()) return refuse(HttpStatus::kLengthRequired);
+  // The body would have to be read to find the next request: it is not worth it.
+  if (!checked && !parser_->is_done()) return refuse(checked.error());
   // RFC 9110 §10.1.1.
   if (!parser_->is_done() && boost::beast::iequals(head[http::field::expect], "100-continue"))
     append(host_.out(), "HTTP/1.1 100 Continue\r\n\r\n");
@@ -103,14 +101,17 @@ void Http1Session::dispatch() {
 }
 
 void Http1Session::on_parse_error(const boost::beast::error_code& error) {
-  keep_alive_ = false;
   if (error == http::error::body_limit)
-    respond(HttpStatus::kContentTooLarge);
+    refuse(HttpStatus::kContentTooLarge);
   else if (error == http::error::header_limit || error == http::error::buffer_overflow)
-    respond(HttpStatus::kHeadersTooLarge);
+    refuse(HttpStatus::kHeadersTooLarge);
   else
-    respond(HttpStatus::kBadRequest);
-  closing_ = true;
+    refuse(HttpStatus::kBadRequest);
+}
+
+void Http1Session::refuse(HttpStatus status) {
+  keep_alive_ = false;
+  respond(status);
 }
 
 void Http1Session::respond(HttpStatus status, std::span<const std::uint8_t> message) {

@@ -32,6 +32,7 @@ class Http1Session final : public Session {
   void on_head();
   void dispatch();
   void on_parse_error(const boost::beast::error_code& error);
+  void refuse(HttpStatus status);  // and read no further
   void respond(HttpStatus status, std::span<const std::uint8_t> message = {});
 
   std::optional<Parser> parser_;

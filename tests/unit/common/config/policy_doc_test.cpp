@@ -24,7 +24,7 @@ using Rows = std::map<std::string, std::string>;  // field -> its whole row
 // "## Message" headings, and under each the rows "| `field` | default | ...".
 std::map<std::string, Rows> read_page() {
   std::map<std::string, Rows> page;
-  std::ifstream in{std::string{ISTHMUS_SOURCE_DIR} + "/docs/policy.md"};
+  std::ifstream in{ISTHMUS_SOURCE_DIR "/docs/policy.md"};
   std::string line, section;
   while (std::getline(in, line)) {
     if (line.starts_with("## ")) {
@@ -121,7 +121,7 @@ TEST(PolicyDoc, ItsDefaultsAreTheRealOnes) {
 }
 
 TEST(PolicyDoc, ItsExampleIsAValidPolicy) {
-  std::ifstream in{std::string{ISTHMUS_SOURCE_DIR} + "/docs/policy.md"};
+  std::ifstream in{ISTHMUS_SOURCE_DIR "/docs/policy.md"};
   const std::string page{std::istreambuf_iterator<char>{in}, {}};
   const auto begin = page.find("```yaml\n");
   ASSERT_NE(begin, std::string::npos);

@@ -104,6 +104,16 @@ TEST(HttpEndpoint, RefusesOversizedHeadersAndBodies) {
               StartsWith("HTTP/1.1 413 "));
 }
 
+// What follows the last chunk made Beast's parser abort.
+TEST(HttpEndpoint, ABodyInChunksIsAskedForItsLength) {
+  const auto endpoint = start_endpoint();
+  EXPECT_THAT(
+      ask(*endpoint,
+          "POST /healthz HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0h\r\nx\r\n\r@\r\n"),
+      StartsWith("HTTP/1.1 411 "));
+  EXPECT_THAT(ask(*endpoint, "GET /healthz HTTP/1.0\r\n\r\n"), StartsWith("HTTP/1.1 200 "));
+}
+
 TEST(HttpEndpoint, ClosesOnWhatIsNotHttp) {
   const auto endpoint = start_endpoint();
   EXPECT_EQ(ask(*endpoint, "\x16\x03\x01 hello\r\n\r\n"), "");
