@@ -6,6 +6,7 @@
 #include "nat64-svc/core/owners.hpp"
 #include "nat64-svc/core/packet/parse.hpp"
 #include "nat64-svc/core/rfc7915/four_to_six.hpp"
+#include "nat64-svc/core/rfc7915/fragmented_udp.hpp"
 #include "nat64-svc/core/rfc7915/six_to_four.hpp"
 #include "nat64-svc/core/steps/admit.hpp"
 #include "nat64-svc/core/steps/determine_incoming_tuple.hpp"
@@ -103,7 +104,7 @@ class Explainer {
   // §3.4, fragments: true when all that the others tell is known now: the ports, of an echo the length as
   // well.
   template <class P>
-  Result<bool, Refusal> completed(Side side, P& packet, std::size_t size) {
+  Result<bool, Refusal> completed(Side side, P& packet, std::span<const std::uint8_t> bytes) {
     if (!packet.is_fragment()) return true;
     const auto& table = state_.fragments[static_cast<std::size_t>(side)];
     auto note = told_.has_ports ? told_ : table.note(key_of(packet));
@@ -111,13 +112,17 @@ class Explainer {
     const bool echo = packet.protocol == Protocol::kIcmp;
     if (echo && !packet.more_fragments)
       note.length = static_cast<std::uint16_t>(packet.fragment_offset + packet.l4_length);
-    if (first ? echo && note.length == 0 : !note.has_ports) {
-      if (table.held() >= policy_.max_held_fragments || !table.has_room(key_of(packet), first, size))
+    const bool lacks = !first ? !note.has_ports
+                       : echo ? note.length == 0
+                              : !told_.has_ports && lacks_checksum(bytes, packet, policy_);
+    if (lacks) {
+      if (table.held() >= policy_.max_held_fragments || !table.has_room(key_of(packet), first, bytes.size()))
         return stop("RFC 6146 §3.4", "find what the other fragments tell",
                     Refusal{DropReason::kFragmentTable});
       pass("RFC 6146 §3.4", "find what the other fragments tell",
-           first ? "it is held until the last fragment comes: the checksum covers the length"
-                 : "it is held until its first fragment comes");
+           !first ? "it is held until its first fragment comes"
+           : echo ? "it is held until the last fragment comes: the checksum covers the length"
+                  : "it is held until all fragments have come: it lacks the checksum that IPv6 demands");
       return false;
     }
     if (first) {
@@ -145,7 +150,7 @@ class Explainer {
     const auto& runtime = *state_.runtime;
     if (const auto owner = client_owner(runtime, packet.source); owner != runtime.options.worker)
       return hand_over(Side::kV6, owner);
-    const auto ready = completed(Side::kV6, packet, bytes.size());
+    const auto ready = completed(Side::kV6, packet, bytes);
     if (!ready) return failure(ready.error());
     if (!*ready) return Verdict::held();
     const Tuple6 tuple = incoming_tuple(packet);
@@ -156,8 +161,11 @@ class Explainer {
     const std::uint32_t length = length_as_ipv4(packet);
     if (const std::uint32_t mtu = mtu_.four(flow->four.server4.address); length > 576 && length > mtu) {
       const std::uint32_t told = std::max<std::uint32_t>(1280, mtu + 20);
-      return stop("RFC 7915 §5", "does it fit the way to the server",
-                  Refusal{DropReason::kTooBig, {icmp6::kPacketTooBig, 0, told}});
+      if (packet.total_length() > told)
+        return stop("RFC 7915 §5", "does it fit the way to the server",
+                    Refusal{DropReason::kTooBig, {icmp6::kPacketTooBig, 0, told}});
+      pass("RFC 7915 §5.1", "does it fit the way to the server",
+           "not whole: it leaves in fragments of at most " + std::to_string(mtu));
     }
     PacketBuffer buffer = copy_of(bytes);
     six_to_four(buffer, packet, flow->four, policy_, 0);
@@ -186,7 +194,7 @@ class Explainer {
           fragment_owner(*state_.runtime, packet.source, packet.destination, packet.fragment_id);
       if (meeting != state_.runtime->options.worker) return hand_over(Side::kV4, meeting);
     }
-    const auto ready = completed(Side::kV4, packet, bytes.size());
+    const auto ready = completed(Side::kV4, packet, bytes);
     if (!ready) return failure(ready.error());
     if (!*ready) return Verdict::held();
     const Tuple4 tuple = incoming_tuple(packet);

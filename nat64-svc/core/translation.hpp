@@ -59,6 +59,7 @@ class Translation {
   template <class P>
   [[nodiscard]] std::optional<Outcome> wait_for_others(Side side, const PacketBuffer& buffer, P& packet,
                                                        TimePoint now);
+  void complete_checksum(const FragmentKey& key, TimePoint now);
   Outcome hold(Side side, const PacketBuffer& buffer, const FragmentKey& key, bool first, TimePoint now);
   // The first fragment has passed: those that came before it follow, beside the verdict.
   template <class P>

@@ -116,11 +116,14 @@ Outcome Translation::packet_from_v6(PacketBuffer& buffer, Parsed6& packet, TimeP
 
 Outcome Translation::send_as_ipv4(PacketBuffer& buffer, const Parsed6& packet, const Flow& flow,
                                   TimePoint now) {
+  std::uint32_t fragment_to = 0;
   if (length_as_ipv4(packet) > 576) {
     const std::uint32_t mtu = mtu4(flow.four.server4.address);
     if (length_as_ipv4(packet) > mtu) {
       const std::uint32_t told = std::max<std::uint32_t>(1280, mtu + 20);
-      return failure(Refusal{DropReason::kTooBig, {icmp6::kPacketTooBig, 0, told}});
+      if (packet.total_length() > told)
+        return failure(Refusal{DropReason::kTooBig, {icmp6::kPacketTooBig, 0, told}});
+      fragment_to = mtu;  // §5.1: DF is clear, and RFC 8200 §5 lets no IPv6 host be asked for less
     }
   }
   six_to_four(buffer, packet, flow.four, state_.runtime->nat64, identification());
@@ -129,6 +132,11 @@ Outcome Translation::send_as_ipv4(PacketBuffer& buffer, const Parsed6& packet, c
     auto verdict = hairpin(buffer, now);
     release_those_behind(Side::kV6, packet, now);
     return verdict;
+  }
+  if (fragment_to != 0) [[unlikely]] {
+    const auto pieces = fragment_ipv4(buffer, fragment_to, state_.extra);
+    if (!pieces) return failure(Refusal{pieces.error().reason});
+    state_.counters.of(Event::kFragmentsMade).add(*pieces);
   }
   release_those_behind(Side::kV6, packet, now);
   return Verdict::forward(Side::kV4);

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // RFC 6146 §3.4: fragments that come without what the translation needs are held until another tells it.
+#include <algorithm>
+#include <array>
+
 #include "nat64-svc/core/packet/parse.hpp"
+#include "nat64-svc/core/rfc7915/fragmented_udp.hpp"
 #include "nat64-svc/core/steps/determine_incoming_tuple.hpp"
 #include "nat64-svc/core/translation.hpp"
 
@@ -21,7 +25,8 @@ void complete(P& packet, const FragmentNote& note) {
 }  // namespace
 
 // §3.4: a later fragment needs the ports that the first one has; the first one of an echo needs the length
-// that the last one has, for the ICMPv6 checksum covers it. Held until then; nothing: it goes on, complete.
+// that the last one has, for the ICMPv6 checksum covers it; that of UDP without a checksum needs all others.
+// Held until then; nothing: it goes on, complete.
 template <class P>
 std::optional<Outcome> Translation::wait_for_others(Side side, const PacketBuffer& buffer, P& packet,
                                                     TimePoint now) {
@@ -36,13 +41,45 @@ std::optional<Outcome> Translation::wait_for_others(Side side, const PacketBuffe
       return failure(Refusal{DropReason::kFragmentTable});
   }
   const auto note = fragments(side).note(key);
-  if (first ? echo && note.length == 0 : !note.has_ports) return hold(side, buffer, key, first, now);
-  complete(packet, note);
-  return std::nullopt;
+  const bool lacks = !first ? !note.has_ports
+                     : echo ? note.length == 0
+                            : lacks_checksum(buffer.packet(), packet, state_.runtime->nat64);
+  if (!lacks) {
+    complete(packet, note);
+    return std::nullopt;
+  }
+  auto held = hold(side, buffer, key, first, now);
+  if (held && side == Side::kV4 && packet.protocol == Protocol::kUdp) complete_checksum(key, now);
+  return held;
 }
 
 template std::optional<Outcome> Translation::wait_for_others(Side, const PacketBuffer&, Parsed6&, TimePoint);
 template std::optional<Outcome> Translation::wait_for_others(Side, const PacketBuffer&, Parsed4&, TimePoint);
+
+// §3.4: a datagram without a checksum gets one when the last missing fragment has come. Then its first
+// fragment goes the way of any other, and the rest follows it.
+void Translation::complete_checksum(const FragmentKey& key, TimePoint now) {
+  auto& table = fragments(Side::kV4);
+  const auto first = table.held_first(key);
+  if (first.empty()) return;
+  std::array<DatagramPiece, kMostPieces> pieces;
+  std::size_t count = 0;
+  table.visit_held(key, [&](std::span<const std::uint8_t> bytes) {
+    const auto piece = parse_ipv4(bytes);
+    if (piece && count < pieces.size())
+      pieces[count] = {piece->fragment_offset, !piece->more_fragments,
+                       bytes.subspan(piece->l4_offset, piece->l4_length)};
+    ++count;
+  });
+  if (count > pieces.size()) return;  // no resources for that many
+  const auto head = parse_ipv4(first);
+  if (!head) return;
+  const auto checksum = checksum_of_pieces(head->source, head->destination, std::span{pieces}.first(count));
+  if (!checksum) return;
+  store_be16(&first[head->l4_offset + 6U], *checksum);
+  table.release_first(key, [&](std::span<const std::uint8_t> bytes) { release(Side::kV4, bytes, now); });
+  table.forget_ports(key);  // the next datagram of this identification must be held whole as well
+}
 
 Outcome Translation::hold(Side side, const PacketBuffer& buffer, const FragmentKey& key, bool first,
                           TimePoint now) {

@@ -6,7 +6,8 @@
 namespace isthmus::nat64 {
 namespace {
 
-// RFC 7915 §4.5: IPv6 has no UDP without a checksum. Of a fragment it cannot be known.
+// RFC 7915 §4.5: IPv6 has no UDP without a checksum. That of a datagram in fragments was completed before
+// (translator_fragments.cpp), unless the policy says to drop it.
 bool complete_udp_checksum(std::span<std::uint8_t> udp, const Parsed4& packet, const Nat64Policy& policy) {
   if (load_be16(&udp[6]) != 0) return true;
   if (policy.udp_zero_checksum == UdpZeroChecksum::kDrop || packet.is_fragment()) return false;

@@ -44,13 +44,21 @@ FragmentNote FragmentTable::note(const FragmentKey& key) const {
 
 bool FragmentTable::has_room(const FragmentKey& key, bool first, std::size_t size) const {
   if (free_ == kNone || size > kMaxHeld) return false;
-  const auto number = find(key);
-  if (number == kNone) return used_ < entries_.size();
   // One first fragment a packet: each that is let go lets those behind it go, and a peer must not nest them.
-  for (auto h = entries_[number].first_held; first && h != kNone; h = helds_[h].next) {
-    if (helds_[h].first) return false;
-  }
-  return true;
+  if (first && find_held_first(key) != kNone) return false;
+  return find(key) != kNone || used_ < entries_.size();
+}
+
+std::uint32_t FragmentTable::find_held_first(const FragmentKey& key) const {
+  const auto number = find(key);
+  auto held = number == kNone ? kNone : entries_[number].first_held;
+  while (held != kNone && !helds_[held].first) held = helds_[held].next;
+  return held;
+}
+
+std::span<std::uint8_t> FragmentTable::held_first(const FragmentKey& key) {
+  const auto held = find_held_first(key);
+  return held == kNone ? std::span<std::uint8_t>{} : bytes(held);
 }
 
 bool FragmentTable::hold(const FragmentKey& key, bool first, std::span<const std::uint8_t> fragment,
@@ -60,11 +68,15 @@ bool FragmentTable::hold(const FragmentKey& key, bool first, std::span<const std
   if (number == kNone) return false;
   const auto held = free_;
   free_ = helds_[held].next;
-  std::ranges::copy(fragment, bytes(held).begin());
   helds_[held] = {entries_[number].first_held, first, static_cast<std::uint16_t>(fragment.size())};
+  std::ranges::copy(fragment, bytes(held).begin());
   entries_[number].first_held = held;
   ++held_;
   return true;
+}
+
+void FragmentTable::forget_ports(const FragmentKey& key) {
+  if (const auto number = find(key); number != kNone) entries_[number].note.has_ports = false;
 }
 
 void FragmentTable::free_held(std::uint32_t held) {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // RFC 6146 §3.4: later fragments wait until the first one tells the ports; afterwards they pass at once. The
-// first fragment of an echo waits for the last one. Bounded in number, size and time: all entries live
+// first fragment of an echo waits for the last one, that of UDP without a checksum for all. Bounded in number, size and time: all entries live
 // equally long, so they end in the order in which they came.
 #pragma once
 
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "common/base/clock.hpp"
@@ -40,9 +41,18 @@ class FragmentTable {
   // no room to remember.
   template <class Release>
   bool learn_ports(const FragmentKey& key, const FragmentNote& note, TimePoint deadline, Release&& release);
+  void forget_ports(const FragmentKey& key);
   // Remembers the length and gives release(bytes) the first fragment, if it waited for it. False: no room.
   template <class Release>
   bool learn_length(const FragmentKey& key, std::uint16_t length, TimePoint deadline, Release&& release);
+  // The first fragment of its packet, if it waits here; else empty.
+  [[nodiscard]] std::span<std::uint8_t> held_first(const FragmentKey& key);
+  // Gives visit(bytes) each fragment that waits.
+  template <class Visit>
+  void visit_held(const FragmentKey& key, Visit&& visit) const;
+  // Gives release(bytes) the first fragment, if it waits here.
+  template <class Release>
+  void release_first(const FragmentKey& key, Release&& release);
   // Gives lost(protocol) each fragment that waited in vain.
   template <class Lost>
   void expire(TimePoint now, Lost&& lost);
@@ -65,8 +75,12 @@ class FragmentTable {
   [[nodiscard]] std::uint32_t find(const FragmentKey& key) const;
   [[nodiscard]] std::uint32_t find_or_add(const FragmentKey& key, TimePoint deadline);
   [[nodiscard]] std::span<std::uint8_t> bytes(std::uint32_t held) {
-    return std::span{bytes_}.subspan(held * kMaxHeld, kMaxHeld);
+    return std::span{bytes_}.subspan(held * kMaxHeld, helds_[held].length);
   }
+  [[nodiscard]] std::span<const std::uint8_t> bytes(std::uint32_t held) const {
+    return std::span{bytes_}.subspan(held * kMaxHeld, helds_[held].length);
+  }
+  [[nodiscard]] std::uint32_t find_held_first(const FragmentKey& key) const;
   void free_held(std::uint32_t held);
   bool drop_one_held(Entry& entry);
   void forget_oldest();
@@ -101,7 +115,7 @@ bool FragmentTable::learn_ports(const FragmentKey& key, const FragmentNote& note
   while (entries_[number].first_held != kNone) {
     const auto held = entries_[number].first_held;
     entries_[number].first_held = helds_[held].next;
-    release(std::span<const std::uint8_t>{bytes(held).first(helds_[held].length)});
+    release(std::span<const std::uint8_t>{bytes(held)});
     free_held(held);
   }
   return true;
@@ -113,14 +127,26 @@ bool FragmentTable::learn_length(const FragmentKey& key, std::uint16_t length, T
   const auto number = find_or_add(key, deadline);
   if (number == kNone) return false;
   entries_[number].note.length = length;
-  std::uint32_t* link = &entries_[number].first_held;
-  while (*link != kNone && !helds_[*link].first) link = &helds_[*link].next;
-  if (*link == kNone) return true;
-  const auto held = *link;
-  *link = helds_[held].next;
-  release(std::span<const std::uint8_t>{bytes(held).first(helds_[held].length)});
-  free_held(held);
+  release_first(key, std::forward<Release>(release));
   return true;
+}
+
+template <class Visit>
+void FragmentTable::visit_held(const FragmentKey& key, Visit&& visit) const {
+  const auto number = find(key);
+  if (number == kNone) return;
+  for (auto h = entries_[number].first_held; h != kNone; h = helds_[h].next) visit(bytes(h));
+}
+
+template <class Release>
+void FragmentTable::release_first(const FragmentKey& key, Release&& release) {
+  const auto held = find_held_first(key);
+  if (held == kNone) return;
+  std::uint32_t* link = &entries_[find(key)].first_held;
+  while (*link != held) link = &helds_[*link].next;
+  *link = helds_[held].next;
+  release(std::span<const std::uint8_t>{bytes(held)});
+  free_held(held);
 }
 
 }  // namespace isthmus::nat64

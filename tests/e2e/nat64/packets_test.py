@@ -4,9 +4,9 @@
 import unittest
 
 from packet_lab import PREFIX, SERVER6, PacketTest, at_client, at_server, counted, from_client, from_server, start
-from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment
 from scapy.layers.inet6 import (ICMPv6DestUnreach, ICMPv6EchoReply, ICMPv6EchoRequest, ICMPv6PacketTooBig,
-                                ICMPv6TimeExceeded, IPv6)
+                                ICMPv6TimeExceeded, IPv6, IPv6ExtHdrFragment)
 from scapy.packet import Raw
 
 from lib import suite
@@ -71,6 +71,19 @@ class Packets(PacketTest):
         self.assertIsNotNone(got, "nothing came")
         self.assertEqual(1420, got[ICMPv6PacketTooBig].mtu)
         self.assertEqual(embedded("20.0.0.2"), got.src)
+
+    def test_udp_without_checksum_in_fragments_gets_one(self):
+        port = next(self.ports)
+        public, public_port, _ = self.mapping(port)
+        payload = bytes(range(256)) * 9 + b"odd"
+        pieces = fragment(IP(src=WEB4, dst=public, ttl=64, id=0x7777) / UDP(sport=7, dport=public_port, chksum=0) / Raw(payload), 1000)
+        for piece in reversed(pieces):  # RFC 6146 3.4: whatever the order
+            from_server(piece)
+        got = [at_client(lambda p, at=at: IPv6ExtHdrFragment in p and p[IPv6ExtHdrFragment].offset == at) for at in (0, 122, 244)]
+        self.assertNotIn(None, got, "fragments are missing")
+        self.assertEqual([0x7777] * 3, [p[IPv6ExtHdrFragment].id for p in got])
+        bytes_of = b"".join(bytes(p[IPv6ExtHdrFragment].payload) for p in got)
+        self.assertEqual(bytes(IPv6(bytes(IPv6(src=SERVER6, dst=CLIENT) / UDP(sport=7, dport=port) / Raw(payload)))[UDP]), bytes_of)
 
     def test_the_last_hop_is_answered_by_the_gateway_itself(self):
         port = next(self.ports)

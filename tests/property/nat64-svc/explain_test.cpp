@@ -133,6 +133,8 @@ TEST(Explain, SaysWhatTheTranslatorThenDoes) {
       policy.nat64.filtering =
           script.any(0, 1) == 0 ? Filtering::kAddressDependent : Filtering::kEndpointIndependent;
       policy.nat64.hairpinning = script.any(0, 1) == 0;
+      policy.nat64.udp_zero_checksum =
+          script.any(0, 1) == 0 ? UdpZeroChecksum::kDrop : UdpZeroChecksum::kCalculate;
       policy.pools[0].subscribers.new_sessions_per_second = script.any(0, 1) == 0 ? 0 : 3;
       auto allocation = test::nat64_allocation();
       allocation.addresses[0].withdrawn = script.any(0, 3) == 0;

@@ -183,5 +183,85 @@ TEST(FragmentedEcho, WithoutItsLastFragmentIsDroppedAfterItsTime) {
   EXPECT_EQ(nat.translator.counters().held_fragments.get(), 0U);
 }
 
+// RFC 6146 §3.4: held until all of it is here, then it gets the checksum that IPv6 demands.
+class FragmentedUdpWithoutChecksum : public testing::Test {
+ protected:
+  FragmentedUdpWithoutChecksum() : FragmentedUdpWithoutChecksum(test::nat64_policy()) {}
+  explicit FragmentedUdpWithoutChecksum(const Policy& policy) : nat{policy} {
+    const auto p = parse_ipv4(nat.from_v6(PacketBuilder::ipv6(kClient, kServer6).udp(4000, 53).bytes()).packet);
+    public4 = p->source.to_string();
+    port = p->source_port;
+  }
+  std::vector<Bytes> pieces(std::size_t chunk) const {
+    return test::cut_into_fragments(PacketBuilder::ipv4(kServer4, public4)
+                                        .udp(53, port)
+                                        .udp_without_checksum()
+                                        .payload(2001)
+                                        .bytes(),
+                                    chunk, 77);
+  }
+  std::uint64_t dropped(DropReason reason) const {
+    return nat.translator.counters()
+        .of(Side::kV4)
+        .dropped[static_cast<std::size_t>(ProtocolSeen::kUdp)][static_cast<std::size_t>(reason)]
+        .get();
+  }
+
+  Nat64Harness nat;
+  std::string public4;
+  std::uint16_t port = 0;
+  const Bytes expected = PacketBuilder::ipv6(kServer6, kClient).ttl(63).udp(53, 4000).payload(2001).bytes();
+};
+
+TEST_F(FragmentedUdpWithoutChecksum, GetsOneInEveryOrderAgainAndAgain) {
+  std::vector<std::size_t> order{0, 1, 2};
+  do {  // the same identification each time
+    std::vector<Bytes> shuffled;
+    for (const auto i : order) shuffled.push_back(pieces(800)[i]);
+    const auto out = send_all(nat, Side::kV4, shuffled);
+    EXPECT_EQ(out.size(), 3U);
+    EXPECT_EQ(test::put_together(out), expected);
+    EXPECT_EQ(nat.translator.counters().held_fragments.get(), 0U);
+  } while (std::ranges::next_permutation(order).found);
+}
+
+TEST_F(FragmentedUdpWithoutChecksum, IsDroppedInSilenceWhenAPieceIsMissing) {
+  for (const std::size_t missing : {0U, 1U, 2U}) {
+    auto some = pieces(800);
+    some.erase(some.begin() + static_cast<std::ptrdiff_t>(missing));
+    EXPECT_TRUE(send_all(nat, Side::kV4, some).empty());
+    nat.advance(3s);
+    EXPECT_EQ(nat.translator.counters().held_fragments.get(), 0U);
+    EXPECT_EQ(dropped(DropReason::kFragmentTimeout), 2 * (missing + 1));
+  }
+}
+
+TEST_F(FragmentedUdpWithoutChecksum, InTooManyPiecesIsNotCompleted) {
+  EXPECT_TRUE(send_all(nat, Side::kV4, pieces(24)).empty());
+  EXPECT_FALSE(send_all(nat, Side::kV4, test::cut_into_fragments(PacketBuilder::ipv4(kServer4, public4)
+                                                                     .udp(53, port)
+                                                                     .udp_without_checksum()
+                                                                     .payload(500)
+                                                                     .bytes(),
+                                                                 8, 78))
+                   .empty());
+}
+
+class FragmentedUdpToDrop : public FragmentedUdpWithoutChecksum {
+ protected:
+  static Policy dropping() {
+    auto policy = test::nat64_policy();
+    policy.nat64.udp_zero_checksum = UdpZeroChecksum::kDrop;
+    return policy;
+  }
+  FragmentedUdpToDrop() : FragmentedUdpWithoutChecksum(dropping()) {}
+};
+
+TEST_F(FragmentedUdpToDrop, IsDroppedWhenThePolicySaysSo) {
+  const auto first = nat.from_v4(pieces(800)[0]);
+  EXPECT_EQ(first.verdict.action, Action::kDrop);
+  EXPECT_EQ(first.verdict.reason, DropReason::kUdpZeroChecksum);
+}
+
 }  // namespace
 }  // namespace isthmus::nat64

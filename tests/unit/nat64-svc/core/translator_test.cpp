@@ -6,6 +6,7 @@
 #include "common/net/checksum.hpp"
 #include "common/rfc6052/embed.hpp"
 #include "nat64-svc/core/packet/parse.hpp"
+#include "tests/support/fragments.hpp"
 #include "tests/support/nat64_harness.hpp"
 
 namespace isthmus::nat64 {
@@ -141,15 +142,20 @@ TEST(Translator, UdpWithoutChecksumIsDroppedWhenThePolicySaysSo) {
             DropReason::kUdpZeroChecksum);
 }
 
-// RFC 6146 §3.4: the sum of a fragmented datagram needs every byte; who does not reassemble discards in
-// silence.
-TEST(Translator, AFragmentOfUdpWithoutChecksumIsDroppedInSilence) {
+// RFC 7915 §5.1: what is too long for a small IPv4 MTU and what no IPv6 host can be asked to shorten.
+TEST(Translator, PacketsWithoutDfAreCutForASmallIpv4Mtu) {
   Nat64Harness nat;
-  const auto p = forwarded4(nat.from_v6(out6().udp(4000, 53).bytes()));
-  const auto sent = nat.from_v4(
-      answer_to(p).udp(53, p.source_port).udp_without_checksum().payload(64).fragment(0, true, 7).bytes());
-  EXPECT_EQ(sent.verdict.action, Action::kDrop);
-  EXPECT_EQ(sent.verdict.reason, DropReason::kUdpZeroChecksum);
+  nat.apply(test::nat64_policy(), test::nat64_allocation(), {.mtu4 = 1000});
+  const auto sent = nat.from_v6(out6().udp(4000, 53).payload(1232).bytes());
+  ASSERT_EQ(sent.verdict.action, Action::kForward) << kDropReasonNames[sent.verdict.reason];
+  ASSERT_EQ(sent.extra.size(), 1U);
+  EXPECT_LE(sent.packet.size(), 1000U);
+  const auto whole = test::put_together({sent.packet, sent.extra[0]});
+  ASSERT_EQ(whole.size(), 1260U);
+  EXPECT_EQ(test::checksum_fault(whole), "");
+  const auto refused = nat.from_v6(out6().udp(4000, 53).payload(1233).bytes());
+  ASSERT_EQ(refused.verdict.action, Action::kReply);
+  EXPECT_EQ(load_be32(&refused.packet[44]), 1280U);
 }
 
 TEST(Translator, TrafficClassCanBeZeroed) {
