@@ -49,33 +49,36 @@ void TimerWheel::fire_at_once() {
   }
 }
 
-void TimerWheel::advance(TimePoint now_time) {
+void TimerWheel::advance(TimePoint now) {
   fire_at_once();
-  const auto now = tick_of(now_time);
-  if (now <= current_) return;
+  current_ = std::max(current_, tick_of(now));  // what the callbacks arm lands in a later tick
   // After a long pause every slot is visited once, not once per missed tick.
-  const auto first = now - current_ >= kSlots ? now - kSlots + 1 : current_ + 1;
-  current_ = now;  // what the callbacks arm lands in a later tick
-  for (auto tick = first; tick <= now; ++tick) fire_slot(tick, now);
-}
-
-void TimerWheel::fire_slot(std::uint64_t tick, std::uint64_t now) {
-  const auto slot = tick % kSlots;
-  Timer* due = std::exchange(slots_[slot], nullptr);
-  occupied_[slot / 64] &= ~(std::uint64_t{1} << (slot % 64));
-  if (due != nullptr) due->link_ = &due;  // callbacks may disarm any timer of this list
-  while (due != nullptr) {
-    Timer& timer = *due;
+  if (current_ - reached_ > kSlots) reached_ = current_ - kSlots;
+  for (int left = kPortion; left > 0;) {
+    if (due_ == nullptr && !take_next_slot()) return;
+    if (due_ == nullptr) continue;
+    Timer& timer = *due_;
     timer.disarm();
-    if (timer.tick_ > now)
+    if (timer.tick_ > current_) {
       insert(timer);  // another turn of the wheel to go
-    else
+    } else {
       timer.on_timer();
+      --left;
+    }
   }
 }
 
+bool TimerWheel::take_next_slot() {
+  if (reached_ == current_) return false;
+  const auto slot = ++reached_ % kSlots;
+  due_ = std::exchange(slots_[slot], nullptr);
+  occupied_[slot / 64] &= ~(std::uint64_t{1} << (slot % 64));
+  if (due_ != nullptr) due_->link_ = &due_;  // callbacks may disarm any timer of this list
+  return true;
+}
+
 Duration TimerWheel::until_next(TimePoint now, Duration longest) const {
-  if (at_once_ != nullptr) return Duration{0};
+  if (at_once_ != nullptr || due_ != nullptr || reached_ != current_) return Duration{0};
   for (std::uint64_t ahead = 1; ahead <= kSlots;) {
     const auto slot = (current_ + ahead) % kSlots;
     const auto word = occupied_[slot / 64] >> (slot % 64);

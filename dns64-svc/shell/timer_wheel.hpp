@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Timers of one worker: a hashed timing wheel of millisecond slots. Arming and disarming are a few pointer
 // writes; a timer beyond one turn of the wheel (4 s) stays in its slot and is looked at once per turn. Timers
-// fire late by at most two ticks, never early. One thread.
+// fire late by at most two ticks, never early, unless very many are due at once: then the loop looks after its
+// sockets in between. One thread.
 #pragma once
 
 #include <array>
@@ -33,14 +34,16 @@ class Timer {
 
 class TimerWheel {
  public:
-  explicit TimerWheel(TimePoint now) : current_(tick_of(now)) {}
+  explicit TimerWheel(TimePoint now) : current_(tick_of(now)), reached_(current_) {}
 
   // Arms, or moves, the timer. A deadline that has passed fires at the next tick.
   void arm(Timer& timer, TimePoint deadline);
   // Arms for the very next advance(), however soon: libunbound uses timers of no time to leave its own stack.
   void arm_at_once(Timer& timer);
-  // Fires what is due. Timers armed meanwhile fire in a later call.
+  // Fires what is due, at most kPortion timers a call; until_next() is zero while more are due. Timers armed
+  // meanwhile fire in a later call.
   void advance(TimePoint now);
+  static constexpr int kPortion = 32;
   // How long the loop may sleep; at most `longest`.
   [[nodiscard]] Duration until_next(TimePoint now, Duration longest) const;
 
@@ -52,12 +55,14 @@ class TimerWheel {
   }
   void insert(Timer& timer);
   void fire_at_once();
-  void fire_slot(std::uint64_t tick, std::uint64_t now);
+  [[nodiscard]] bool take_next_slot();
 
   Timer* at_once_ = nullptr;
+  Timer* due_ = nullptr;  // of the slot reached, those not yet looked at
   std::array<Timer*, kSlots> slots_{};
   mutable std::array<std::uint64_t, kSlots / 64> occupied_{};  // a set bit may be stale, a clear one never is
-  std::uint64_t current_;                                      // last tick whose slot was fired
+  std::uint64_t current_;                                      // tick of the last advance()
+  std::uint64_t reached_;                                      // last tick whose slot was taken
 };
 
 }  // namespace isthmus::dns64

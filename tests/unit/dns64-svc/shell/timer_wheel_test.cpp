@@ -59,8 +59,30 @@ TEST(TimerWheel, ALongPauseFiresEverythingThatIsDue) {
     timers.push_back(std::make_unique<Probe>());
     wheel.arm(*timers.back(), kStart + i * 1ms);
   }
-  wheel.advance(kStart + 1h);
+  do wheel.advance(kStart + 1h);
+  while (wheel.until_next(kStart + 1h, 1s) == 0s);
   for (const auto& timer : timers) EXPECT_EQ(timer->fired, 1);
+}
+
+// A thousand lookups whose server is dead end at the same moment: cache hits must not wait for all of them.
+TEST(TimerWheel, VeryManyThatAreDueFireInPortions) {
+  TimerWheel wheel{kStart};
+  int fired = 0;
+  std::vector<std::unique_ptr<Probe>> timers;
+  for (int i = 0; i < 10 * TimerWheel::kPortion; ++i) {
+    timers.push_back(std::make_unique<Probe>([&] { ++fired; }));
+    wheel.arm(*timers.back(), kStart + (i % 2) * 1ms);
+  }
+  Probe early{[&] { ++fired; }};
+  for (int calls = 1; calls <= 10; ++calls) {
+    wheel.advance(kStart + 5ms);
+    EXPECT_EQ(fired, calls * TimerWheel::kPortion);
+    if (calls == 1) wheel.arm(early, kStart);  // armed meanwhile: its turn comes after theirs
+    EXPECT_EQ(wheel.until_next(kStart + 5ms, 1s), 0s) << "the loop would sleep while timers are due";
+  }
+  EXPECT_EQ(early.fired, 0);
+  wheel.advance(kStart + 10ms);
+  EXPECT_EQ(early.fired, 1);
 }
 
 TEST(TimerWheel, DisarmedDestroyedAndMovedTimersDoNotFireAtTheOldTime) {
