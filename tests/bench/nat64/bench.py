@@ -7,7 +7,8 @@
 
 The generator (XDP live frames) and the sinks run on CPU 0; the device under test (its NAPI threads and its program) is pinned
 to CPU 1. A figure is the run time of the device's threads (/proc/TID/schedstat) divided by the packets that came out at
-the other side. Contestants take turns, ROUNDS times; medians are printed, with the spread. Needs root and two CPUs.
+the other side. Contestants take turns at each number of flows, ROUNDS times; medians are printed, with the spread. A ratio is
+the median of those of each round, whose two runs follow one another: the machine's moods cancel out. Needs root and two CPUs.
 
   bench.py [--out FILE] [--only "NAME;..."] [--rounds N] [--seconds S] [--no-tcp]      (ISTHMUS_BIN: the programs)
 """
@@ -243,6 +244,7 @@ def tayga(lab):
     return "6", NAT64_DESTINATION
 
 
+FLOWS = (1, 1000, 100000, 0)
 CONTESTANTS = {  # name -> (bring up, flow counts; 0: every packet a new flow)
     "empty AF_XDP forwarder": (empty_forwarder, (1, 1000, 100000)),
     "nat64-svc": (nat64, (1, 1000, 100000, 0)),
@@ -255,9 +257,11 @@ CONTESTANTS = {  # name -> (bring up, flow counts; 0: every packet a new flow)
 
 
 def run_round(lab, names, seconds, results):
-    for name in names:
-        bring_up, flow_counts = CONTESTANTS[name]
-        for flows in flow_counts:
+    for flows in FLOWS:
+        for name in names:
+            bring_up, flow_counts = CONTESTANTS[name]
+            if flows not in flow_counts:
+                continue
             lab.up()
             family, destination = bring_up(lab)
             sample = lab.traffic(family, flows, seconds, destination, extra_threads=softirq_threads(name))
@@ -320,8 +324,14 @@ def medians(results):
     return table
 
 
-def show(table, tcp):
-    columns = (1, 1000, 100000, 0)
+def ratio(results, ours, floor, flows):
+    """Median over the rounds, lowest, highest."""
+    ratios = [a["cpu_ns_per_packet"] / b["cpu_ns_per_packet"] for a, b in zip(results[ours][flows], results[floor][flows])]
+    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) at {flows}"
+
+
+def show(results, table, tcp):
+    columns = FLOWS
     print(f"\nCPU ns per packet at overload (80-byte UDP, one CPU)\n{'':36}" + "".join(
         f"{'new flows' if flows == 0 else f'{flows} flows':>14}" for flows in columns))
     for name, row in table.items():
@@ -329,9 +339,7 @@ def show(table, tcp):
         print(f"{name:36}" + "".join(f"{cell:>14}" for cell in cells))
     for ours, floor in (("nat64-svc", "empty AF_XDP forwarder"), ("nat64-svc, busy poll", "empty AF_XDP forwarder, busy poll")):
         if ours in table and floor in table:
-            ratios = {flows: table[ours][flows]["cpu_ns_per_packet"] / table[floor][flows]["cpu_ns_per_packet"]
-                      for flows in table[ours] if flows in table[floor]}
-            print(f"{ours} / {floor}: " + ", ".join(f"{ratio:.2f} at {flows}" for flows, ratio in ratios.items()))
+            print(f"{ours} / {floor}: " + ", ".join(ratio(results, ours, floor, flows) for flows in table[ours] if flows in table[floor]))
     for name, row in table.items():
         if 0 in row:
             print(f"{name}: {row[0]['packets_per_second'] / 1e3:.0f}k new sessions/s")
@@ -358,7 +366,7 @@ def main():
         if not options.no_tcp:
             tcp = tcp_goodput(lab)
     table = medians(results)
-    show(table, tcp)
+    show(results, table, tcp)
     os.makedirs(os.path.dirname(options.out), exist_ok=True)
     with open(options.out, "w", encoding="utf-8") as file:
         json.dump({"when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "kernel": os.uname().release, "rounds": results,
