@@ -13,6 +13,7 @@ if(NOT ISTHMUS_FUZZ)                            # the fuzzers link what does no 
   find_package(CLI11 CONFIG REQUIRED)
   find_package(nlohmann_json CONFIG REQUIRED)
   find_package(SQLite3 REQUIRED)
+  find_package(mimalloc 2 CONFIG REQUIRED)      # the allocator of dns64-svc
   foreach(module libbpf libxdp libnl-3.0 libnl-route-3.0 libnftables libfstrm)
     string(MAKE_C_IDENTIFIER ${module} id)      # PkgConfig::libnl_route_3_0
     pkg_check_modules(${id} REQUIRED IMPORTED_TARGET ${module})
