@@ -66,7 +66,6 @@ class Lookups {
   // From now on these groups are used; contexts of others go when nothing waits for them any more.
   void use(const GroupConfigs& groups, const Dns64Limits& limits, const FactLimits& fact_limits);
 
-  // A refresh (waiter.query 0) that would bring nothing new is not asked.
   // The result comes by `deliver`, perhaps before this returns when the lookup is refused.
   void resolve(const Ask& ask, const Waiter& waiter);
   // Hands out what libunbound has answered, until nothing is left. Call at the end of every turn.
@@ -112,7 +111,6 @@ class Lookups {
   Dns64Limits limits_;
   FactLimits fact_limits_;
   std::unordered_map<std::uint16_t, Group> groups_;
-  GroupConfigs configs_;                                          // of the groups in use
   std::vector<std::unique_ptr<ResolverContext>> replaced_;        // by renew(), until nothing waits for them
   std::unordered_map<std::uint64_t, Lookup> in_flight_;           // by ticket
   std::unordered_map<std::string, std::uint64_t> ticket_of_key_;  // type, group, name

@@ -97,13 +97,17 @@ ResolverContext::~ResolverContext() {
   deliver();
 }
 
-bool ResolverContext::ask(const Name& name, std::uint16_t type, std::uint64_t ticket) {
+bool ResolverContext::ask(const Name& name, std::uint16_t type, std::uint64_t ticket,
+                          std::uint32_t refresh_ttl) {
   auto question = std::make_unique<Question>(Question{this, ticket});
   auto* key = question.get();
   outstanding_.emplace(key, std::move(question));
   // Presentation form with escapes, so that binary labels survive. May call on_reply() before it returns.
-  const int error =
-      ub_resolve_event(context_, name.to_string().c_str(), type, kClassIn, key, on_reply, nullptr);
+  const auto text = name.to_string();
+  const int error = refresh_ttl == 0
+                        ? ub_resolve_event(context_, text.c_str(), type, kClassIn, key, on_reply, nullptr)
+                        : ub_resolve_event_fresh(context_, text.c_str(), type, kClassIn,
+                                                 static_cast<int>(refresh_ttl), key, on_reply);
   if (error != 0) outstanding_.erase(key);
   return error == 0;
 }

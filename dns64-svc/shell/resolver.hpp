@@ -51,8 +51,12 @@ class ResolverContext {
   ResolverContext(const ResolverContext&) = delete;
   ResolverContext& operator=(const ResolverContext&) = delete;
 
-  // False: libunbound refused it (no memory, a name it cannot read); the sink is not called.
-  [[nodiscard]] bool ask(const Name& name, std::uint16_t type, std::uint64_t ticket);
+  // False: libunbound refused it (no memory, a name it cannot read); the sink is not called. `refresh_ttl`,
+  // in seconds: not 0 asks the network although libunbound has an answer, and what it has of the answer's
+  // records gives way to the new ones if it would expire within them. Each refresh before that time has
+  // passed makes sure that no record of a chain brings less than a whole life to the next answer.
+  [[nodiscard]] bool ask(const Name& name, std::uint16_t type, std::uint64_t ticket,
+                         std::uint32_t refresh_ttl = 0);
   // Calls the sink for every reply that has come since; true when there was one.
   bool deliver();
   // Asks what shows that the upstream lives: NS of the root, SOA of each zone of its own.
