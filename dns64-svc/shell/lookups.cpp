@@ -41,7 +41,7 @@ Result<std::unique_ptr<ResolverContext>, std::string> Lookups::make_context(std:
                                                                             const Dns64Limits& limits) {
   return ResolverContext::create(
       base_, config, limits, [this, id](ResolverReply&& reply) { on_reply(id, std::move(reply)); },
-      anchor_stem_.empty() ? std::string{} : anchor_stem_ + std::to_string(id) + ".key");
+      root_anchor_);
 }
 
 GroupConfigs Lookups::keep(const GroupConfigs& groups) {
@@ -194,6 +194,12 @@ void Lookups::prime() {
     group.context->prime();
     group.probe->ask();
   }
+}
+
+Duration Lookups::follow_root() {
+  Duration next = std::chrono::hours{1};
+  for (auto& [id, group] : groups_) next = std::min(next, group.context->follow_root());
+  return next;
 }
 
 bool Lookups::has_answered() const {

@@ -44,13 +44,12 @@ using GroupConfigs = std::unordered_map<std::uint16_t, Resolver>;
 class Lookups {
  public:
   using Deliver = std::function<void(const Waiter&, const LookupResult&)>;
-  // `anchor_stem`: how the names of the files begin in which contexts follow the root's keys; empty: none do.
-  Lookups(EventLoop& loop, UbEventBase& base, FactCache& cache, Deliver deliver, std::string anchor_stem = {})
+  Lookups(EventLoop& loop, UbEventBase& base, FactCache& cache, Deliver deliver, RootAnchor root_anchor = {})
       : loop_(loop),
         base_(base),
         cache_(cache),
         deliver_(std::move(deliver)),
-        anchor_stem_(std::move(anchor_stem)) {}
+        root_anchor_(std::move(root_anchor)) {}
   ~Lookups();
   Lookups(const Lookups&) = delete;
   Lookups& operator=(const Lookups&) = delete;
@@ -71,6 +70,8 @@ class Lookups {
   // Hands out what libunbound has answered, until nothing is left. Call at the end of every turn.
   void settle();
   void prime();
+  // Asks for the root's keys where it is time to; how long until the next call.
+  [[nodiscard]] Duration follow_root();
   // New contexts in place of those in use: what they had learned of servers, delegations and CNAMEs is
   // forgotten. Lookups in flight end in the old ones. Making takes long and may be done in any thread; a
   // group without memory for a second context keeps its first, one that is gone meanwhile stays so.
@@ -107,7 +108,7 @@ class Lookups {
   UbEventBase& base_;
   FactCache& cache_;
   Deliver deliver_;
-  std::string anchor_stem_;
+  RootAnchor root_anchor_;
   Dns64Limits limits_;
   FactLimits fact_limits_;
   std::unordered_map<std::uint16_t, Group> groups_;
