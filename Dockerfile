@@ -13,6 +13,7 @@ COPY tools/dev/packages.txt tools/dev/
 RUN apt-get update \
  && sed -n '/^\[build\]/,/^\[/{/^[a-z0-9]/p}' tools/dev/packages.txt | xargs apt-get install -y --no-install-recommends
 COPY tools/build-libunbound.sh tools/
+COPY tools/libunbound tools/libunbound
 RUN tools/build-libunbound.sh
 
 FROM tools AS build

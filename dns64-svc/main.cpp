@@ -145,7 +145,7 @@ int run(const StartupConfig& config) {
   if (!taps) return startup_error(kProgram, taps.error());
   auto options = config.server;
   options.taps = std::move(*taps);
-  options.state_dir = config.state_dir;
+  if (!config.state_dir.empty()) options.root_anchor.file = config.state_dir + "/root-anchor.key";
   auto server = Server::create(options);
   if (!server) return startup_error(kProgram, server.error());
   Feed feed{config, handlers_of(**server, config.http_listen)};

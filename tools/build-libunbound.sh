@@ -5,15 +5,17 @@
 #   tools/build-libunbound.sh [DEST]      default: ${XDG_CACHE_HOME:-~/.cache}/isthmus/libunbound
 #
 # Why: Debian's own libunbound8 is built without TLS (nettle), so a DNS-over-TLS upstream hangs for ever. We take the same
-# source with Debian's security patches, as apt verifies it, and change only configure switches. Its updates are thereby
-# ours: after `apt-get update` has seen a newer `unbound`, running this again rebuilds (see docs/operations.md).
+# source with Debian's security patches, as apt verifies it, and change configure switches and what the small patches in
+# tools/libunbound/ add (each says why). Its updates are thereby ours: after `apt-get update` has seen a newer `unbound`,
+# running this again rebuilds (see docs/operations.md); a patch that does not fit any more ends it, and the old one stays.
 #
 # The system is not changed: package lists and sources live in a temporary directory, DEST receives libunbound.a, two
 # headers and VERSION, all at once. Running it again does nothing while VERSION is up to date.
 set -euo pipefail
 
 dest=${1:-${XDG_CACHE_HOME:-$HOME/.cache}/isthmus/libunbound}
-recipe=$(sha256sum "$0" | cut -c1-16)
+patches=$(cd "$(dirname "$0")" && pwd)/libunbound
+recipe=$(cat "$0" "$patches"/*.patch | sha256sum | cut -c1-16)
 say() { echo "build-libunbound: $*"; }
 die() { echo "build-libunbound: $*" >&2; exit 1; }
 
@@ -60,9 +62,14 @@ private_apt update || die "cannot fetch package lists from $mirror: is there a n
 (cd "$work/source" && dpkg-source --no-check -x unbound_*.dsc tree > /dev/null)  # apt checked the hashes of signed lists
 version=$(awk '$1 == "Version:" { print $2; exit }' "$work"/source/unbound_*.dsc)
 
+cd "$work/source/tree"
+for patch in "$patches"/*.patch; do
+  patch --strip=1 --fuzz=0 --no-backup-if-mismatch < "$patch" > "$work/log" 2>&1 ||
+    { cat "$work/log" >&2; die "$(basename "$patch") does not fit unbound $version: its first lines say how to carry it over"; }
+done
+
 # 2. The library alone.
 say "building libunbound $version (about a minute)"
-cd "$work/source/tree"
 flags="$(DEB_BUILD_MAINT_OPTIONS=hardening=+all dpkg-buildflags --get CFLAGS) $(dpkg-buildflags --get CPPFLAGS) -fPIC"
 # Unbound's own arc4random, seeded by the kernel: that of Debian 12's glibc is a system call for each number, three a lookup.
 {

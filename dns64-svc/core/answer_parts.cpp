@@ -34,7 +34,7 @@ Query::Slot& Answerer::look(std::uint8_t index, const Name& name, std::uint16_t 
     const Fact& fact = *found.fact;
     if (fact.hits() >= kRefreshMinHits && fact.remaining(now) * kRefreshFraction <= fact.fields().ttl &&
         !fact.is_failure() && fact.claim_refresh(now))
-      refreshes_[refresh_count_++] = {index, type, group, name};
+      refreshes_[refresh_count_++] = {index, type, group, name, fact.fields().ttl};
     settle(slot, std::move(found.fact), context_.now);
     return slot;
   }

@@ -62,6 +62,9 @@ struct Ask {
   std::uint16_t type = 0;
   std::uint16_t group = 0;
   Name name;  // lower case
+  // Of a refresh: seconds that the fact to be replaced lived. What would expire within them comes anew; 0: no
+  // refresh.
+  std::uint32_t refresh_ttl = 0;
 };
 
 struct Step {

@@ -25,16 +25,6 @@ std::uint64_t zone_hash(const Ask& ask) {
   return keyed_hash(HashKey{}, lookup_zone(ask.name.view())) ^ ask.group;
 }
 
-// Whether asking before the old answer has expired gives a new TTL. Where libunbound recurses, it keeps
-// records that it has until they expire: the answer would be as old as the one there is.
-bool can_refresh(const Resolver& resolver, const Name& name) {
-  return resolver.mode == ResolverMode::kForward ||
-         std::any_of(resolver.zones.begin(), resolver.zones.end(), [&](const Zone& zone) {
-           const auto apex = Name::parse(zone.name);
-           return apex && is_at_or_below(name.view(), apex->view());
-         });
-}
-
 // A waiter list that grows for ever would be a peer's to grow; beyond this, queries end by their deadline.
 constexpr std::size_t kMaxWaiters = 1024;
 
@@ -51,7 +41,7 @@ Result<std::unique_ptr<ResolverContext>, std::string> Lookups::make_context(std:
                                                                             const Dns64Limits& limits) {
   return ResolverContext::create(
       base_, config, limits, [this, id](ResolverReply&& reply) { on_reply(id, std::move(reply)); },
-      anchor_stem_.empty() ? std::string{} : anchor_stem_ + std::to_string(id) + ".key");
+      root_anchor_);
 }
 
 GroupConfigs Lookups::keep(const GroupConfigs& groups) {
@@ -92,7 +82,6 @@ void Lookups::adopt(const GroupConfigs& groups, Contexts&& fresh) {
 void Lookups::use(const GroupConfigs& groups, const Dns64Limits& limits, const FactLimits& fact_limits) {
   limits_ = limits;
   fact_limits_ = fact_limits;
-  configs_ = groups;
   for (auto& [id, group] : groups_)
     group.state = groups.contains(id) ? Group::State::kUsed : Group::State::kRetired;
 }
@@ -123,11 +112,7 @@ void Lookups::refuse(const Waiter& waiter, ResolveFailure why) {
 }
 
 void Lookups::resolve(const Ask& ask, const Waiter& waiter) {
-  if (waiter.query == 0) {
-    const auto config = configs_.find(ask.group);
-    if (config == configs_.end() || !can_refresh(config->second, ask.name)) return;
-    ++refreshes_;
-  }
+  if (waiter.query == 0) ++refreshes_;
   auto key = key_of(ask);
   if (const auto found = ticket_of_key_.find(key); found != ticket_of_key_.end()) {
     auto& waiters = in_flight_.at(found->second).waiters;
@@ -148,7 +133,7 @@ void Lookups::resolve(const Ask& ask, const Waiter& waiter) {
   ++in_flight_of_zone_[zone];
   const auto made = in_flight_.emplace(
       ticket, Lookup{.ask = ask, .key = std::move(key), .zone = zone, .waiters = {waiter}});
-  if (group->second.context->ask(ask.name, ask.type, ticket)) return;
+  if (group->second.context->ask(ask.name, ask.type, ticket, ask.refresh_ttl)) return;
   forget(made.first);
   refuse(waiter, ResolveFailure::kInternal);
 }
@@ -209,6 +194,12 @@ void Lookups::prime() {
     group.context->prime();
     group.probe->ask();
   }
+}
+
+Duration Lookups::follow_root() {
+  Duration next = std::chrono::hours{1};
+  for (auto& [id, group] : groups_) next = std::min(next, group.context->follow_root());
+  return next;
 }
 
 bool Lookups::has_answered() const {

@@ -44,13 +44,12 @@ using GroupConfigs = std::unordered_map<std::uint16_t, Resolver>;
 class Lookups {
  public:
   using Deliver = std::function<void(const Waiter&, const LookupResult&)>;
-  // `anchor_stem`: how the names of the files begin in which contexts follow the root's keys; empty: none do.
-  Lookups(EventLoop& loop, UbEventBase& base, FactCache& cache, Deliver deliver, std::string anchor_stem = {})
+  Lookups(EventLoop& loop, UbEventBase& base, FactCache& cache, Deliver deliver, RootAnchor root_anchor = {})
       : loop_(loop),
         base_(base),
         cache_(cache),
         deliver_(std::move(deliver)),
-        anchor_stem_(std::move(anchor_stem)) {}
+        root_anchor_(std::move(root_anchor)) {}
   ~Lookups();
   Lookups(const Lookups&) = delete;
   Lookups& operator=(const Lookups&) = delete;
@@ -66,12 +65,13 @@ class Lookups {
   // From now on these groups are used; contexts of others go when nothing waits for them any more.
   void use(const GroupConfigs& groups, const Dns64Limits& limits, const FactLimits& fact_limits);
 
-  // A refresh (waiter.query 0) that would bring nothing new is not asked.
   // The result comes by `deliver`, perhaps before this returns when the lookup is refused.
   void resolve(const Ask& ask, const Waiter& waiter);
   // Hands out what libunbound has answered, until nothing is left. Call at the end of every turn.
   void settle();
   void prime();
+  // Asks for the root's keys where it is time to; how long until the next call.
+  [[nodiscard]] Duration follow_root();
   // New contexts in place of those in use: what they had learned of servers, delegations and CNAMEs is
   // forgotten. Lookups in flight end in the old ones. Making takes long and may be done in any thread; a
   // group without memory for a second context keeps its first, one that is gone meanwhile stays so.
@@ -108,11 +108,10 @@ class Lookups {
   UbEventBase& base_;
   FactCache& cache_;
   Deliver deliver_;
-  std::string anchor_stem_;
+  RootAnchor root_anchor_;
   Dns64Limits limits_;
   FactLimits fact_limits_;
   std::unordered_map<std::uint16_t, Group> groups_;
-  GroupConfigs configs_;                                          // of the groups in use
   std::vector<std::unique_ptr<ResolverContext>> replaced_;        // by renew(), until nothing waits for them
   std::unordered_map<std::uint64_t, Lookup> in_flight_;           // by ticket
   std::unordered_map<std::string, std::uint64_t> ticket_of_key_;  // type, group, name

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dns64-svc/shell/resolver.hpp"
 
+#include <spdlog/spdlog.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unbound-event.h>
 #include <unbound.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdio>
 #include <fstream>
 #include <mutex>
 
 #include "common/base/unique_fd.hpp"
 #include "dns64-svc/core/wire/constants.hpp"
-#include "dns64-svc/shell/resolver_config.hpp"
 #include "dns64-svc/shell/ub_event_base.hpp"
 
 namespace isthmus::dns64 {
@@ -36,14 +39,18 @@ Result<MemoryFile, std::string> memory_file(const std::string& text) {
   return file;
 }
 
-// True when the file is there and may be written: libunbound replaces it when the keys roll.
+// True when there are anchors in the file; libunbound replaces it when the keys roll, and where it cannot it
+// follows them in memory. An empty file would be no anchor at all.
 bool has_anchor_file(const std::string& path) {
-  if (access(path.c_str(), F_OK) != 0) {
-    std::ofstream out{path};
+  struct stat found{};
+  if (stat(path.c_str(), &found) != 0 || found.st_size == 0) {
+    const auto fresh = path + ".new";
+    std::ofstream out{fresh};
     out << built_in_root_anchors();
-    if (!out.flush()) return false;
+    out.close();
+    if (!out || rename(fresh.c_str(), path.c_str()) != 0) return false;
   }
-  return access(path.c_str(), R_OK | W_OK) == 0;
+  return access(path.c_str(), R_OK) == 0;
 }
 
 }  // namespace
@@ -53,9 +60,11 @@ struct ResolverContext::Question {
   std::uint64_t ticket;
 };
 
-Result<std::unique_ptr<ResolverContext>, std::string> ResolverContext::create(
-    UbEventBase& base, const Resolver& resolver, const Dns64Limits& limits, Sink sink,
-    const std::string& root_anchor) {
+Result<std::unique_ptr<ResolverContext>, std::string> ResolverContext::create(UbEventBase& base,
+                                                                              const Resolver& resolver,
+                                                                              const Dns64Limits& limits,
+                                                                              Sink sink,
+                                                                              const RootAnchor& root_anchor) {
   const auto prefix = "resolver " + resolver.name + ": ";
   UnboundFiles files;
   MemoryFile hints;
@@ -67,13 +76,19 @@ Result<std::unique_ptr<ResolverContext>, std::string> ResolverContext::create(
     hints = std::move(*file);
     files.root_hints = hints.path();
   }
-  if (!root_anchor.empty() && has_anchor_file(root_anchor)) files.root_anchor = root_anchor;
+  const std::lock_guard lock{making()};
+  if (!root_anchor.file.empty() && resolver.dnssec && resolver.trust_anchors.empty()) {
+    if (has_anchor_file(root_anchor.file))
+      files.root_anchor = root_anchor;
+    else
+      spdlog::warn("{} cannot be made or read: the root's keys are not followed as they roll",
+                   root_anchor.file);
+  }
   const auto text = unbound_config(resolver, limits, files);
   if (!text) return failure(prefix + text.error());
   const auto config = memory_file(*text);
   if (!config) return failure(prefix + config.error());
 
-  const std::lock_guard lock{making()};
   std::unique_ptr<ResolverContext> made{new ResolverContext};
   made->sink_ = std::move(sink);
   for (const auto& zone : resolver.zones) made->zones_.push_back(zone.name);
@@ -97,13 +112,17 @@ ResolverContext::~ResolverContext() {
   deliver();
 }
 
-bool ResolverContext::ask(const Name& name, std::uint16_t type, std::uint64_t ticket) {
+bool ResolverContext::ask(const Name& name, std::uint16_t type, std::uint64_t ticket,
+                          std::uint32_t refresh_ttl) {
   auto question = std::make_unique<Question>(Question{this, ticket});
   auto* key = question.get();
   outstanding_.emplace(key, std::move(question));
   // Presentation form with escapes, so that binary labels survive. May call on_reply() before it returns.
-  const int error =
-      ub_resolve_event(context_, name.to_string().c_str(), type, kClassIn, key, on_reply, nullptr);
+  const auto text = name.to_string();
+  const int error = refresh_ttl == 0
+                        ? ub_resolve_event(context_, text.c_str(), type, kClassIn, key, on_reply, nullptr)
+                        : ub_resolve_event_fresh(context_, text.c_str(), type, kClassIn,
+                                                 static_cast<int>(refresh_ttl), key, on_reply);
   if (error != 0) outstanding_.erase(key);
   return error == 0;
 }
@@ -142,6 +161,12 @@ void ResolverContext::prime() {
   for (const auto& zone : zones_) {
     if (const auto name = Name::parse(zone)) (void)ask(*name, rr::kSoa, kPriming);
   }
+}
+
+Duration ResolverContext::follow_root() {
+  constexpr int kHour = 3600;  // the shortest interval of RFC 5011 §2.3, and of looking for it
+  const int seconds = ub_ctx_probe_anchors(context_);
+  return std::chrono::seconds{seconds <= 0 ? kHour : std::min(seconds, kHour)};
 }
 
 }  // namespace isthmus::dns64

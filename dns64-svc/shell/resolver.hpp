@@ -21,9 +21,11 @@
 #include <unordered_map>
 #include <vector>
 
+#include "common/base/clock.hpp"
 #include "common/base/result.hpp"
 #include "common/config/policy.hpp"
 #include "dns64-svc/core/fact.hpp"
+#include "dns64-svc/shell/resolver_config.hpp"
 
 struct ub_ctx;
 
@@ -42,21 +44,30 @@ class ResolverContext {
  public:
   using Sink = std::function<void(ResolverReply&&)>;
 
-  // Asks nobody yet: see prime(). `root_anchor`: file that follows the root's keys (RFC 5011), made when it
-  // is missing; empty, or one that cannot be written: the built-in anchors as they are.
+  // Asks nobody yet: see prime(). The file of `root_anchor` is made when it is missing; one that cannot be
+  // made or read leaves the built-in anchors as they are. All contexts of a process share it: each writes it
+  // whole and renames it, and only after keys that it has verified, so that whoever wrote last knew the
+  // root's keys of that time; a context made later, and the next process, begin with what it says.
   [[nodiscard]] static Result<std::unique_ptr<ResolverContext>, std::string> create(
       UbEventBase& base, const Resolver& resolver, const Dns64Limits& limits, Sink sink,
-      const std::string& root_anchor = {});
+      const RootAnchor& root_anchor = {});
   ~ResolverContext();  // outstanding questions end as SERVFAIL in the sink
   ResolverContext(const ResolverContext&) = delete;
   ResolverContext& operator=(const ResolverContext&) = delete;
 
-  // False: libunbound refused it (no memory, a name it cannot read); the sink is not called.
-  [[nodiscard]] bool ask(const Name& name, std::uint16_t type, std::uint64_t ticket);
+  // False: libunbound refused it (no memory, a name it cannot read); the sink is not called. `refresh_ttl`,
+  // in seconds: not 0 asks the network although libunbound has an answer, and what it has of the answer's
+  // records gives way to the new ones if it would expire within them. Each refresh before that time has
+  // passed makes sure that no record of a chain brings less than a whole life to the next answer.
+  [[nodiscard]] bool ask(const Name& name, std::uint16_t type, std::uint64_t ticket,
+                         std::uint32_t refresh_ttl = 0);
   // Calls the sink for every reply that has come since; true when there was one.
   bool deliver();
   // Asks what shows that the upstream lives: NS of the root, SOA of each zone of its own.
   void prime();
+  // Asks for the root's keys when it is time to (RFC 5011 §2.3), where a file follows them. How long until
+  // the next call.
+  [[nodiscard]] Duration follow_root();
   [[nodiscard]] bool has_answered() const { return answered_; }
   [[nodiscard]] std::size_t outstanding() const { return outstanding_.size(); }
 

@@ -81,8 +81,13 @@ std::string zone_of(const std::string& line) {
 void write_trust(Writer& out, const Resolver& resolver, const UnboundFiles& files) {
   out.quoted("module-config", resolver.dnssec ? "validator iterator" : "iterator");
   if (!resolver.dnssec) return;
-  if (resolver.trust_anchors.empty() && !files.root_anchor.empty()) {
-    out.quoted("auto-trust-anchor-file", files.root_anchor);
+  if (resolver.trust_anchors.empty() && !files.root_anchor.file.empty()) {
+    out.quoted("auto-trust-anchor-file", files.root_anchor.file);
+    if (const auto seconds = files.root_anchor.lab_hold_down; seconds != 0) {
+      out.yes("permit-small-holddown");
+      out.plain("add-holddown", seconds);
+      out.plain("del-holddown", seconds);
+    }
   } else if (resolver.trust_anchors.empty()) {
     for (const auto* anchor : kRootAnchors) out.quoted("trust-anchor", anchor);
   }

@@ -12,10 +12,15 @@ namespace isthmus::dns64 {
 // A name that every context answers by itself, whatever its resolver's zones are.
 inline constexpr const char* kStartName = "start.isthmus.invalid.";
 
+// Where libunbound keeps the root's keys as they roll (RFC 5011).
+struct RootAnchor {
+  std::string file = {};            // empty: the built-in anchors as they are
+  std::uint32_t lab_hold_down = 0;  // seconds in place of the RFC's 30 days, for tests; 0: the RFC's
+};
+
 struct UnboundFiles {
   std::string root_hints = {};  // path of resolver.root_hints as a zone file; empty: none
-  // Where libunbound keeps the root's keys as they roll (RFC 5011); empty: the built-in anchors as they are.
-  std::string root_anchor = {};
+  RootAnchor root_anchor = {};
 };
 
 // The error is a sentence: what in the policy libunbound could not be told.
@@ -23,7 +28,7 @@ struct UnboundFiles {
                                                               const Dns64Limits& limits,
                                                               const UnboundFiles& files);
 
-// The built-in anchors of the root, as the first content of UnboundFiles::root_anchor.
+// The built-in anchors of the root, as the first content of RootAnchor::file.
 [[nodiscard]] std::string built_in_root_anchors();
 
 // resolver.root_hints ("name address" each) as a zone file: NS records of the root with their addresses.

@@ -43,7 +43,7 @@ Server::Server(const HashKey& key, const ServerOptions& options, const HashKey& 
                       .streams = options.streams,
                       .responses_per_second = options.responses_per_second,
                       .limit_key = limit_key,
-                      .state_dir = options.state_dir},
+                      .root_anchor = options.root_anchor},
       certificate_(options.certificate),
       key_(options.key),
       cookie_secrets_(options.cookie_secrets),

@@ -29,7 +29,7 @@ struct ServerOptions {
   StreamLimits streams = {};  // max_connections: of all workers together
   std::uint32_t responses_per_second = 0;
   std::vector<std::shared_ptr<QueryTaps>> taps = {};  // query log, dnstap
-  std::string state_dir = {};                         // RFC 5011: the root's keys; empty: not followed
+  RootAnchor root_anchor = {};
 };
 
 // Of the files that are looked at while the service runs.

@@ -110,7 +110,12 @@ Result<CommandLine, std::string> parse_command_line(int argc, const char* const*
   app.add_option("--policy-file", config.policy_file, "run alone with this policy (YAML)");
   app.add_option("--node-id", config.node_id, "name of this node, stable across restarts")
       ->capture_default_str();
-  app.add_option("--state-dir", config.state_dir, "directory for the last good state; none: nothing is kept");
+  auto* state_dir = app.add_option("--state-dir", config.state_dir,
+                                   "directory for the last good state; none: nothing is kept");
+  app.add_option("--lab-anchor-hold-down", config.server.root_anchor.lab_hold_down,
+                 "for tests: seconds that a new key of the root must be seen, in place of 30 days (RFC 5011)")
+      ->check(CLI::Range(1U, 2592000U))
+      ->needs(state_dir);
   app.add_option("--http-listen", config.http_listen, "address:port of /metrics, /healthz, /readyz")
       ->capture_default_str();
   app.add_option("--grpc-listen", config.grpc_listen,

@@ -42,8 +42,7 @@ Worker::Worker(unsigned index, FactCache& cache, const std::vector<std::unique_p
             else
               peers_[waiter.worker]->deliver(waiter, result);
           },
-          options.state_dir.empty() ? std::string{}
-                                    : options.state_dir + "/root-anchor-" + std::to_string(index) + "-"),
+          options.root_anchor),
       options_(options),
       limits_(options.workers, options.responses_per_second, options.limit_key),
       scratch_(65535) {
@@ -53,6 +52,7 @@ Worker::Worker(unsigned index, FactCache& cache, const std::vector<std::unique_p
     lookups_.prime();
     loop_->arm(*priming_, kPrimeEvery);
   });
+  following_ = std::make_unique<CallingTimer>([this] { loop_->arm(*following_, lookups_.follow_root()); });
 }
 
 Worker::~Worker() {
@@ -142,6 +142,7 @@ std::future<void> Worker::run(std::shared_ptr<const Orders> orders) {
     limits_.limit_clients(runtime_->limits().client_queries_per_second);
     lookups_.use(orders->groups, runtime_->limits(), runtime_->fact_limits());
     if (!lookups_.has_answered()) loop_->arm(*priming_, kPrimeEvery);
+    loop_->arm(*following_, Duration{0});
     done->set_value();
   });
   return future;

@@ -35,8 +35,8 @@ struct WorkerOptions {
   StreamLimits streams;    // of one worker
   // Equal responses over UDP towards one network, of all workers together; 0: no limit.
   std::uint32_t responses_per_second = 0;
-  HashKey limit_key;      // of the tables of rate limits
-  std::string state_dir;  // where the root's keys are followed (RFC 5011); empty: they are not
+  HashKey limit_key;  // of the tables of rate limits
+  RootAnchor root_anchor;
 };
 
 // A question answered for an operator, with the decisions on the way.
@@ -142,6 +142,7 @@ class Worker final : public RequestHandler {
   std::size_t expected_count_ = 0;
   std::vector<std::uint8_t> scratch_;  // late replies are written here
   std::unique_ptr<Timer> priming_;
+  std::unique_ptr<Timer> following_;  // of the root's keys
   std::thread thread_;
 };
 

@@ -122,6 +122,11 @@ def rrset(owner, ttl, kind, *values):
     return dns.rrset.from_text(owner, ttl, IN, kind, *values)
 
 
+def ttl_of(label):
+    """ttl10, ttl10-x: what they say; else 300."""
+    return int(label[3:].split("-")[0]) if label.startswith("ttl") else 300
+
+
 class Key:
     """A zone's only key."""
 
@@ -153,6 +158,7 @@ class FakeAuthority:
         self.seen, self.lock = [], threading.Lock()
         self.stop = threading.Event()
         self.is_dead = False  # answers nothing at all
+        self.moved = {}  # name: its new IPv4 address
 
     def start(self):
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -218,7 +224,7 @@ class FakeAuthority:
     def evil(self, reply, owner, kind):
         label = owner.split(".")[0]
         soa = rrset("evil.test.", 60, "SOA", "ns.evil.test. h.evil.test. 1 3600 600 86400 60")
-        records = {"A": ["20.0.3.1"]}
+        records = {"A": [self.moved.get(owner, "20.0.3.1")]}
         if label == "evil":
             records = {"DNSKEY": [str(self.key.dnskey)], "NS": ["ns.evil.test."], "SOA": [str(soa[0])]}
         elif label == "bogusaaaa":
@@ -227,7 +233,7 @@ class FakeAuthority:
             records = {"A": [FAKE]}
         expired = label == "expired"
         if kind in records:
-            answer = rrset(owner, 300, kind, *records[kind])
+            answer = rrset(owner, ttl_of(label), kind, *records[kind])
             reply.answer.append(answer)
             broken = (label, kind) in (("bogusa", "A"), ("bogusaaaa", "AAAA"))
             if label != "stripped":
@@ -265,8 +271,11 @@ class FakeAuthority:
         if label == "refuseall":
             reply.set_rcode(dns.rcode.REFUSED)
             return [reply.to_wire()]
-        address = {"ns": FAKE}.get(label, "20.0.4.1")
-        ttl = int(label[3:].split("-")[0]) if label.startswith("ttl") else 300  # ttl10.odd.test., ttl10-x.odd.test.
+        if label == "uneven":  # a chain whose parts live 10 and 14 seconds
+            reply.answer.append(rrset(owner, 10, "CNAME", "ttl14-uneven.odd.test."))
+            return [reply.to_wire()]
+        address = {"ns": FAKE}.get(label, self.moved.get(owner, "20.0.4.1"))
+        ttl = ttl_of(label)
         if ttl != 300:
             soa = rrset("odd.test.", ttl, "SOA", f"ns.odd.test. h.odd.test. 1 3600 600 86400 {ttl}")
         if owner == "odd.test.":

@@ -12,6 +12,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from authority import FAKE, AuthoritySite  # noqa: E402
 from dns64_site import HTTP, KNOT, answers, ask  # noqa: E402
 import dns.edns  # noqa: E402
+import dns.flags  # noqa: E402
 import dns.rcode  # noqa: E402
 
 from lib import suite  # noqa: E402
@@ -140,6 +141,36 @@ class Age(unittest.TestCase):
         self.assertGreaterEqual(len(site.fake.questions(name)), asked + 2, "AAAA and A were asked in the background")
         self.assertEqual(site.service.metrics()['isthmus_dns64_answer_seconds_count{cache="miss"}'], misses, "no client waited")
         self.assertGreater(site.service.metrics()["isthmus_dns64_refreshes_total"], 0)
+
+    def test_under_recursion_popular_names_take_their_new_values_while_the_old_ones_live(self):
+        run_policy(site.policy(more="# refreshed under recursion"))
+        # Name as asked: (name of its A, address before, address after); the second one is validated.
+        names = {"ttl10-moves.odd.test.": ("ttl10-moves.odd.test.", "64:ff9b::1400:401", "64:ff9b::1400:402"),
+                 "ttl10-moves.evil.test.": ("ttl10-moves.evil.test.", "64:ff9b::1400:301", "64:ff9b::1400:302"),
+                 "uneven.odd.test.": ("ttl14-uneven.odd.test.", "64:ff9b::1400:401", "64:ff9b::1400:402")}
+        for name in names:
+            ask(name)
+        begin = time.monotonic()
+        misses = site.service.metrics()['isthmus_dns64_answer_seconds_count{cache="miss"}']
+        site.fake.moved = {"ttl10-moves.odd.test.": "20.0.4.2", "ttl10-moves.evil.test.": "20.0.3.2", "ttl14-uneven.odd.test.": "20.0.4.2"}
+        asked = {owner: len(site.fake.questions(owner)) for owner, _, _ in names.values()}
+        delegations = len(site.fake.questions("odd.test."))
+        turns = 0
+        while (age := time.monotonic() - begin) < 32:
+            turns += 1
+            for name, (_, old, new) in names.items():
+                response = ask(name, want_dnssec=True)
+                seen = answers(response, "AAAA")
+                self.assertIn(seen, [[old]] if age < 8 else [[new]] if age > 11 else [[old], [new]], f"{name} after {age:.1f} s")
+                self.assertEqual(bool(response.flags & dns.flags.AD), ".evil." in name, f"{name} after {age:.1f} s")
+            time.sleep(0.2)
+        self.assertGreater(turns, 64, "names are popular when they are asked all the time; this machine stood still")
+        self.assertEqual(site.service.metrics()['isthmus_dns64_answer_seconds_count{cache="miss"}'], misses, "no client waited")
+        for owner, _, _ in names.values():  # A, and AAAA with the A before it that hides the type (RFC 9156)
+            rounds = len([entry for entry in site.fake.questions(owner)[asked[owner]:]])
+            self.assertGreaterEqual(rounds, 3, owner)
+            self.assertLessEqual(rounds, 4 * 3 + 3, f"{owner}: a refresh every nine seconds, and no more")
+        self.assertLessEqual(len(site.fake.questions("odd.test.")) - delegations, 3, "delegations come from the cache")
 
     def test_expired_data_is_better_than_none_when_the_servers_are_dead(self):
         run_policy(site.policy(more="# recursion"))

@@ -636,6 +636,7 @@ TEST_F(QueryTest, PopularFactsAreRefreshedOnceBeforeTheyExpire) {
   (void)ask({.type = rr::kA}, after(95));
   ASSERT_EQ(last.to_resolve().size(), 1U);
   EXPECT_EQ(last.to_resolve()[0].type, rr::kA);
+  EXPECT_EQ(last.to_resolve()[0].refresh_ttl, 100U);
   (void)ask({.type = rr::kA}, after(96));
   EXPECT_EQ(last.to_resolve().size(), 0U);
 }

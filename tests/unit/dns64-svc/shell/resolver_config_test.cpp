@@ -40,13 +40,23 @@ TEST(ResolverConfig, OwnAnchorsReplaceTheBuiltInOnes) {
 }
 
 TEST(ResolverConfig, TheRootsKeysAreFollowedInAFileWhereThereIsOne) {
-  const auto text = unbound_config({.name = "main"}, {}, {.root_anchor = "/var/lib/x.key"}).value();
+  const auto text = unbound_config({.name = "main"}, {}, {.root_anchor = {.file = "/var/lib/x.key"}}).value();
   EXPECT_THAT(text, HasSubstr("auto-trust-anchor-file: \"/var/lib/x.key\""));
   EXPECT_THAT(text, Not(HasSubstr("  trust-anchor: ")));
   const auto own = unbound_config({.name = "main", .trust_anchors = {"test. IN DS 1 8 2 AA"}}, {},
-                                  {.root_anchor = "/var/lib/x.key"})
+                                  {.root_anchor = {.file = "/var/lib/x.key"}})
                        .value();
   EXPECT_THAT(own, Not(HasSubstr("auto-trust-anchor-file")));
+}
+
+TEST(ResolverConfig, OnlyALabShortensTheHoldDownOfTheRootsKeys) {
+  UnboundFiles files{.root_anchor = {.file = "/var/lib/x.key"}};
+  EXPECT_THAT(unbound_config({.name = "main"}, {}, files).value(), Not(HasSubstr("holddown")));
+  files.root_anchor.lab_hold_down = 12;
+  const auto text = unbound_config({.name = "main"}, {}, files).value();
+  EXPECT_THAT(text, HasSubstr("permit-small-holddown: yes"));
+  EXPECT_THAT(text, HasSubstr("add-holddown: 12"));
+  EXPECT_THAT(text, HasSubstr("del-holddown: 12"));
 }
 
 TEST(ResolverConfig, ANegativeAnchorTakesThePlaceOfAnAnchorOfTheSameName) {

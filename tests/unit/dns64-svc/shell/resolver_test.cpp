@@ -35,6 +35,8 @@ class ResolverTest : public testing::Test {
                          .mode = ResolverMode::kForward,
                          .upstreams = {{.address = "127.0.0.1", .port = 9}},
                          .dnssec = false};
+  const Resolver nobody_with_dnssec_{
+      .name = "nobody", .mode = ResolverMode::kForward, .upstreams = {{.address = "127.0.0.1", .port = 9}}};
 };
 
 TEST_F(ResolverTest, AHitIsDeliveredByUsAndNotFromInsideAsk) {
@@ -73,18 +75,31 @@ TEST_F(ResolverTest, WhoeverWaitsForADeletedContextIsTold) {
 
 TEST_F(ResolverTest, TheFileThatFollowsTheRootsKeysBeginsWithTheBuiltInOnes) {
   const auto path = "/tmp/isthmus-root-anchor-" + std::to_string(getpid());
-  const auto context = ResolverContext::create(base_, {.name = "main"}, {}, [](auto&&) {}, path);
-  EXPECT_TRUE(context.has_value());
-  std::ifstream in{path};
-  const std::string text{std::istreambuf_iterator<char>{in}, {}};
-  EXPECT_THAT(text, HasSubstr("20326 8 2"));
+  for (const bool empty : {false, true}) {
+    if (empty) std::ofstream{path};
+    const auto context = ResolverContext::create(base_, {.name = "main"}, {}, [](auto&&) {}, {.file = path});
+    EXPECT_TRUE(context.has_value());
+    std::ifstream in{path};
+    const std::string text{std::istreambuf_iterator<char>{in}, {}};
+    EXPECT_THAT(text, HasSubstr("20326 8 2"));
+    unlink(path.c_str());
+  }
+}
+
+TEST_F(ResolverTest, TheRootsKeysAreAskedForWhereAFileFollowsThem) {
+  const auto path = "/tmp/isthmus-root-anchor-" + std::to_string(getpid());
+  const auto of_file =
+      ResolverContext::create(base_, nobody_with_dnssec_, {}, [](auto&&) {}, {.file = path}).value();
+  EXPECT_LE(of_file->follow_root(), 1h);
+  EXPECT_EQ(make(nobody_with_dnssec_)->follow_root(), 1h);
+  EXPECT_EQ(make(nobody_)->follow_root(), 1h);
   unlink(path.c_str());
 }
 
-TEST_F(ResolverTest, AFileThatCannotBeWrittenLeavesTheBuiltInAnchors) {
-  EXPECT_TRUE(ResolverContext::create(
-                  base_, {.name = "main"}, {}, [](auto&&) {}, "/nonexistent/root.key")
-                  .has_value());
+TEST_F(ResolverTest, AFileThatCannotBeMadeLeavesTheBuiltInAnchors) {
+  EXPECT_TRUE(
+      ResolverContext::create(base_, {.name = "main"}, {}, [](auto&&) {}, {.file = "/nonexistent/root.key"})
+          .has_value());
 }
 
 TEST_F(ResolverTest, ABadTrustAnchorIsRefusedAtStart) {

@@ -32,6 +32,16 @@ TEST(StartupConfig, ListenMayBeRepeatedAndReplacesTheDefault) {
   EXPECT_EQ(line.config.drain_timeout.count(), 0);
 }
 
+TEST(StartupConfig, AHoldDownOfTheLabNeedsAPlaceForTheKeys) {
+  EXPECT_EQ(parse({"--policy-file", "p"}).value().config.server.root_anchor.lab_hold_down, 0U);
+  EXPECT_EQ(parse({"--policy-file", "p", "--state-dir", "s", "--lab-anchor-hold-down", "12"})
+                .value()
+                .config.server.root_anchor.lab_hold_down,
+            12U);
+  EXPECT_THAT(parse({"--policy-file", "p", "--lab-anchor-hold-down", "12"}).error(),
+              HasSubstr("--state-dir"));
+}
+
 TEST(StartupConfig, OneSourceOfOrdersIsNeeded) {
   EXPECT_THAT(parse({}).error(), HasSubstr("--policy-file"));
   EXPECT_THAT(parse({"--controller", "c:1", "--policy-file", "p"}).error(), HasSubstr("either"));
