@@ -34,11 +34,10 @@ run_ctest() {
   refuse_skips
 }
 
-# The real programs under the sanitizers: ./dev test sanitized [SCRIPT...], end-to-end scripts; the soak of nat64-svc by
-# default. A report of a sanitizer fails the run, whatever the script says.
+# The real programs under the sanitizers: ./dev test sanitized [SCRIPT...], end-to-end scripts; the soaks by default. A report of a sanitizer fails the run, whatever the script says.
 run_sanitized() {
   local preset script reports status
-  [ $# -gt 0 ] || set -- tests/e2e/nat64/soak_test.py
+  [ $# -gt 0 ] || set -- tests/e2e/nat64/soak_test.py tests/e2e/dns64/soak_test.py
   for preset in asan-ubsan tsan; do
     prepare "$preset" nat64-svc dns64-svc isthmus-controller isthmusctl
     reports=$LOGS/$preset-reports
