@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How many receive queues an interface has: each needs an AF_XDP socket, or its packets are lost.
+// What the driver of an interface says of itself, as `ethtool` shows it.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,11 @@
 
 namespace isthmus::nat64 {
 
-// At least 1; 1 where the driver does not tell.
+// Receive queues: each needs an AF_XDP socket, or its packets are lost. At least 1; 1 where the driver does
+// not tell.
 [[nodiscard]] std::uint32_t queue_count(const std::string& interface);
+
+// Does it take the VLAN tag off frames before anybody sees them ("rx-vlan-offload: on")?
+[[nodiscard]] bool takes_vlan_tags_off(const std::string& interface);
 
 }  // namespace isthmus::nat64
