@@ -155,6 +155,21 @@ class RouterOnAStick(VlanTest):
         self.assertEqual(1, lab.nat64.process.wait(10))
         self.assertIn("v40", lab.nat64.log_tail(5))
 
+    def test_vlans_that_are_no_single_tag_of_a_parent_here_serve_by_themselves(self):
+        lab = self.lab
+        lab.node.run("ip link add link trunk name outer type vlan proto 802.1ad id 50")
+        lab.node.run("ip link add link lan name inner type vlan id 51")
+        lab.far.run("ip link add link trunk name elsewhere type vlan id 52")
+        lab.far.run(f"ip link set elsewhere netns {lab.node.name}")
+        for name in ("outer", "inner", "elsewhere"):
+            self.addCleanup(lab.node.run, f"ip link del {name}")
+            lab.node.run(f"ip link set {name} up")
+            with self.subTest(name):
+                lab.start_alone(lan=name)
+                self.assertIn(f"{name} queue 0: worker 0, XDP generic", lab.nat64.log())
+                self.assertNotIn("prog/xdp", lab.node.run("ip -d link show lan"))
+                lab.nat64.terminate(within=5)
+
     def test_a_parent_whose_frames_are_too_large_leaves_it_to_the_vlans(self):
         lab = self.lab
         lab.node.run("ip link set trunk mtu 9000")

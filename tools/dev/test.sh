@@ -104,7 +104,7 @@ dev_test() {
       run_ctest -L 'chart|deploy' "$@"
       ;;
     vm)
-      prepare dev e2e_programs
+      prepare dev nat64-svc
       prepare_vm
       combine dev
       run_ctest -L vm "$@"
