@@ -231,9 +231,7 @@ void Gateway::on_network_change(const NetworkView& view) {
       }
       continue;
     }
-    if (auto done = steering_->set_mac(static_cast<std::uint32_t>(port), interface->mac); !done) {
-      problem_ = done.error();
-    }
+    if (auto done = steer(port, interface->mac); !done) problem_ = done.error();
     if (arp_ && port + 1 == worker_ports_.size()) arp_->set_mac(interface->mac);
   }
   if (!policy_) return;

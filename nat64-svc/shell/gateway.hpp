@@ -97,8 +97,11 @@ class Gateway {
 
   Gateway() = default;
   [[nodiscard]] Result<void, std::string> open_all(StartupConfig config);
-  [[nodiscard]] Result<void, std::string> open_port(std::uint32_t port, const std::string& interface,
-                                                    Take take);
+  [[nodiscard]] Result<void, std::string> open_ports(const StartupConfig& config);
+  [[nodiscard]] Result<WorkerPort, std::string> find_port(const std::string& name, XdpMode wanted) const;
+  [[nodiscard]] Result<void, std::string> open_device(std::size_t port);
+  [[nodiscard]] Result<void, std::string> attach(std::size_t port);
+  [[nodiscard]] Result<void, std::string> steer(std::size_t port, const MacAddress& mac);
   [[nodiscard]] Result<void, std::string> open_workers(const StartupConfig& config);
   [[nodiscard]] Result<void, std::string> open_worker(WorkerOptions options);
   [[nodiscard]] Applied apply(std::shared_ptr<const Policy> whole, const Allocation& leased);

@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // How the data plane comes up: refusals in the order in which an operator can mend them.
-#include <net/if.h>
 #include <spdlog/spdlog.h>
 #include <sys/random.h>
 
 #include <algorithm>
 #include <thread>
 
-#include "nat64-svc/shell/busy_poll_settings.hpp"
 #include "nat64-svc/shell/gateway.hpp"
 #include "nat64-svc/shell/preflight.hpp"
-#include "nat64-svc/shell/queue_count.hpp"
-#include "nat64-svc/shell/xsk/steer_maps.h"
 
 namespace isthmus::nat64 {
 namespace {
@@ -54,15 +50,8 @@ Result<void, std::string> Gateway::open_all(StartupConfig config) {
     if (auto done = open_node(config); !done) return done;
   }
 
-  const bool one = config.one_interface();
-  ports_.push_back({config.interface6, config.xdp_mode});
   if (auto done = open_announcers(config); !done) return done;
-  if (auto done = open_port(STEER_PORT6, config.interface6, one ? Take::kBoth : Take::kV6); !done)
-    return done;
-  if (!one) {
-    ports_.push_back({config.interface4, config.xdp_mode});
-    if (auto done = open_port(STEER_PORT4, config.interface4, Take::kV4); !done) return done;
-  }
+  if (auto done = open_ports(config); !done) return done;
   if (!config.events.empty() || !config.events_syslog.empty()) {
     auto events = EventSpool::open({config.events, config.events_syslog}, config.node_id, config.workers);
     if (!events) return failure(events.error());
@@ -100,45 +89,6 @@ Result<void, std::string> Gateway::open_node(StartupConfig& config) {
   return {};
 }
 
-Result<void, std::string> Gateway::open_port(std::uint32_t port, const std::string& name, Take take) {
-  const int index = static_cast<int>(if_nametoindex(name.c_str()));
-  const auto view = watcher_->view().get();
-  const auto* interface = view->interface(index);
-  if (index == 0 || interface == nullptr) {
-    return failure("there is no interface " + name + ": ip link shows those that are");
-  }
-  if (!interface->up) return failure("interface " + name + " is down: ip link set " + name + " up");
-  if (interface->mac == MacAddress{}) {
-    return failure("interface " + name + " is no Ethernet: NAT64 needs an interface with a link address");
-  }
-  if (interface->kind == "bond") {
-    return failure(name + " is a bond: AF_XDP sockets belong to queues of real interfaces; name one of its " +
-                   "members, or use routed links with several gateways");
-  }
-  if (!frame_size_for_mtu(interface->mtu)) {
-    return failure("the MTU of " + name + " is " + std::to_string(interface->mtu) +
-                   ": AF_XDP takes at most " + std::to_string(kLargestMtu) + "; ip link set " + name +
-                   " mtu " + std::to_string(kLargestMtu));
-  }
-  if (auto done = steering_->set_mac(port, interface->mac); !done) return done;
-  const auto queues = queue_count(name);
-  if (queues > STEER_MAX_QUEUES) {
-    return failure(name + " has " + std::to_string(queues) + " queues, at most " +
-                   std::to_string(STEER_MAX_QUEUES) + " can be used: ethtool -L " + name + " combined " +
-                   std::to_string(STEER_MAX_QUEUES));
-  }
-  if (busy_poll_) {
-    for (const auto& wrong : prepare_busy_poll(name, interface_files(name, index))) spdlog::warn("{}", wrong);
-  }
-  auto mode = steering_->attach(port, index, name, take, ports_[port].mode);
-  if (!mode) return failure(mode.error());
-  ports_[port].mode = *mode;
-  WorkerPort worker_port{name, index, {}};
-  for (std::uint32_t queue = 0; queue < queues; ++queue) worker_port.queues.push_back(queue);
-  worker_ports_.push_back(std::move(worker_port));
-  return {};
-}
-
 // Queue q of each interface goes to worker q modulo their number.
 Result<void, std::string> Gateway::open_workers(const StartupConfig& config) {
   WorkerOptions options;
@@ -147,15 +97,18 @@ Result<void, std::string> Gateway::open_workers(const StartupConfig& config) {
   options.key = key_;
   if (node_) options.kernel_end = kKernelEndMac;
   const auto view = watcher_->view().get();
-  for (std::size_t port = 0; port < ports_.size(); ++port) {
-    const auto& name = ports_[port].interface;
-    const auto* interface = view->interface(worker_ports_[port].interface_index);
-    const auto size = interface != nullptr ? frame_size_for_mtu(interface->mtu) : std::nullopt;
-    if (!size) return failure("interface " + name + " went away: start again when it is back");
-    options.frame_size = std::max(options.frame_size, *size);
-    if (ports_[port].mode == XdpMode::kGeneric) options.copy_only = true;
-    const auto queues = worker_ports_[port].queues.size();
-    if (queues < config.workers) {
+  for (std::size_t number = 0; number < ports_.size(); ++number) {
+    const auto& port = worker_ports_[number];
+    const auto& name = port.device;
+    for (const int index : {port.interface_index, port.device_index}) {
+      const auto* interface = view->interface(index);
+      const auto size = interface != nullptr ? frame_size_for_mtu(interface->mtu) : std::nullopt;
+      if (!size) return failure("interface " + name + " went away: start again when it is back");
+      options.frame_size = std::max(options.frame_size, *size);
+    }
+    if (ports_[number].mode == XdpMode::kGeneric) options.copy_only = true;
+    const auto queues = port.queues.size();
+    if (queues < config.workers && queues > 0) {
       return failure(name + " has " + std::to_string(queues) + " queues, too few for " +
                      std::to_string(config.workers) + " workers: ethtool -L " + name +
                      " gives it more, or lower --workers");
@@ -183,7 +136,7 @@ Result<void, std::string> Gateway::open_worker(WorkerOptions options) {
   for (const auto& bound : (*worker)->sockets()) {
     const auto port = static_cast<std::uint32_t>(bound.port);
     if (auto done = steering_->set_socket(port, bound.queue, bound.socket->fd()); !done) return done;
-    spdlog::info("{} queue {}: worker {}, XDP {}, {}", ports_[port].interface, bound.queue,
+    spdlog::info("{} queue {}: worker {}, XDP {}, {}", worker_ports_[port].device, bound.queue,
                  (*worker)->index(), kXdpModeNames[ports_[port].mode],
                  bound.socket->zero_copy() ? "zero copy" : "copy");
   }

@@ -19,6 +19,7 @@ struct Way {
   std::uint32_t mtu = 0;
   MacAddress to;
   MacAddress from;
+  std::uint16_t vlan = 0;  // of the tag that its frames bear; 0: none
 };
 
 class Ways {

@@ -9,14 +9,12 @@
 #include <algorithm>
 #include <cstring>
 
-#include "common/net/big_endian.hpp"
 #include "nat64-svc/shell/huge_pages.hpp"
+#include "nat64-svc/shell/link_header.hpp"
 
 namespace isthmus::nat64 {
 namespace {
 
-constexpr std::uint16_t kEthertypeIpv4 = 0x0800;
-constexpr std::uint16_t kEthertypeIpv6 = 0x86dd;
 // Packets that wait for a link address: RFC 4861 §7.2.2 asks for at least one per neighbour; small, for
 // anybody who sends to addresses that nobody has fills these.
 constexpr std::size_t kHeldPerNeighbour = 3;
@@ -77,11 +75,12 @@ Result<std::unique_ptr<Worker>, std::string> Worker::create(WorkerOptions option
   self->umem_ = std::move(*umem);
   for (std::size_t port = 0; port < o.ports.size(); ++port) {
     for (const auto queue : o.ports[port].queues) {
-      auto socket = XskSocket::bind(*self->umem_, {o.ports[port].interface, queue, o.copy_only, o.busy_poll});
+      auto socket = XskSocket::bind(*self->umem_, {o.ports[port].device, queue, o.copy_only, o.busy_poll});
       if (!socket) return failure(socket.error());
       if (self->transmit_[port] == nullptr) self->transmit_[port] = socket->get();
       self->sockets_.push_back({port, queue, std::move(*socket)});
     }
+    if (self->transmit_[port] == nullptr) self->transmit_[port] = self->transmit_[0];
   }
   for (const auto& bound : self->sockets_) self->polled_.push_back({bound.socket->fd(), POLLIN, 0});
   self->polled_.push_back({self->wake_.get(), POLLIN, 0});
@@ -182,7 +181,8 @@ std::size_t Worker::receive_from(BoundSocket& bound, TimePoint now) {
   std::array<Received, kBurst> burst;
   if (options_.busy_poll > 0) bound.socket->busy_poll();
   const auto n = bound.socket->receive(burst);
-  io_.received[bound.port].add(n);
+  const bool shared = options_.ports.back().queues.empty();
+  if (!shared) io_.received[bound.port].add(n);
   if (n > 0 && options_.kernel_end) sample_source(burst[0]);
   if (lease_over_) {
     for (std::size_t i = 0; i < n; ++i) drop(burst[i].address, IoDrop::kLeaseOver);
@@ -191,8 +191,17 @@ std::size_t Worker::receive_from(BoundSocket& bound, TimePoint now) {
   // Where a device wrote the packets itself, none is in our cache yet.
   for (std::size_t i = 0; i < n; ++i) umem_->prefetch(burst[i].address);
   for (std::size_t i = 0; i < n; ++i) gather(burst[i]);
+  if (shared) count_gathered();
   translate_burst(now);
   return n;
+}
+
+// Two ports of one device: the first brings IPv6, the second IPv4, as the steering program has it.
+void Worker::count_gathered() {
+  const auto came = std::span{burst_}.first(gathered_count_);
+  const auto six = std::ranges::count_if(came, [](const auto& packet) { return packet.from == Side::kV6; });
+  io_.received[0].add(static_cast<std::uint64_t>(six));
+  io_.received[1].add(gathered_count_ - static_cast<std::uint64_t>(six));
 }
 
 // One packet of a burst. In node mode all packets from the node's own addresses mean that somebody hides the
@@ -214,19 +223,19 @@ void Worker::gather(const Received& received) {
   if (received.length < kEthernetHeader || offset + received.length > frame.size()) {
     return drop(received.address, IoDrop::kShortFrame);
   }
-  const auto ethertype = load_be16(frame.data() + offset + 12);
-  const auto packet = received.address + kEthernetHeader;
-  const auto length = received.length - kEthernetHeader;
-  if (ethertype == kEthertypeIpv6) return gather(Side::kV6, packet, length);
-  if (ethertype == kEthertypeIpv4) return gather(Side::kV4, packet, length);
+  const auto header = parse_link_header(frame.subspan(offset, received.length));
+  const auto packet = received.address + header.length;
+  const auto length = received.length - header.length;
+  if (header.ethertype == kEthertypeIpv6) return gather(Side::kV6, packet, length);
+  if (header.ethertype == kEthertypeIpv4) return gather(Side::kV4, packet, length);
   drop(received.address, IoDrop::kOtherEthertype);
 }
 
 // At most kBurst between two translate_burst().
 void Worker::gather(Side from, FrameAddress address, std::size_t length, const FragmentNote& note) {
-  // The translator may write the frame but for its first bytes, which stay free for an Ethernet header.
-  const auto frame = umem_->frame(address).subspan(kEthernetHeader);
-  const auto offset = static_cast<std::size_t>(address - umem_->start_of(address)) - kEthernetHeader;
+  // The translator may write the frame but for its first bytes, which stay free for a link header.
+  const auto frame = umem_->frame(address).subspan(kLinkHeader);
+  const auto offset = static_cast<std::size_t>(address - umem_->start_of(address)) - kLinkHeader;
   if (tap_ != nullptr) [[unlikely]]
     tap_->before(gathered_count_, from, frame.subspan(offset, length));
   gathered_[gathered_count_] = address;
@@ -250,7 +259,7 @@ void Worker::dispatch(FrameAddress address, const BurstPacket& done, TimePoint n
     if (probe_.on() && verdict.out == Side::kV6 && probe_.takes(packet.packet(), now)) [[unlikely]]
       return umem_->give_back(address);
     const auto start = umem_->start_of(address);
-    return route(start + kEthernetHeader + packet.offset(), static_cast<std::uint32_t>(packet.length()), now,
+    return route(start + kLinkHeader + packet.offset(), static_cast<std::uint32_t>(packet.length()), now,
                  true);
   }
   if (verdict.action == Verdict::Action::kHandOver)
@@ -381,21 +390,17 @@ void Worker::retry_held(TimePoint now) {
 std::optional<Way> Worker::way(std::size_t port, const MacAddress& to) const {
   const auto* interface = view_reader_.value()->interface(options_.ports[port].interface_index);
   if (interface == nullptr) return std::nullopt;
-  return Way{port, interface->mtu, to, interface->mac};
+  return Way{port, interface->mtu, to, interface->mac, options_.ports[port].vlan};
 }
 
 void Worker::transmit(const Way& way, FrameAddress address, std::uint32_t length) {
   if (length > way.mtu) return drop(address, IoDrop::kExceedsMtu);
-  const auto header = address - kEthernetHeader;
-  auto bytes = umem_->frame(address).subspan(static_cast<std::size_t>(header - umem_->start_of(address)));
-  std::memcpy(bytes.data(), way.to.bytes.data(), 6);
-  std::memcpy(bytes.data() + 6, way.from.bytes.data(), 6);
-  store_be16(bytes.data() + 12, bytes[kEthernetHeader] >> 4 == 6 ? kEthertypeIpv6 : kEthertypeIpv4);
+  const auto header = store_link_header(umem_->frame(address), address - umem_->start_of(address), way);
   auto& socket = *transmit_[way.port];
-  if (!socket.stage(header, length + kEthernetHeader)) {
+  if (!socket.stage(address - header, length + header)) {
     socket.flush();
     socket.reap();
-    if (!socket.stage(header, length + kEthernetHeader)) return drop(address, IoDrop::kTransmitRing);
+    if (!socket.stage(address - header, length + header)) return drop(address, IoDrop::kTransmitRing);
   }
   io_.transmitted[way.port].add();
 }

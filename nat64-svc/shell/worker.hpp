@@ -29,9 +29,13 @@
 namespace isthmus::nat64 {
 
 struct WorkerPort {
-  std::string interface;
+  std::string interface;  // with the routes and neighbours
   int interface_index = 0;
-  std::vector<std::uint32_t> queues;  // those that this worker serves; never empty
+  std::string device;  // with the queues: the interface or, of a VLAN, its parent
+  int device_index = 0;
+  std::uint16_t vlan = 0;  // of the tag that its frames on the device bear; 0: none
+  // Those that this worker serves; none: the port before has the same device, and its sockets serve both.
+  std::vector<std::uint32_t> queues;
 };
 
 struct WorkerOptions {
@@ -101,6 +105,7 @@ class Worker {
   void run();
   void refresh(TimePoint now);
   std::size_t receive_from(BoundSocket& bound, TimePoint now);
+  void count_gathered();
   void gather(const Received& received);
   void gather(Side from, FrameAddress address, std::size_t length, const FragmentNote& note = {});
   void translate_burst(TimePoint now);

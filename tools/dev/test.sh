@@ -69,6 +69,14 @@ prepare_deploy() {
     || die "the images could not be built: $(tail -n 1 "$LOGS/images.log")" "read $LOGS/images.log"
 }
 
+# A virtual machine with Debian's own kernel, for what the kernel of this machine may lack.
+prepare_vm() {
+  need_packages vm
+  say "fetching Debian's kernel"
+  tests/vm/fetch-kernel.sh > /dev/null 2> "$LOGS/kernel-image.log" \
+    || die "Debian's kernel could not be fetched: $(tail -n 1 "$LOGS/kernel-image.log")" "read $LOGS/kernel-image.log"
+}
+
 dev_test() {
   local what=${1:-usual}
   [ $# -eq 0 ] || shift
@@ -84,7 +92,7 @@ dev_test() {
       prepare asan-ubsan core_tests
       prepare fuzz
       combine dev asan-ubsan fuzz
-      run_ctest -E '_NOT_BUILT$' -LE deploy "$@"
+      run_ctest -E '_NOT_BUILT$' -LE 'deploy|vm' "$@"
       ;;
     deploy)
       need_root test
@@ -94,8 +102,15 @@ dev_test() {
       combine dev
       run_ctest -L 'chart|deploy' "$@"
       ;;
+    vm)
+      prepare dev nat64-svc
+      prepare_vm
+      combine dev
+      run_ctest -L vm "$@"
+      ;;
     all)
       dev_test usual
+      dev_test vm
       dev_test deploy
       ;;
     unit) prepare dev && combine dev && run_ctest -L 'unit|property' "$@" ;;

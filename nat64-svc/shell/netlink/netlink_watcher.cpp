@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nat64-svc/shell/netlink/netlink_watcher.hpp"
 
+#include <linux/if_ether.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netlink/netlink.h>
 #include <netlink/route/addr.h>
 #include <netlink/route/link.h>
+#include <netlink/route/link/vlan.h>
 #include <netlink/route/neighbour.h>
 #include <netlink/route/nexthop.h>
 #include <netlink/route/route.h>
@@ -44,6 +46,12 @@ Interface interface_of(rtnl_link* link) {
   interface.mtu = rtnl_link_get_mtu(link);
   interface.up = (rtnl_link_get_flags(link) & IFF_UP) != 0;
   if (const char* kind = rtnl_link_get_type(link); kind != nullptr) interface.kind = kind;
+  std::int32_t elsewhere = 0;
+  if (rtnl_link_is_vlan(link) != 0 && rtnl_link_vlan_get_protocol(link) == htons(ETH_P_8021Q) &&
+      rtnl_link_get_link_netnsid(link, &elsewhere) < 0) {
+    interface.vlan = static_cast<std::uint16_t>(rtnl_link_vlan_get_id(link));
+    interface.parent = rtnl_link_get_link(link);
+  }
   if (nl_addr* address = rtnl_link_get_addr(link); address != nullptr && nl_addr_get_len(address) == 6) {
     std::memcpy(interface.mac.bytes.data(), nl_addr_get_binary_addr(address), 6);
   }

@@ -29,6 +29,9 @@ struct Interface {
   std::uint32_t mtu = 0;
   bool up = false;
   std::string kind;  // of a virtual one: "veth", "bond", "vlan", ...
+  // Of a VLAN (802.1Q) whose parent is in this network namespace: its number and the parent; else 0.
+  std::uint16_t vlan = 0;
+  int parent = 0;
   std::vector<Ipv4Address> addresses4;
   std::vector<Ipv6Address> addresses6;  // global ones only
   bool operator==(const Interface&) const = default;

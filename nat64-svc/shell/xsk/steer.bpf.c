@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Takes NAT64 traffic, and nothing else, away from the kernel: IPv6 packets to a translation prefix, IPv4
-// packets to an address of the pool. ARP, neighbour discovery, SSH, BGP, VLAN-tagged frames and packets for
-// other machines pass. It steers and never validates: what it lets through is hostile input to the
-// translator.
+// packets to an address of the pool, each in the VLAN of its side. ARP, neighbour discovery, SSH, BGP, frames
+// of other VLANs and packets for other machines pass. It steers and never validates: what it lets through is
+// hostile input to the translator.
 //
 // Traffic that is ours but has no AF_XDP socket to go to is dropped and counted: were it passed, the kernel
 // would forward it untranslated.
@@ -40,10 +40,10 @@ struct {
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
-  __uint(max_entries, STEER_MAX_PORTS);
+  __uint(max_entries, STEER_SIDES);
   __type(key, __u32);
-  __type(value, struct steer_port);
-} ports SEC(".maps");
+  __type(value, struct steer_side);
+} sides SEC(".maps");
 
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -68,9 +68,9 @@ static __always_inline int to_socket(struct xdp_md* ctx, __u32 port) {
 
 // A frame flooded by a switch, or seen in promiscuous mode, is meant for another machine, perhaps another
 // translator.
-static __always_inline int is_for_us(const __u8* destination, __u32 port) {
-  struct steer_port* config = bpf_map_lookup_elem(&ports, &port);
-  if (!config) return 0;
+static __always_inline int is_for_us(const __u8* destination, __u16 vlan, __u32 side) {
+  struct steer_side* config = bpf_map_lookup_elem(&sides, &side);
+  if (!config || config->vlan != vlan) return 0;
   for (int i = 0; i < ETH_ALEN; i++) {
     if (destination[i] != config->mac[i]) return 0;
   }
@@ -81,21 +81,29 @@ static __always_inline int steer(struct xdp_md* ctx, __u32 port, int take6, int 
   const __u8* data = (void*)(long)ctx->data;
   const __u8* end = (void*)(long)ctx->data_end;
   if (data + ETH_HLEN > end) return XDP_PASS;
-  const __u16 ethertype = *(const __u16*)(data + 12);
+  __u16 ethertype = *(const __u16*)(data + 12);
   const __u8* packet = data + ETH_HLEN;
+  // IEEE 802.1Q; a tag with number 0 tells only a priority. Of two tags (802.1ad) none is ours.
+  __u16 vlan = 0;
+  if (ethertype == bpf_htons(ETH_P_8021Q)) {
+    if (packet + 4 > end) return XDP_PASS;
+    vlan = bpf_ntohs(*(const __u16*)packet) & 0x0fff;
+    ethertype = *(const __u16*)(packet + 2);
+    packet += 4;
+  }
 
   if (take6 && ethertype == bpf_htons(ETH_P_IPV6)) {
     if (packet + 40 > end) return XDP_PASS;
     struct steer_prefix6 key = {.length = 128};
     __builtin_memcpy(key.address, packet + 24, 16);
-    if (!bpf_map_lookup_elem(&prefixes6, &key) || !is_for_us(data, port)) return XDP_PASS;
+    if (!bpf_map_lookup_elem(&prefixes6, &key) || !is_for_us(data, vlan, STEER_SIDE6)) return XDP_PASS;
     return to_socket(ctx, port);
   }
   if (take4 && ethertype == bpf_htons(ETH_P_IP)) {
     if (packet + 20 > end) return XDP_PASS;
     struct steer_prefix4 key = {.length = 32};
     __builtin_memcpy(key.address, packet + 16, 4);
-    if (!bpf_map_lookup_elem(&prefixes4, &key) || !is_for_us(data, port)) return XDP_PASS;
+    if (!bpf_map_lookup_elem(&prefixes4, &key) || !is_for_us(data, vlan, STEER_SIDE4)) return XDP_PASS;
     return to_socket(ctx, port);
   }
   return XDP_PASS;

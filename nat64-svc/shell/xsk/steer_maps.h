@@ -6,7 +6,10 @@
 #include <linux/types.h>
 
 enum {
-  STEER_PORT6 = 0,  // the interface of the IPv6 side; also the only one when both sides share it
+  STEER_SIDE6 = 0,  // traffic of the IPv6 clients
+  STEER_SIDE4 = 1,  // traffic of the IPv4 internet
+  STEER_SIDES = 2,
+  STEER_PORT6 = 0,  // the device of the IPv6 side; also the only one when both sides share it
   STEER_PORT4 = 1,
   STEER_MAX_PORTS = 2,
   STEER_MAX_QUEUES = 64,
@@ -28,9 +31,9 @@ struct steer_prefix4 {
   __u8 address[4];
 };
 
-struct steer_port {
+struct steer_side {
   __u8 mac[6];
-  __u8 padding[2];
+  __u16 vlan;  // of the tag that its frames bear; 0: none
 };
 
 #endif

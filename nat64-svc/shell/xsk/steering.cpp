@@ -131,10 +131,10 @@ Result<void, std::string> Steering::set_socket(std::uint32_t port, std::uint32_t
   return {};
 }
 
-Result<void, std::string> Steering::set_mac(std::uint32_t port, const MacAddress& mac) {
-  steer_port value{};
+Result<void, std::string> Steering::set_side(std::uint32_t side, const MacAddress& mac, std::uint16_t vlan) {
+  steer_side value{.mac = {}, .vlan = vlan};
   std::memcpy(value.mac, mac.bytes.data(), mac.bytes.size());
-  if (bpf_map_update_elem(bpf_map__fd(object_->maps.ports), &port, &value, BPF_ANY) != 0) {
+  if (bpf_map_update_elem(bpf_map__fd(object_->maps.sides), &side, &value, BPF_ANY) != 0) {
     return failure(std::string("cannot tell the steering program a link address: ") + std::strerror(errno) +
                    ": restart this program");
   }

@@ -37,7 +37,9 @@ class Steering {
   [[nodiscard]] Result<XdpMode, std::string> attach(std::uint32_t port, int interface_index,
                                                     const std::string& interface, Take take, XdpMode wanted);
   [[nodiscard]] Result<void, std::string> set_socket(std::uint32_t port, std::uint32_t queue, int fd);
-  [[nodiscard]] Result<void, std::string> set_mac(std::uint32_t port, const MacAddress& mac);
+  // What frames of a side (0: IPv6, 1: IPv4) must bear to be ours. `vlan` 0: no tag.
+  [[nodiscard]] Result<void, std::string> set_side(std::uint32_t side, const MacAddress& mac,
+                                                   std::uint16_t vlan);
 
   // Replaces what is taken: new entries first, then the old ones go, so nothing in both is ever missing.
   [[nodiscard]] Result<void, std::string> set_targets(const std::set<Ipv6Prefix>& prefixes,

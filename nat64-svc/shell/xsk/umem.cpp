@@ -11,7 +11,7 @@ namespace isthmus::nat64 {
 std::optional<std::uint32_t> frame_size_for_mtu(std::uint32_t mtu) {
   if (mtu > kLargestMtu) return std::nullopt;
   // Translation adds at most 28 bytes; they come out of the headroom.
-  return kXdpHeadroom + kFrameHeadroom + kEthernetHeader + mtu <= 2048 ? 2048 : 4096;
+  return kXdpHeadroom + kFrameHeadroom + kLinkHeader + mtu <= 2048 ? 2048 : 4096;
 }
 
 Result<std::unique_ptr<Umem>, std::string> Umem::create(std::uint32_t frames, std::uint32_t frame_size) {

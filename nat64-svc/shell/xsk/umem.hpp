@@ -26,6 +26,7 @@ inline constexpr std::uint32_t kRingSize = 4096;     // entries of each of a soc
 inline constexpr std::uint32_t kXdpHeadroom = 256;   // the kernel's own, before the packet
 inline constexpr std::uint32_t kFrameHeadroom = 64;  // ours, for headers that grow
 inline constexpr std::uint32_t kEthernetHeader = 14;
+inline constexpr std::uint32_t kLinkHeader = kEthernetHeader + 4;  // with a VLAN's tag
 
 // Bytes of a frame for packets of `mtu` bytes (2048 or 4096), or nothing when even the largest cannot hold
 // them.
@@ -34,7 +35,7 @@ inline constexpr std::uint32_t kEthernetHeader = 14;
 // What native XDP lets through in one page, and a veth pair takes; fits into a large frame with both
 // headrooms.
 inline constexpr std::uint32_t kLargestMtu = 3498;
-static_assert(kXdpHeadroom + kFrameHeadroom + kEthernetHeader + kLargestMtu <= 4096);
+static_assert(kXdpHeadroom + kFrameHeadroom + kLinkHeader + kLargestMtu <= 4096);
 
 class Umem {
  public:

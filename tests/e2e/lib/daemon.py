@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A program running in a namespace: its log, its readiness, its end."""
 
+import os
 import signal
 import subprocess
 import time
@@ -8,8 +9,13 @@ import time
 from lib.netns import CommandFailed
 
 
+# All patience is multiplied by it: a virtual machine without KVM takes its time.
+PATIENCE = float(os.environ.get("ISTHMUS_PATIENCE", "1"))
+
+
 def eventually(condition, timeout, what, every=0.05):
     """Waits until condition() is true (its value is returned) or fails saying `what` did not happen."""
+    timeout *= PATIENCE
     deadline = time.monotonic() + timeout
     while True:
         value = condition()
@@ -79,6 +85,7 @@ class Daemon:
     def terminate(self, within):
         """SIGTERM; returns (exit status, seconds it took). Fails when it takes longer than `within`."""
         begin = time.monotonic()
+        within *= PATIENCE
         self.process.send_signal(signal.SIGTERM)
         try:
             status = self.process.wait(within)

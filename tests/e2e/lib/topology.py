@@ -176,9 +176,13 @@ class Lab:
 
     # --- what is around our programs ----------------------------------------------------------------------------------
 
-    def _links(self):
+    def _devices(self):
+        """eth0 of the client and lan of the node, eth0 of the server and wan of the node."""
         self.node.run(f"ip link add lan type veth peer name eth0 netns {self.client.name}")
         self.node.run(f"ip link add wan type veth peer name eth0 netns {self.server.name}")
+
+    def _links(self):
+        self._devices()
         for namespace, device, addresses in (
                 (self.client, "eth0", [f"{CLIENT}/64"]),
                 (self.node, "lan", [f"{NODE6}/64"]),

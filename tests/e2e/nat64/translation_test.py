@@ -108,6 +108,9 @@ class FromIpv6(PacketTest):
         from_client(b"\x00\x05\x86\xdd" + bytes(inner), 0x8100)
         self.assertIsNone(at_server(17, within=0.3))
         self.assertEqual(before, self.lab.counter("interface_received_packets_total", 'interface="lan"'))
+        # A tag without a VLAN, only with a priority, says nothing.
+        from_client(b"\xe0\x00\x86\xdd" + bytes(inner), 0x8100)
+        self.assertIsNotNone(at_server(17), "a priority tag hides a packet")
 
     def test_an_unknown_protocol_is_answered(self):
         sent = IPv6(src=CLIENT, dst=SERVER6, hlim=64, nh=132) / Raw(b"\x12\x34\x56\x78" * 4)  # SCTP

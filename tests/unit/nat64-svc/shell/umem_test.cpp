@@ -12,8 +12,8 @@ TEST(FrameSizeForMtu, EthernetFitsIntoTheSmallFrame) {
 }
 
 TEST(FrameSizeForMtu, LargerPacketsNeedTheLargeFrame) {
-  EXPECT_EQ(frame_size_for_mtu(2048 - kXdpHeadroom - kFrameHeadroom - kEthernetHeader), 2048U);
-  EXPECT_EQ(frame_size_for_mtu(2048 - kXdpHeadroom - kFrameHeadroom - kEthernetHeader + 1), 4096U);
+  EXPECT_EQ(frame_size_for_mtu(2048 - kXdpHeadroom - kFrameHeadroom - kLinkHeader), 2048U);
+  EXPECT_EQ(frame_size_for_mtu(2048 - kXdpHeadroom - kFrameHeadroom - kLinkHeader + 1), 4096U);
   EXPECT_EQ(frame_size_for_mtu(kLargestMtu), 4096U);
 }
 
