@@ -18,6 +18,7 @@
 #include "dns64-svc/shell/dnstap.hpp"
 #include "dns64-svc/shell/metrics.hpp"
 #include "dns64-svc/shell/query_log.hpp"
+#include "dns64-svc/shell/resolver.hpp"
 #include "dns64-svc/shell/server.hpp"
 #include "dns64-svc/shell/startup_config.hpp"
 #include "dns64-svc/shell/status_service.hpp"
@@ -145,7 +146,10 @@ int run(const StartupConfig& config) {
   if (!taps) return startup_error(kProgram, taps.error());
   auto options = config.server;
   options.taps = std::move(*taps);
-  if (!config.state_dir.empty()) options.root_anchor.file = config.state_dir + "/root-anchor.key";
+  if (!config.state_dir.empty()) {
+    options.root_anchor.file = config.state_dir + "/root-anchor.key";
+    remove_half_written_anchors(options.root_anchor.file);
+  }
   auto server = Server::create(options);
   if (!server) return startup_error(kProgram, server.error());
   Feed feed{config, handlers_of(**server, config.http_listen)};

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <mutex>
 
@@ -54,6 +55,19 @@ bool has_anchor_file(const std::string& path) {
 }
 
 }  // namespace
+
+void remove_half_written_anchors(const std::string& file) {
+  namespace fs = std::filesystem;
+  const fs::path path{file};
+  const auto stem = path.filename().string() + ".";  // libunbound adds process, thread and context
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator{path.parent_path(), ignored}) {
+    const auto name = entry.path().filename().string();
+    const auto rest = std::string_view{name}.substr(std::min(stem.size(), name.size()));
+    const bool numbers = std::ranges::count(rest, '-') == 2 && rest.front() >= '0' && rest.front() <= '9';
+    if (name.starts_with(stem) && numbers) fs::remove(entry.path(), ignored);
+  }
+}
 
 struct ResolverContext::Question {
   ResolverContext* owner;

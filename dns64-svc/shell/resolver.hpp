@@ -40,6 +40,10 @@ struct ResolverReply {
   std::vector<std::uint8_t> wire;  // the whole answer, id 0
 };
 
+// What a process that was killed while it wrote RootAnchor::file has left beside it. Before the first
+// context.
+void remove_half_written_anchors(const std::string& file);
+
 class ResolverContext {
  public:
   using Sink = std::function<void(ResolverReply&&)>;

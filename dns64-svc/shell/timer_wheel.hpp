@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Timers of one worker: a hashed timing wheel of millisecond slots. Arming and disarming are a few pointer
 // writes; a timer beyond one turn of the wheel (4 s) stays in its slot and is looked at once per turn. Timers
-// fire late by at most two ticks, never early, unless very many are due at once: then the loop looks after its
-// sockets in between. One thread.
+// fire late by at most two ticks, never early, unless very many are due at once: then the loop looks after
+// its sockets in between. One thread.
 #pragma once
 
 #include <array>

@@ -94,6 +94,7 @@ class Worker {
 
  private:
   static constexpr std::size_t kBurst = 64;
+  static constexpr std::size_t kHeldInAll = 256;
   struct HeldPacket {  // waits for its neighbour's link address; owns its frame
     NetworkView::NeighbourKey neighbour;
     FrameAddress address;  // of the IP header

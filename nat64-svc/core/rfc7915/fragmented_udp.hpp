@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// RFC 6146 §3.4, RFC 7915 §4.5: UDP over IPv4 without a checksum, in fragments. IPv6 demands the checksum, and
-// it covers every fragment, so it can be known only when all are here.
+// RFC 6146 §3.4, RFC 7915 §4.5: UDP over IPv4 without a checksum, in fragments. IPv6 demands the checksum,
+// and it covers every fragment, so it can be known only when all are here.
 #pragma once
 
 #include <cstdint>
@@ -30,8 +30,8 @@ struct DatagramPiece {
   std::span<const std::uint8_t> bytes;  // without IP header
 };
 
-// The UDP checksum of the datagram that these are pieces of, in any order; doubles do no harm. Nothing: one is
-// missing, or the length in the UDP header is not possible.
+// The UDP checksum of the datagram that these are pieces of, in any order; doubles do no harm. Nothing: one
+// is missing, or the length in the UDP header is not possible.
 [[nodiscard]] std::optional<std::uint16_t> checksum_of_pieces(Ipv4Address source, Ipv4Address destination,
                                                               std::span<const DatagramPiece> pieces);
 

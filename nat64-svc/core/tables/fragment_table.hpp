@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // RFC 6146 §3.4: later fragments wait until the first one tells the ports; afterwards they pass at once. The
-// first fragment of an echo waits for the last one, that of UDP without a checksum for all. Bounded in number, size and time: all entries live
-// equally long, so they end in the order in which they came.
+// first fragment of an echo waits for the last one, that of UDP without a checksum for all. Bounded in
+// number, size and time: all entries live equally long, so they end in the order in which they came.
 #pragma once
 
 #include <span>

@@ -232,7 +232,7 @@ class KeyRoll(unittest.TestCase):
         with Watch():
             time.sleep(3)
         self.assertEqual(site.states(), {self.second: "VALID"})
-        self.assertEqual(os.listdir(site.state), ["root-anchor.key"], "no half-written files stay")
+        eventually(lambda: os.listdir(site.state) == ["root-anchor.key"], 5, "no half-written files stay")
 
     def test_6_a_key_that_was_not_held_down_is_not_trusted(self):
         with Watch():

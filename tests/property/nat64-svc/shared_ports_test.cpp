@@ -218,7 +218,7 @@ TEST(SharedPorts, FragmentsOfOnePacketMeetWhereverTheyArrive) {
     const auto seen = parse_ipv4(out.packet).value();
     auto answer = PacketBuilder::ipv4("198.41.0.4", seen.source.to_string()).payload(2000);
     answer = echo ? answer.echo(0, seen.source_port) : answer.udp(53, seen.source_port);
-    if (any(0, 1) != 0) answer.udp_without_checksum();
+    if (!echo && any(0, 1) != 0) answer.udp_without_checksum();
     auto pieces = test::cut_into_fragments(answer.bytes(), 504, 1000 + round);
     std::ranges::shuffle(pieces, random);
     std::vector<test::Bytes> in;

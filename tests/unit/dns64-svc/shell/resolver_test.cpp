@@ -7,12 +7,15 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <set>
 
 #include "dns64-svc/core/wire/message_view.hpp"
 #include "dns64-svc/shell/event_loop.hpp"
 #include "dns64-svc/shell/ub_event_base.hpp"
+#include "tests/support/scratch_dir.hpp"
 
 namespace isthmus::dns64 {
 namespace {
@@ -94,6 +97,20 @@ TEST_F(ResolverTest, TheRootsKeysAreAskedForWhereAFileFollowsThem) {
   EXPECT_EQ(make(nobody_with_dnssec_)->follow_root(), 1h);
   EXPECT_EQ(make(nobody_)->follow_root(), 1h);
   unlink(path.c_str());
+}
+
+TEST(RootAnchorFile, WhatAKilledProcessLeftBesideItGoesAndNothingElse) {
+  const test::ScratchDir dir;
+  const auto file = dir.path() + "/root-anchor.key";
+  for (const auto* ending : {"", ".new", ".12084-0-47102105040", ".1-2-3-4", ".old", ".a-b-c"})
+    std::ofstream{file + ending} << "keys";
+  remove_half_written_anchors(file);
+  std::set<std::string> left;
+  for (const auto& entry : std::filesystem::directory_iterator{dir.path()})
+    left.insert(entry.path().filename().string());
+  EXPECT_EQ(left, (std::set<std::string>{"root-anchor.key", "root-anchor.key.new", "root-anchor.key.1-2-3-4",
+                                         "root-anchor.key.old", "root-anchor.key.a-b-c"}));
+  remove_half_written_anchors("/nonexistent/root-anchor.key");
 }
 
 TEST_F(ResolverTest, AFileThatCannotBeMadeLeavesTheBuiltInAnchors) {

@@ -188,17 +188,15 @@ class FragmentedUdpWithoutChecksum : public testing::Test {
  protected:
   FragmentedUdpWithoutChecksum() : FragmentedUdpWithoutChecksum(test::nat64_policy()) {}
   explicit FragmentedUdpWithoutChecksum(const Policy& policy) : nat{policy} {
-    const auto p = parse_ipv4(nat.from_v6(PacketBuilder::ipv6(kClient, kServer6).udp(4000, 53).bytes()).packet);
+    const auto p =
+        parse_ipv4(nat.from_v6(PacketBuilder::ipv6(kClient, kServer6).udp(4000, 53).bytes()).packet);
     public4 = p->source.to_string();
     port = p->source_port;
   }
   std::vector<Bytes> pieces(std::size_t chunk) const {
-    return test::cut_into_fragments(PacketBuilder::ipv4(kServer4, public4)
-                                        .udp(53, port)
-                                        .udp_without_checksum()
-                                        .payload(2001)
-                                        .bytes(),
-                                    chunk, 77);
+    return test::cut_into_fragments(
+        PacketBuilder::ipv4(kServer4, public4).udp(53, port).udp_without_checksum().payload(2001).bytes(),
+        chunk, 77);
   }
   std::uint64_t dropped(DropReason reason) const {
     return nat.translator.counters()
@@ -238,12 +236,13 @@ TEST_F(FragmentedUdpWithoutChecksum, IsDroppedInSilenceWhenAPieceIsMissing) {
 
 TEST_F(FragmentedUdpWithoutChecksum, InTooManyPiecesIsNotCompleted) {
   EXPECT_TRUE(send_all(nat, Side::kV4, pieces(24)).empty());
-  EXPECT_FALSE(send_all(nat, Side::kV4, test::cut_into_fragments(PacketBuilder::ipv4(kServer4, public4)
-                                                                     .udp(53, port)
-                                                                     .udp_without_checksum()
-                                                                     .payload(500)
-                                                                     .bytes(),
-                                                                 8, 78))
+  EXPECT_FALSE(send_all(nat, Side::kV4,
+                        test::cut_into_fragments(PacketBuilder::ipv4(kServer4, public4)
+                                                     .udp(53, port)
+                                                     .udp_without_checksum()
+                                                     .payload(500)
+                                                     .bytes(),
+                                                 8, 78))
                    .empty());
 }
 
