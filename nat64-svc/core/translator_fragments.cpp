@@ -65,11 +65,10 @@ void Translation::complete_checksum(const FragmentKey& key, TimePoint now) {
   std::array<DatagramPiece, kMostPieces> pieces;
   std::size_t count = 0;
   table.visit_held(key, [&](std::span<const std::uint8_t> bytes) {
-    const auto piece = parse_ipv4(bytes);
-    if (piece && count < pieces.size())
-      pieces[count] = {piece->fragment_offset, !piece->more_fragments,
-                       bytes.subspan(piece->l4_offset, piece->l4_length)};
-    ++count;
+    if (count++ >= pieces.size()) return;
+    if (const auto piece = parse_ipv4(bytes); piece)
+      pieces[count - 1] = {piece->fragment_offset, !piece->more_fragments,
+                           bytes.subspan(piece->l4_offset, piece->l4_length)};
   });
   if (count > pieces.size()) return;  // no resources for that many
   const auto head = parse_ipv4(first);

@@ -34,7 +34,8 @@ run_ctest() {
   refuse_skips
 }
 
-# The real programs under the sanitizers: ./dev test sanitized [SCRIPT...], end-to-end scripts; the soaks by default. A report of a sanitizer fails the run, whatever the script says.
+# The real programs under the sanitizers: ./dev test sanitized [SCRIPT...], end-to-end scripts; the soaks by default. A report
+# of a sanitizer fails the run, whatever the script says.
 run_sanitized() {
   local preset script reports status
   [ $# -gt 0 ] || set -- tests/e2e/nat64/soak_test.py tests/e2e/dns64/soak_test.py
