@@ -6,7 +6,8 @@
 //
 // Traffic that is ours but has no AF_XDP socket to go to is dropped and counted: were it passed, the kernel
 // would forward it untranslated.
-// clang-format off: libbpf's headers need the kernel's before them
+// libbpf's headers need the kernel's before them.
+// clang-format off
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <bpf/bpf_endian.h>
@@ -52,6 +53,10 @@ struct {
   __type(value, __u64);
 } counters SEC(".maps");
 
+// Two, so that none is written while it is read: the loader fills the idle one, then names it here.
+struct steer_quick quick[2];
+__u32 quick_now;
+
 static __always_inline void count(__u32 which) {
   __u64* value = bpf_map_lookup_elem(&counters, &which);
   if (value) *value += 1;
@@ -69,12 +74,36 @@ static __always_inline int to_socket(struct xdp_md* ctx, __u32 port) {
 // A frame flooded by a switch, or seen in promiscuous mode, is meant for another machine, perhaps another
 // translator.
 static __always_inline int is_for_us(const __u8* destination, __u16 vlan, __u32 side) {
-  struct steer_side* config = bpf_map_lookup_elem(&sides, &side);
-  if (!config || config->vlan != vlan) return 0;
-  for (int i = 0; i < ETH_ALEN; i++) {
-    if (destination[i] != config->mac[i]) return 0;
+  const struct steer_side* config = bpf_map_lookup_elem(&sides, &side);
+  return config && config->vlan == vlan && *(const __u32*)destination == *(const __u32*)config->mac &&
+         *(const __u16*)(destination + 4) == *(const __u16*)(config->mac + 4);
+}
+
+static __always_inline int is_target6(const __u8* address) {
+  const struct steer_quick* q = &quick[quick_now & 1];
+  const __u64 high = *(const __u64*)address;
+  const __u64 low = *(const __u64*)(address + 8);
+#pragma unroll
+  for (int i = 0; i < STEER_QUICK; i++) {
+    if ((high & q->prefixes6[i].mask[0]) == q->prefixes6[i].address[0] &&
+        (low & q->prefixes6[i].mask[1]) == q->prefixes6[i].address[1])
+      return 1;
   }
-  return 1;
+  struct steer_prefix6 key = {.length = 128};
+  __builtin_memcpy(key.address, address, 16);
+  return bpf_map_lookup_elem(&prefixes6, &key) != 0;
+}
+
+static __always_inline int is_target4(const __u8* address) {
+  const struct steer_quick* q = &quick[quick_now & 1];
+  const __u32 value = bpf_ntohl(*(const __u32*)address);
+#pragma unroll
+  for (int i = 0; i < STEER_QUICK; i++) {
+    if (value >= q->ranges4[i].first && value <= q->ranges4[i].last) return 1;
+  }
+  struct steer_prefix4 key = {.length = 32};
+  __builtin_memcpy(key.address, address, 4);
+  return bpf_map_lookup_elem(&prefixes4, &key) != 0;
 }
 
 static __always_inline int steer(struct xdp_md* ctx, __u32 port, int take6, int take4) {
@@ -94,16 +123,12 @@ static __always_inline int steer(struct xdp_md* ctx, __u32 port, int take6, int 
 
   if (take6 && ethertype == bpf_htons(ETH_P_IPV6)) {
     if (packet + 40 > end) return XDP_PASS;
-    struct steer_prefix6 key = {.length = 128};
-    __builtin_memcpy(key.address, packet + 24, 16);
-    if (!bpf_map_lookup_elem(&prefixes6, &key) || !is_for_us(data, vlan, STEER_SIDE6)) return XDP_PASS;
+    if (!is_target6(packet + 24) || !is_for_us(data, vlan, STEER_SIDE6)) return XDP_PASS;
     return to_socket(ctx, port);
   }
   if (take4 && ethertype == bpf_htons(ETH_P_IP)) {
     if (packet + 20 > end) return XDP_PASS;
-    struct steer_prefix4 key = {.length = 32};
-    __builtin_memcpy(key.address, packet + 16, 4);
-    if (!bpf_map_lookup_elem(&prefixes4, &key) || !is_for_us(data, vlan, STEER_SIDE4)) return XDP_PASS;
+    if (!is_target4(packet + 16) || !is_for_us(data, vlan, STEER_SIDE4)) return XDP_PASS;
     return to_socket(ctx, port);
   }
   return XDP_PASS;

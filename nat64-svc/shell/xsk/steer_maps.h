@@ -14,6 +14,7 @@ enum {
   STEER_MAX_PORTS = 2,
   STEER_MAX_QUEUES = 64,
   STEER_MAX_PREFIXES = 65536,
+  STEER_QUICK = 4,
 };
 
 enum steer_counter {
@@ -29,6 +30,17 @@ struct steer_prefix6 {
 struct steer_prefix4 {
   __u32 length;
   __u8 address[4];
+};
+
+// What most packets of a usual site match, compared before the tries are walked. All of it is in the tries
+// too.
+struct steer_quick {
+  struct {
+    __u64 address[2], mask[2];  // network byte order, as in the packet; an unused one matches nothing
+  } prefixes6[STEER_QUICK];
+  struct {
+    __u32 first, last;  // host order, both included; first > last: unused
+  } ranges4[STEER_QUICK];
 };
 
 struct steer_side {

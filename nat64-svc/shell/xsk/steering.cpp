@@ -6,10 +6,12 @@
 #include <linux/if_link.h>
 #include <spdlog/spdlog.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <vector>
 
+#include "nat64-svc/shell/xsk/quick_targets.hpp"
 #include "nat64-svc/shell/xsk/steer_maps.h"
 #include "steer.skel.h"
 
@@ -29,28 +31,32 @@ steer_prefix4 key_of(const Ipv4Prefix& prefix) {
 }
 
 template <class Prefix>
-Result<void, std::string> replace(bpf_map* map, std::set<Prefix>& old, const std::set<Prefix>& wanted) {
-  const int fd = bpf_map__fd(map);
-  const std::uint32_t present = 1;
+Result<void, std::string> add(bpf_map* map, std::set<Prefix>& present, const std::set<Prefix>& wanted) {
+  const std::uint32_t value = 1;
   for (const auto& prefix : wanted) {
     const auto key = key_of(prefix);
-    if (bpf_map_update_elem(fd, &key, &present, BPF_ANY) != 0) {
+    if (bpf_map_update_elem(bpf_map__fd(map), &key, &value, BPF_ANY) != 0) {
       return failure("cannot steer " + prefix.to_string() + " to this process: " + std::strerror(errno) +
                      ": use fewer prefixes or addresses");
     }
-    old.insert(prefix);
+    present.insert(prefix);
   }
-  for (auto it = old.begin(); it != old.end();) {
+  return {};
+}
+
+template <class Prefix>
+Result<void, std::string> keep_only(bpf_map* map, std::set<Prefix>& present, const std::set<Prefix>& wanted) {
+  for (auto it = present.begin(); it != present.end();) {
     if (wanted.contains(*it)) {
       ++it;
       continue;
     }
     const auto key = key_of(*it);
-    if (bpf_map_delete_elem(fd, &key) != 0 && errno != ENOENT) {
+    if (bpf_map_delete_elem(bpf_map__fd(map), &key) != 0 && errno != ENOENT) {
       return failure("cannot stop steering " + it->to_string() + ": " + std::strerror(errno) +
                      ": restart this program");
     }
-    it = old.erase(it);
+    it = present.erase(it);
   }
   return {};
 }
@@ -143,8 +149,16 @@ Result<void, std::string> Steering::set_side(std::uint32_t side, const MacAddres
 
 Result<void, std::string> Steering::set_targets(const std::set<Ipv6Prefix>& prefixes,
                                                 const std::set<Ipv4Prefix>& addresses) {
-  if (auto done = replace(object_->maps.prefixes6, prefixes_, prefixes); !done) return done;
-  return replace(object_->maps.prefixes4, addresses_, addresses);
+  auto* six = object_->maps.prefixes6;
+  auto* four = object_->maps.prefixes4;
+  if (auto done = add(six, prefixes_, prefixes); !done) return done;
+  if (auto done = add(four, addresses_, addresses); !done) return done;
+  auto& memory = *object_->bss;
+  const __u32 idle = memory.quick_now ^ 1U;
+  memory.quick[idle] = quick_targets(prefixes, addresses);
+  std::atomic_ref(memory.quick_now).store(idle, std::memory_order_release);
+  if (auto done = keep_only(six, prefixes_, prefixes); !done) return done;
+  return keep_only(four, addresses_, addresses);
 }
 
 std::uint64_t Steering::no_socket_drops() const {

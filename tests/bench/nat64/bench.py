@@ -7,10 +7,11 @@
 
 The generator (XDP live frames) and the sinks run on CPU 0; the device under test (its NAPI threads and its program) is pinned
 to CPU 1. A figure is the run time of the device's threads (/proc/TID/schedstat) divided by the packets that came out at
-the other side. Contestants take turns at each number of flows, ROUNDS times; medians are printed, with the spread. A ratio is
-the median of those of each round, whose two runs follow one another: the machine's moods cancel out. Needs root and two CPUs.
+the other side. Contestants take turns at each number of flows, ROUNDS times; medians are printed, with the spread. For a ratio
+both contestants are up at once, each in a lab of its own, and take turns of a third of a second: the machine's moods, which
+last longer, cancel out. The median of the ratios of adjacent turns is printed. Needs root and two CPUs.
 
-  bench.py [--out FILE] [--only "NAME;..."] [--rounds N] [--seconds S] [--no-tcp]      (ISTHMUS_BIN: the programs)
+  bench.py [--out FILE] [--only "NAME;..."] [--rounds N] [--seconds S] [--turns N] [--no-tcp]      (ISTHMUS_BIN: the programs)
 """
 
 import argparse
@@ -61,17 +62,23 @@ MASQUERADE = ("table ip bench { chain post { type nat hook postrouting priority 
 CGROUP = "/sys/fs/cgroup/cpu/isthmus-bench"
 
 
+@contextlib.contextmanager
+def one_benchmark():
+    """One on a machine."""
+    with open("/run/lock/isthmus-one-benchmark.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 class Lab:
-    def __init__(self, bin_dir):
+    def __init__(self, bin_dir, name="bench"):
         self.bin = bin_dir
-        self.names = NamespaceSet(lab_prefix("isthmus-bench-"), ["client", "dut", "server"])
+        self.names = NamespaceSet(lab_prefix(f"isthmus-{name}-"), ["client", "dut", "server"])
         self.client, self.dut, self.server = (self.names.of[role] for role in self.names.roles)
         self.dir = f"/run/{self.names.prefix.rstrip('-')}"
         self.program = None
 
     def __enter__(self):
-        self.lock = open("/run/lock/isthmus-one-benchmark.lock", "w")  # one benchmark on a machine
-        fcntl.flock(self.lock, fcntl.LOCK_EX)
         self.names.lock()
         os.makedirs(self.dir, exist_ok=True)
         with contextlib.suppress(OSError):
@@ -82,7 +89,6 @@ class Lab:
         self.stop_program()
         self.names.remove()
         self.names.unlock()
-        self.lock.close()
 
     def up(self):
         """Fresh namespaces: nothing of the contestant before is left."""
@@ -165,12 +171,12 @@ class Lab:
             self.dut.run(["unshare", "-m", "sh", "-c", f"mount -t sysfs none /sys && cd /sys/class/net/{device} && echo 0 > threaded"
                           " && echo 2 > napi_defer_hard_irqs && echo 20000 > gro_flush_timeout"])
 
-    def traffic(self, family, flows, seconds, destination, reverse=False, extra_threads=()):
+    def traffic(self, family, flows, seconds, destination, known=False, extra_threads=()):
         threads = self.pin() + list(extra_threads)
         command = [f"{self.bin}/nat64_traffic", "--client-namespace", self.client.name, "--server-namespace", self.server.name,
                    "--client-mac", MACS["bc6"], "--dut-mac6", MACS["bd6"], "--dut-mac4", MACS["bd4"], "--server-mac", MACS["bs4"],
                    "--family", family, "--flows", str(flows), "--seconds", str(seconds), "--destination", destination,
-                   "--threads", ",".join(map(str, threads))] + (["--reverse"] if reverse else [])
+                   "--threads", ",".join(map(str, threads))] + (["--known", "--warm-up", "0.1"] if known else [])
         done = subprocess.run(command, capture_output=True, text=True, timeout=120)
         if done.returncode != 0:
             raise RuntimeError(done.stderr)
@@ -285,6 +291,38 @@ def softirq_threads(name):
     return []
 
 
+PAIRS = (("nat64-svc", "empty AF_XDP forwarder"), ("nat64-svc, busy poll", "empty AF_XDP forwarder, busy poll"))
+
+
+def turn_about(names, turns):
+    """{pair: {flows: [ratio of the CPU times per packet in adjacent turns]}}"""
+    ratios = {}
+    for pair in PAIRS:
+        for flows in FLOWS:
+            if any(name not in names or flows not in CONTESTANTS[name][1] for name in pair):
+                continue
+            with Lab(BIN, "bench-a") as ours, Lab(BIN, "bench-b") as floor:
+                costs = [[], []]
+                for turn in range(turns + 1):
+                    for lab, name, cost in zip((ours, floor), pair, costs):
+                        if turn == 0:
+                            lab.up()
+                            lab.wanted = CONTESTANTS[name][0](lab)
+                        family, destination = lab.wanted
+                        sample = lab.traffic(family, flows, 0.33, destination, known=turn > 0)
+                        cost.append(sample["cpu_ns_per_packet"])
+            # The first turn makes the flows.
+            ratios.setdefault(pair[0], {})[flows] = [a / b for a, b in list(zip(*costs))[1:]]
+            print("  " + shown_ratio(pair[0], ratios[pair[0]], flows), file=sys.stderr, flush=True)
+    return ratios
+
+
+def shown_ratio(name, ratios, flows):
+    """Median, quartiles."""
+    low, middle, high = statistics.quantiles(ratios[flows], n=4)
+    return f"{name} / its empty forwarder: {middle:.2f} ({low:.2f} to {high:.2f}) at {flows} flows"
+
+
 def goodput(lab, host):
     server = lab.server.popen(["iperf3", "-s", "-1", "-B", host], stdout=subprocess.DEVNULL)
     eventually(lambda: ":5201" in lab.server.run("ss -Hltn"), 5, "iperf3 listens")
@@ -324,22 +362,16 @@ def medians(results):
     return table
 
 
-def ratio(results, ours, floor, flows):
-    """Median over the rounds, lowest, highest."""
-    ratios = [a["cpu_ns_per_packet"] / b["cpu_ns_per_packet"] for a, b in zip(results[ours][flows], results[floor][flows])]
-    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) at {flows}"
-
-
-def show(results, table, tcp):
+def show(table, ratios, tcp):
     columns = FLOWS
     print(f"\nCPU ns per packet at overload (80-byte UDP, one CPU)\n{'':36}" + "".join(
         f"{'new flows' if flows == 0 else f'{flows} flows':>14}" for flows in columns))
     for name, row in table.items():
         cells = [f"{row[flows]['cpu_ns_per_packet']:.0f}" if flows in row else "-" for flows in columns]
         print(f"{name:36}" + "".join(f"{cell:>14}" for cell in cells))
-    for ours, floor in (("nat64-svc", "empty AF_XDP forwarder"), ("nat64-svc, busy poll", "empty AF_XDP forwarder, busy poll")):
-        if ours in table and floor in table:
-            print(f"{ours} / {floor}: " + ", ".join(ratio(results, ours, floor, flows) for flows in table[ours] if flows in table[floor]))
+    for name, by_flows in ratios.items():
+        for flows in by_flows:
+            print(shown_ratio(name, by_flows, flows))
     for name, row in table.items():
         if 0 in row:
             print(f"{name}: {row[0]['packets_per_second'] / 1e3:.0f}k new sessions/s")
@@ -353,6 +385,7 @@ def main():
     parser.add_argument("--only", default="")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=1.0)
+    parser.add_argument("--turns", type=int, default=12, help="of each contestant, for a ratio")
     parser.add_argument("--no-tcp", action="store_true")
     options = parser.parse_args()
     exit_on_signals()
@@ -360,17 +393,19 @@ def main():
         sys.exit("the benchmark makes namespaces and needs root, and two CPUs")
     names = [name for name in CONTESTANTS if not options.only or name in options.only.split(";")]
     results, tcp = {}, {}
-    with Lab(BIN) as lab:
-        for _ in range(options.rounds):
-            run_round(lab, names, options.seconds, results)
-        if not options.no_tcp:
-            tcp = tcp_goodput(lab)
+    with one_benchmark():
+        with Lab(BIN) as lab:
+            for _ in range(options.rounds):
+                run_round(lab, names, options.seconds, results)
+            if not options.no_tcp:
+                tcp = tcp_goodput(lab)
+        ratios = turn_about(names, options.turns) if options.turns > 1 else {}
     table = medians(results)
-    show(results, table, tcp)
+    show(table, ratios, tcp)
     os.makedirs(os.path.dirname(options.out), exist_ok=True)
     with open(options.out, "w", encoding="utf-8") as file:
         json.dump({"when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "kernel": os.uname().release, "rounds": results,
-                   "medians": table, "tcp_gbit_per_second": tcp}, file, indent=1)
+                   "medians": table, "ratios": ratios, "tcp_gbit_per_second": tcp}, file, indent=1)
         file.write("\n")
     print(f"written to {options.out}")
 

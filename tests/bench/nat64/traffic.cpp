@@ -43,6 +43,7 @@ struct Options {
   std::string family = "6";
   std::uint32_t flows = 1;
   bool reverse = false;
+  bool known = false;
   double warm_up = 0.5, seconds = 1.5;
   std::vector<int> threads;
 };
@@ -190,7 +191,7 @@ void measure(traffic_bpf& bpf, int client_index, const Options& o) {
   b.flows = o.flows;
   b.client_kind = o.family == "6" ? TRAFFIC_CLIENT6 : TRAFFIC_CLIENT4;
   b.server_kind = o.family == "46" ? TRAFFIC_SERVER6 : TRAFFIC_SERVER4;
-  if (o.reverse || o.flows > 1) {  // each flow is made before the measurement, at a rate that loses none
+  if (!o.known && (o.reverse || o.flows > 1)) {  // each flow is made before the measurement, at a rate that loses none
     b.learning = 1;
     b.interval = 6000;
     const Generator slowly(bpf, client_index);
@@ -233,6 +234,7 @@ void parse(int argc, char** argv, Options& o) {
   app.add_option("--family", o.family, "6: IPv6 from clients; 4: IPv4");
   app.add_option("--flows", o.flows, "0: every packet is a new one");
   app.add_flag("--reverse", o.reverse, "measure server to client");
+  app.add_flag("--known", o.known, "the device has seen the flows in a run before");
   app.add_option("--warm-up", o.warm_up, "seconds");
   app.add_option("--seconds", o.seconds);
   app.add_option("--threads", o.threads, "threads whose time counts")->delimiter(',');

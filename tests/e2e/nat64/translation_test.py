@@ -228,6 +228,48 @@ class FromIpv4(PacketTest):
         self.assertEqual((1, 6), (got[ICMPv6ParamProblem].code, got[ICMPv6ParamProblem].ptr))  # next header field
 
 
+class ManyTargets(PacketTest):
+    """More prefixes and address ranges than the steering program compares before it walks its tries."""
+
+    def test_each_prefix_and_each_address_is_ours_until_it_goes(self):
+        prefixes = [f"2001:db8:6{i}::" for i in range(7)]
+        addresses = [f"203.0.113.{i}" for i in (1, 3, 5, 7, 9, 11, 13)]
+        self.addCleanup(change_policy, POLICY)
+        self.use(prefixes, addresses)
+        for prefix in prefixes:
+            self.assertTrue(self.taken("6", prefix), f"{prefix} is not steered")
+        for address in addresses:
+            self.assertTrue(self.taken("4", address), f"{address} is not steered")
+        for address in ("203.0.113.0", "203.0.113.4", "203.0.113.14"):
+            self.assertFalse(self.taken("4", address), f"{address} is nobody's")
+        self.use(prefixes[1:], addresses[1:])
+        self.assertFalse(self.taken("6", prefixes[0]), "the prefix is gone, but steered")
+        self.assertTrue(all(self.taken("6", prefix) for prefix in prefixes[1:]))
+        self.assertTrue(all(self.taken("4", address) for address in addresses[1:]))
+
+    def use(self, prefixes, addresses):
+        change_policy("translation_prefixes:\n" + "".join(
+            f'  - {{name: p{i}, prefix: "{prefix}/96", clients: ["2001:db8:1::/64"]}}\n' for i, prefix in enumerate(prefixes))
+            + f"pools:\n  - {{name: public, subscribers: {{prefix_length: 64}}, "
+            f"addresses: [{', '.join(a + '/32' for a in addresses)}]}}\n")
+
+    def taken(self, side, target):
+        def received():
+            return self.lab.counter("interface_received_packets_total", f'interface="{device}"')
+
+        device = "lan" if side == "6" else "wan"
+        before = received()
+        if side == "6":
+            from_client(IPv6(src=CLIENT, dst=f"{target}{WEB4}", hlim=64) / UDP(sport=next(self.ports), dport=7) / Raw(b"six"))
+        else:
+            from_server(IP(src=WEB4, dst=target, ttl=64) / UDP(sport=7, dport=7) / Raw(b"four"))
+        try:
+            eventually(lambda: received() > before, 0.5, "the packet is taken")
+        except AssertionError:
+            return False
+        return True
+
+
 class WhoMayOpenWhat(PacketTest):
     def test_an_exclusion_ends_a_live_session(self):
         mine = next(self.ports)
