@@ -91,10 +91,26 @@ void EventLoop::turn(Duration longest) {
       drain_posted();
     else
       static_cast<FdWatcher*>(event.data.ptr)->on_ready(event.events);
+    breathe();
   }
   ready_count_ = 0;
   timers_.advance(now_);
+  for (int portions = 1; timers_.due() && portions < kPortionsOfTimers; ++portions) {
+    look_between();
+    timers_.advance(now_);
+  }
   if (turn_end_) turn_end_();
+}
+
+void EventLoop::breathe() {
+  if (++done_ >= kBreath) look_between();
+}
+
+void EventLoop::look_between() {
+  done_ = 0;
+  if (!between_) return;
+  now_ = boot_now();
+  between_();
 }
 
 void EventLoop::run() {

@@ -48,7 +48,7 @@ class EventLoop {
   }
   void arm_at(Timer& timer, TimePoint deadline) { timers_.arm(timer, deadline); }
 
-  // The time of this turn; read once per turn.
+  // The time of this turn, read at its begin and whenever the loop has breathed.
   [[nodiscard]] TimePoint now() const { return now_; }
 
   // Runs `task` in the loop's thread at its next turn; from any thread.
@@ -56,6 +56,11 @@ class EventLoop {
   // Once run() has ended: what was posted and not run goes, with all that it holds, while that may still be
   // used.
   void forget_posted();
+  // Called after every few callbacks of a turn, for what is quickly done and must not wait for all the
+  // others.
+  void set_between(std::function<void()> hook) { between_ = std::move(hook); }
+  // To be called by whoever does many things in one callback or hook, after each of them.
+  void breathe();
   // Called at the end of every turn, before the loop sleeps.
   void set_turn_end(std::function<void()> hook) { turn_end_ = std::move(hook); }
 
@@ -66,8 +71,11 @@ class EventLoop {
  private:
   EventLoop(UniqueFd epoll, UniqueFd wake);
   void drain_posted();
+  void look_between();
 
   static constexpr std::size_t kBatch = 64;
+  static constexpr int kPortionsOfTimers = 4;  // a turn
+  static constexpr int kBreath = 8;            // things done
   UniqueFd epoll_;
   UniqueFd wake_;
   TimePoint now_;
@@ -75,6 +83,8 @@ class EventLoop {
   std::array<epoll_event, kBatch> ready_{};
   std::size_t ready_count_ = 0;
   std::size_t ready_next_ = 0;
+  std::function<void()> between_;
+  int done_ = 0;  // since between_ was called
   std::function<void()> turn_end_;
   std::atomic<bool> stopping_{false};
   std::atomic<bool> woken_{false};

@@ -169,6 +169,7 @@ void Lookups::on_reply(std::uint16_t /*group*/, ResolverReply&& reply) {
   const auto result = fact_of(lookup.ask, reply);
   if (!result.fact) ++failures_[static_cast<std::size_t>(result.why)];
   for (const auto& waiter : lookup.waiters) deliver_(waiter, result);
+  loop_.breathe();
 }
 
 void Lookups::settle() {

@@ -40,10 +40,12 @@ void TimerWheel::insert(Timer& timer) {
 }
 
 void TimerWheel::fire_at_once() {
-  Timer* due = std::exchange(at_once_, nullptr);
-  if (due != nullptr) due->link_ = &due;
-  while (due != nullptr) {
-    Timer& timer = *due;
+  if (firing_ == nullptr) {
+    firing_ = std::exchange(at_once_, nullptr);
+    if (firing_ != nullptr) firing_->link_ = &firing_;  // callbacks may disarm any timer of this list
+  }
+  for (int left = kPortion; firing_ != nullptr && left > 0; --left) {
+    Timer& timer = *firing_;
     timer.disarm();
     timer.on_timer();
   }
@@ -78,7 +80,7 @@ bool TimerWheel::take_next_slot() {
 }
 
 Duration TimerWheel::until_next(TimePoint now, Duration longest) const {
-  if (at_once_ != nullptr || due_ != nullptr || reached_ != current_) return Duration{0};
+  if (due()) return Duration{0};
   for (std::uint64_t ahead = 1; ahead <= kSlots;) {
     const auto slot = (current_ + ahead) % kSlots;
     const auto word = occupied_[slot / 64] >> (slot % 64);

@@ -38,12 +38,16 @@ class TimerWheel {
 
   // Arms, or moves, the timer. A deadline that has passed fires at the next tick.
   void arm(Timer& timer, TimePoint deadline);
-  // Arms for the very next advance(), however soon: libunbound uses timers of no time to leave its own stack.
+  // Arms for the next advance(), however soon: libunbound uses timers of no time to leave its own stack.
   void arm_at_once(Timer& timer);
-  // Fires what is due, at most kPortion timers a call; until_next() is zero while more are due. Timers armed
-  // meanwhile fire in a later call.
+  // Fires what is due, of those without a time and of the others at most kPortion timers each. Timers
+  // armed meanwhile fire in a later call.
   void advance(TimePoint now);
-  static constexpr int kPortion = 32;
+  static constexpr int kPortion = 8;
+  // Whether some are due since the last advance(): the loop must not sleep.
+  [[nodiscard]] bool due() const {
+    return at_once_ != nullptr || firing_ != nullptr || due_ != nullptr || reached_ != current_;
+  }
   // How long the loop may sleep; at most `longest`.
   [[nodiscard]] Duration until_next(TimePoint now, Duration longest) const;
 
@@ -57,8 +61,9 @@ class TimerWheel {
   void fire_at_once();
   [[nodiscard]] bool take_next_slot();
 
-  Timer* at_once_ = nullptr;
-  Timer* due_ = nullptr;  // of the slot reached, those not yet looked at
+  Timer* at_once_ = nullptr;  // armed since firing_ was taken
+  Timer* firing_ = nullptr;   // of those of no time, the ones whose turn it is
+  Timer* due_ = nullptr;      // of the slot reached, those not yet looked at
   std::array<Timer*, kSlots> slots_{};
   mutable std::array<std::uint64_t, kSlots / 64> occupied_{};  // a set bit may be stale, a clear one never is
   std::uint64_t current_;                                      // tick of the last advance()

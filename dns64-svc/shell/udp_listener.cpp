@@ -88,6 +88,10 @@ void UdpListener::drain() {
   stop_reading();
 }
 
+void UdpListener::glance() {
+  if (reading_) (void)receive();
+}
+
 void UdpListener::on_ready(std::uint32_t /*events*/) {
   // A few batches per turn: other sockets and timers have their turn too.
   for (int i = 0; i < 8 && receive(); ++i) {

@@ -27,8 +27,9 @@ class UdpListener final : public FdWatcher, public Channel {
 
   void send(const ReplyPath& path, std::span<const std::uint8_t> reply) override;
   void abandon(const ReplyPath& /*path*/, DropReason /*why*/) override {}
-  void flush();  // sends what is batched; call at the end of every turn
-  void drain();  // takes what has come already, and no more
+  void flush();   // sends what is batched; call at the end of every turn
+  void drain();   // takes what has come already, and no more
+  void glance();  // takes one batch if there is one: between other things of a turn
   [[nodiscard]] std::uint64_t send_failures() const { return send_failures_; }
   [[nodiscard]] std::uint64_t proxy_errors() const { return proxy_errors_; }
 

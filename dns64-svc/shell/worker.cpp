@@ -46,6 +46,10 @@ Worker::Worker(unsigned index, FactCache& cache, const std::vector<std::unique_p
       options_(options),
       limits_(options.workers, options.responses_per_second, options.limit_key),
       scratch_(65535) {
+  // Answers from the cache do not wait for hundreds of lookups whose server is slow, dead or under attack.
+  loop_->set_between([this] {
+    for (auto& udp : udp_) udp->glance();
+  });
   loop_->set_turn_end([this] { end_turn(); });
   priming_ = std::make_unique<CallingTimer>([this] {
     if (lookups_.has_answered()) return;

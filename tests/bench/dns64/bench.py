@@ -90,8 +90,9 @@ class Bench:
 
     # --- measuring ----------------------------------------------------------------------------------------------------
 
-    def load(self, contestant, zone, *words):
-        command = ["taskset", "-c", self.load_core, f"{self.bin}/dns64_load", "--port", contestant.port, "--zone", zone, *words]
+    def load(self, contestant, zone, *words, first=False):
+        """What dns64_load says. `first`: before all else on its core, so that latency is the server's and not its own."""
+        command = [*(["nice", "-n", "-20"] if first else []), "taskset", "-c", self.load_core, f"{self.bin}/dns64_load", "--port", contestant.port, "--zone", zone, *words]
         out = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=True).stdout
         return json.loads(out)
 
@@ -191,13 +192,14 @@ class Bench:
             if hasattr(contestant, "push"):
                 figures["policy"] = self.beside(contestant, self.push_policies)
             figures["attack"] = self.beside(contestant, lambda done: self.flood(contestant, "dead.test", done))
+            self.load(contestant, "perf.test", "--first", self.fresh(contestant, "perf.test", 500), "--names", 500, "--queries", 500)
             self.authority.process.send_signal(signal.SIGSTOP)
             figures["dead"] = self.beside(contestant, lambda done: self.flood(contestant, "perf.test", done))
             self.authority.process.send_signal(signal.SIGCONT)
             say(f"p99 us, {contestant.name}: {figures}")
 
     def paced(self, contestant):
-        done = self.load(contestant, "perf.test", "--names", WARM, "--rate", RATE, "--seconds", self.options.seconds, "--timeout", 1)
+        done = self.load(contestant, "perf.test", "--names", WARM, "--rate", RATE, "--seconds", self.options.seconds, "--timeout", 1, first=True)
         return {"p99_us": done["p99_us"], "lost": round(done["lost"] / max(done["sent"], 1), 4), "servfail": done["servfail"]}
 
     def beside(self, contestant, disturb):

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <thread>
+#include <vector>
 
 namespace isthmus::dns64 {
 namespace {
@@ -88,6 +89,44 @@ TEST(EventLoop, WhatWasPostedAndNotRunCanBeLetGoWithAllThatItHolds) {
   EXPECT_EQ(held.use_count(), 1);
   loop->turn(0ms);
   EXPECT_FALSE(ran);
+}
+
+struct Ticking final : Timer {
+  void on_timer() override {}
+};
+
+// Cache hits (what the hook looks for) do not wait for everything that lookups have to do in this turn.
+TEST(EventLoop, TheHookBetweenComesAfterEveryFewThingsDone) {
+  auto loop = EventLoop::create().value();
+  std::vector<Pair> pairs(20);
+  std::vector<Watcher> watchers(20);
+  std::vector<int> done_at;
+  loop->set_between([&] {
+    int done = 0;
+    for (const auto& watcher : watchers) done += watcher.calls;
+    done_at.push_back(done);
+  });
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    ASSERT_TRUE(loop->watch(pairs[i].ours.get(), EPOLLIN, watchers[i]));
+    pairs[i].poke();
+  }
+  loop->turn(1s);
+  EXPECT_EQ(done_at, (std::vector<int>{8, 16}));
+}
+
+TEST(EventLoop, TheHookBetweenComesBetweenPortionsOfTimers) {
+  auto loop = EventLoop::create().value();
+  std::array<Ticking, 3 * TimerWheel::kPortion> timers;
+  std::vector<int> armed_at;
+  loop->set_between([&] {
+    int armed = 0;
+    for (const auto& timer : timers) armed += timer.armed() ? 1 : 0;
+    armed_at.push_back(armed);
+  });
+  for (auto& timer : timers) loop->arm(timer, 0s);
+  loop->turn(1s);
+  EXPECT_EQ(armed_at, (std::vector<int>{2 * TimerWheel::kPortion, TimerWheel::kPortion}));
+  for (const auto& timer : timers) EXPECT_FALSE(timer.armed());
 }
 
 TEST(EventLoop, TheTurnEndHookComesAfterEveryTurn) {

@@ -85,6 +85,28 @@ TEST(TimerWheel, VeryManyThatAreDueFireInPortions) {
   EXPECT_EQ(early.fired, 1);
 }
 
+// As libunbound has them when hundreds of lookups wait for one answer: each goes on by a timer of no time.
+TEST(TimerWheel, VeryManyOfNoTimeFireInPortionsTheOldestPortionFirst) {
+  TimerWheel wheel{kStart};
+  int fired = 0;
+  std::vector<std::unique_ptr<Probe>> timers;
+  for (int i = 0; i < 3 * TimerWheel::kPortion; ++i) {
+    timers.push_back(std::make_unique<Probe>([&] { ++fired; }));
+    wheel.arm_at_once(*timers.back());
+  }
+  Probe later{[&] { ++fired; }};
+  for (int calls = 1; calls <= 3; ++calls) {
+    wheel.advance(kStart);
+    EXPECT_EQ(fired, calls * TimerWheel::kPortion);
+    if (calls == 1) wheel.arm_at_once(later);
+    EXPECT_EQ(wheel.until_next(kStart, 1s), 0s) << "the loop would sleep while timers are due";
+  }
+  EXPECT_EQ(later.fired, 0);
+  wheel.advance(kStart);
+  EXPECT_EQ(later.fired, 1);
+  EXPECT_EQ(wheel.until_next(kStart, 1s), 1s);
+}
+
 TEST(TimerWheel, DisarmedDestroyedAndMovedTimersDoNotFireAtTheOldTime) {
   TimerWheel wheel{kStart};
   Probe disarmed;

@@ -111,6 +111,18 @@ TEST_P(UdpListenerTest, DrainingAnswersWhatHasComeAlready) {
   EXPECT_EQ(handler_.requests.size(), 40U);
 }
 
+TEST_P(UdpListenerTest, AGlanceAnswersOneBatchAndNothingOnceItIsDrained) {
+  listener_->glance();  // nobody has asked: it does not wait
+  for (int i = 0; i < 40; ++i) say("a" + std::to_string(i));
+  listener_->glance();
+  EXPECT_EQ(handler_.requests.size(), 32);
+  for (int i = 0; i < 32; ++i) EXPECT_EQ(hear(), "a" + std::to_string(i));
+  listener_->drain();
+  say("too late");
+  listener_->glance();
+  EXPECT_EQ(handler_.requests.size(), 40);
+}
+
 INSTANTIATE_TEST_SUITE_P(Addresses, UdpListenerTest,
                          testing::Values("127.0.0.1:0", "[::1]:0", "0.0.0.0:0", "[::]:0"));
 
