@@ -142,8 +142,8 @@ Result<std::vector<std::shared_ptr<QueryTaps>>, std::string> taps_of(const Start
   return taps;
 }
 
-// All threads that are started from here on: a policy that is compiled, a scrape, a flush. Where CPU is short they wait
-// for the workers, not the clients.
+// All threads that are started from here on: a policy that is compiled, a scrape, a flush. Where CPU is short
+// they wait for the workers, not the clients.
 void let_workers_go_first() {
   constexpr int kNicer = 10;
   const int before = getpriority(PRIO_PROCESS, 0);

@@ -61,6 +61,7 @@ Worker::Worker(unsigned index, FactCache& cache, const std::vector<std::unique_p
 
 Worker::~Worker() {
   stop();
+  loop_->set_between({});  // the listeners go before the lookups, which breathe as they end
   loop_->forget_posted();  // resolvers' contexts among it: they need the event base, which goes before the
                            // loop
 }

@@ -191,7 +191,8 @@ void measure(traffic_bpf& bpf, int client_index, const Options& o) {
   b.flows = o.flows;
   b.client_kind = o.family == "6" ? TRAFFIC_CLIENT6 : TRAFFIC_CLIENT4;
   b.server_kind = o.family == "46" ? TRAFFIC_SERVER6 : TRAFFIC_SERVER4;
-  if (!o.known && (o.reverse || o.flows > 1)) {  // each flow is made before the measurement, at a rate that loses none
+  if (!o.known &&
+      (o.reverse || o.flows > 1)) {  // each flow is made before the measurement, at a rate that loses none
     b.learning = 1;
     b.interval = 6000;
     const Generator slowly(bpf, client_index);
