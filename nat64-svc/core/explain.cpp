@@ -3,31 +3,17 @@
 
 #include <algorithm>
 
+#include "nat64-svc/core/explain_flow.hpp"
 #include "nat64-svc/core/owners.hpp"
 #include "nat64-svc/core/packet/parse.hpp"
 #include "nat64-svc/core/rfc7915/four_to_six.hpp"
 #include "nat64-svc/core/rfc7915/fragmented_udp.hpp"
 #include "nat64-svc/core/rfc7915/six_to_four.hpp"
-#include "nat64-svc/core/steps/admit.hpp"
 #include "nat64-svc/core/steps/determine_incoming_tuple.hpp"
-#include "nat64-svc/core/steps/filter_and_update.hpp"
 #include "nat64-svc/core/steps/translate_error.hpp"
 
 namespace isthmus::nat64 {
 namespace {
-
-std::string text(Protocol protocol) {
-  return std::string(kProtocolNames[static_cast<std::size_t>(protocol)]);
-}
-std::string text(const Tuple6& t) {
-  return text(t.protocol) + " client " + t.client6.to_string() + " server " + t.server6.to_string();
-}
-std::string text(const Tuple4& t) {
-  return text(t.protocol) + " public " + t.public4.to_string() + " server " + t.server4.to_string();
-}
-std::string text(DropReason reason) {
-  return std::string(kDropReasonNames[reason]);
-}
 
 FragmentKey key_of(const Parsed6& p) {
   return {p.source, p.destination, p.fragment_id, ip_protocol4(p.protocol)};
@@ -40,11 +26,12 @@ FragmentKey key_of(const Parsed4& p) {
 class Explainer {
  public:
   Explainer(const WorkerState& state, const MtuOfWay& mtu, TimePoint now, const FragmentNote& told)
-      : state_(state), mtu_(mtu), policy_(state.runtime->nat64), now_(now), told_(told) {}
+      : state_(state), mtu_(mtu), policy_(state.runtime->nat64), told_(told), flows_(state, now, steps_) {}
 
   Explanation run(Side from, std::span<const std::uint8_t> bytes) {
     const auto verdict = from == Side::kV6 ? from_v6(bytes) : from_v4(bytes);
     out_.verdict = verdict ? *verdict : refused(from, bytes, verdict.error());
+    out_.steps = std::move(steps_.all());
     return std::move(out_);
   }
 
@@ -52,19 +39,18 @@ class Explainer {
   using Outcome = Result<Verdict, Refusal>;
 
   void pass(std::string_view section, std::string_view name, std::string outcome) {
-    out_.steps.push_back({section, name, true, std::move(outcome)});
+    steps_.pass(section, name, std::move(outcome));
   }
   [[nodiscard]] auto stop(std::string_view section, std::string_view name, Refusal why) {
-    out_.steps.push_back({section, name, false, text(why.reason)});
-    return failure(why);
+    return steps_.stop(section, name, why);
   }
 
   Verdict refused(Side side, std::span<const std::uint8_t> bytes, const Refusal& refusal) {
     if (!refusal.answer) return Verdict::drop(refusal.reason);
     const bool v6 = side == Side::kV6;
     if (!(v6 ? may_answer_ipv6(bytes, refusal.icmp) : may_answer_ipv4(bytes))) {
-      out_.steps.push_back({v6 ? "RFC 4443 §2.4 (e)" : "RFC 1122 §3.2.2", "answer with an ICMP error", false,
-                            "this packet must not be answered"});
+      steps_.all().push_back({v6 ? "RFC 4443 §2.4 (e)" : "RFC 1122 §3.2.2", "answer with an ICMP error",
+                              false, "this packet must not be answered"});
       return Verdict::drop(refusal.reason);
     }
     out_.answer = refusal.icmp;
@@ -77,7 +63,7 @@ class Explainer {
   Outcome from_v6(std::span<const std::uint8_t> bytes) {
     const auto packet = parse_ipv6(bytes);
     if (!packet) return stop("RFC 7915 §5.1", "read the IPv6 packet", packet.error());
-    pass("RFC 7915 §5.1", "read the IPv6 packet", described(*packet));
+    pass("RFC 7915 §5.1", "read the IPv6 packet", about(*packet));
     return packet->kind == Kind::kIcmpError ? error(Side::kV6, bytes, *packet)
                                             : packet_from_v6(bytes, *packet);
   }
@@ -85,7 +71,7 @@ class Explainer {
   Outcome from_v4(std::span<const std::uint8_t> bytes) {
     const auto packet = parse_ipv4(bytes);
     if (!packet) return stop("RFC 7915 §4.1", "read the IPv4 packet", packet.error());
-    pass("RFC 7915 §4.1", "read the IPv4 packet", described(*packet));
+    pass("RFC 7915 §4.1", "read the IPv4 packet", about(*packet));
     if (!state_.pool.contains(packet->destination))
       return stop("RFC 6146 §2", "is it for a pool address", Refusal{DropReason::kNotOurAddress});
     return packet->kind == Kind::kIcmpError ? error(Side::kV4, bytes, *packet)
@@ -93,8 +79,8 @@ class Explainer {
   }
 
   template <class P>
-  static std::string described(const P& packet) {
-    std::string out = text(packet.protocol) + " from " + packet.source.to_string() + " to " +
+  static std::string about(const P& packet) {
+    std::string out = described(packet.protocol) + " from " + packet.source.to_string() + " to " +
                       packet.destination.to_string() + ", hop limit " + std::to_string(packet.hop_limit);
     if (packet.kind == Kind::kIcmpError) out += ", an ICMP error";
     if (packet.is_fragment()) out += ", a fragment";
@@ -154,10 +140,10 @@ class Explainer {
     if (!ready) return failure(ready.error());
     if (!*ready) return Verdict::held();
     const Tuple6 tuple = incoming_tuple(packet);
-    pass("RFC 6146 §3.4", "determine the incoming tuple", text(tuple));
-    const auto flow = flow_from_v6(tuple, packet.tcp_flags);
+    pass("RFC 6146 §3.4", "determine the incoming tuple", described(tuple));
+    const auto flow = flows_.from_v6(tuple, packet.tcp_flags);
     if (!flow) return failure(flow.error());
-    pass("RFC 6146 §3.6", "compute the outgoing tuple", text(flow->four));
+    pass("RFC 6146 §3.6", "compute the outgoing tuple", described(flow->four));
     const std::uint32_t length = length_as_ipv4(packet);
     if (const std::uint32_t mtu = mtu_.four(flow->four.server4.address); length > 576 && length > mtu) {
       const std::uint32_t told = std::max<std::uint32_t>(1280, mtu + 20);
@@ -198,21 +184,21 @@ class Explainer {
     if (!ready) return failure(ready.error());
     if (!*ready) return Verdict::held();
     const Tuple4 tuple = incoming_tuple(packet);
-    pass("RFC 6146 §3.4", "determine the incoming tuple", text(tuple));
+    pass("RFC 6146 §3.4", "determine the incoming tuple", described(tuple));
     if (const auto owner = owner_of(tuple); owner != state_.runtime->options.worker) {
       auto verdict = hand_over(Side::kV4, owner);
       if (packet.is_fragment())
         verdict->note = {true, packet.source_port, packet.destination_port, packet.l4_claimed};
       return verdict;
     }
-    const auto flow = flow_from_v4(tuple, packet.tcp_flags);
+    const auto flow = flows_.from_v4(tuple, packet.tcp_flags);
     if (!flow && flow.error().reason == DropReason::kSynUnsolicited) {
       pass("RFC 6146 §3.5.2.2", "hold the unsolicited SYN",
            "answered after tcp_incoming_syn, unless the client opens the same connection");
       return Verdict::held();
     }
     if (!flow) return failure(flow.error());
-    pass("RFC 6146 §3.6", "compute the outgoing tuple", text(flow->six));
+    pass("RFC 6146 §3.6", "compute the outgoing tuple", described(flow->six));
     const std::uint32_t length = length_as_ipv6(packet);
     const std::uint32_t mtu = mtu_.six(flow->six.client6.address);
     if (length > 1280 && packet.dont_fragment && length > mtu) {
@@ -242,10 +228,10 @@ class Explainer {
     const auto inner = parse_inside(bytes, outer);
     if (!inner) return stop("RFC 5508 REQ-3", "read the packet inside the error", inner.error());
     const auto tuple = tuple_inside(*inner);
-    pass("RFC 6146 §3.4", "determine the tuple of the packet inside", text(tuple));
+    pass("RFC 6146 §3.4", "determine the tuple of the packet inside", described(tuple));
     const auto owner = owner_of(tuple);
     if (owner != state_.runtime->options.worker) return hand_over(side, owner);
-    const auto number = valid_session(tuple);
+    const auto number = flows_.session(tuple);
     if (number == kNone)
       return stop("RFC 6146 §3.5", "find its session", Refusal{DropReason::kIcmpErrorNoSession});
     pass("RFC 6146 §3.5", "find its session",
@@ -280,121 +266,6 @@ class Explainer {
     return public4_owner(*state_.runtime, tuple.protocol, tuple.public4);
   }
 
-  // A session that today's policy allows.
-  template <class Tuple>
-  [[nodiscard]] std::uint32_t valid_session(const Tuple& tuple) const {
-    const auto number = state_.tables.find(tuple);
-    if (number == kNone) return kNone;
-    const Session& s = state_.tables.sessions()[number];
-    return s.generation == state_.generation || state_.still_allowed(s) ? number : kNone;
-  }
-
-  // A session that today's policy forbids ends when its packet comes, and its BIB entry with it when it was
-  // the last.
-  template <class Tuple>
-  [[nodiscard]] std::uint32_t surviving(std::uint32_t bib, const Tuple& tuple) const {
-    if (bib == kNone || state_.tables.find(tuple) == kNone) return bib;
-    const Bib& b = state_.tables.bibs()[bib];
-    return b.sessions == 1 && !b.is_static ? kNone : bib;
-  }
-
-  [[nodiscard]] Flow touched(std::uint32_t number, Side from, std::uint8_t tcp_flags) {
-    const Session& s = state_.tables.sessions()[number];
-    std::string outcome = "an established conversation";
-    if (s.protocol() == Protocol::kTcp) {
-      const auto step = next(s.state(), tcp_event(from, tcp_flags));
-      outcome = "state " + std::string(kTcpStateNames[s.state()]) + " -> " +
-                std::string(kTcpStateNames[step.state]) + (step.refresh ? ", lifetime set anew" : "");
-    }
-    pass(s.protocol() == Protocol::kTcp ? "RFC 6146 §3.5.2" : "RFC 6146 §3.5.1", "find the session",
-         std::move(outcome));
-    return {s.tuple6(), s.tuple4(), state_.pool.is_active(s.server4)};
-  }
-
-  [[nodiscard]] static bool opens(Protocol protocol, Side from, std::uint8_t tcp_flags) {
-    if (protocol != Protocol::kTcp) return true;
-    const auto event = tcp_event(from, tcp_flags);
-    return event == TcpEvent::kV6Syn || event == TcpEvent::kV4Syn;
-  }
-
-  Result<Flow, Refusal> flow_from_v6(const Tuple6& tuple, std::uint8_t tcp_flags) {
-    if (const auto number = valid_session(tuple); number != kNone)
-      return touched(number, Side::kV6, tcp_flags);
-    const auto server4 = admit(*state_.runtime, tuple.client6.address, tuple.server6.address);
-    if (!server4) return stop("RFC 6146 §3.5", "may this client reach this server", server4.error());
-    pass("RFC 6052 §2.3", "take the IPv4 address out of the destination", server4->to_string());
-    const auto bib = surviving(state_.tables.find_bib(tuple.protocol, tuple.client6), tuple);
-    const bool opening = opens(tuple.protocol, Side::kV6, tcp_flags);
-    Tuple4 four{tuple.protocol, {}, {*server4, tuple.server6.port}};
-    if (bib == kNone) {
-      if (!opening) return stop("RFC 6146 §3.5.2.2", "CLOSED: is it a SYN", Refusal{DropReason::kTcpNotSyn});
-      if (const auto refusal = state_.would_refuse_bib(tuple.protocol, tuple.client6, now_))
-        return stop("RFC 6146 §3.5.1.1", "make a BIB entry", *refusal);
-      pass("RFC 6146 §3.5.1.1", "make a BIB entry",
-           "a new one, with a random port of the subscriber's blocks");
-    } else {
-      const Bib& b = state_.tables.bibs()[bib];
-      four.public4 = {b.public4, b.port4};
-      pass("RFC 6146 §3.5.1.1", "find the BIB entry",
-           four.public4.to_string() + (b.is_static ? ", static" : ""));
-      if (const auto known = valid_session(four); known != kNone) {
-        auto flow = touched(known, Side::kV6, tcp_flags);
-        flow.six = tuple;
-        return flow;
-      }
-    }
-    const bool hairpin = state_.pool.is_active(*server4);
-    if (!opening) {
-      pass("RFC 6146 §3.5.2.2", "CLOSED: is it a SYN", "no; it passes by the mapping and makes no session");
-      return Flow{tuple, four, hairpin};
-    }
-    if (const auto refusal = state_.would_refuse_session(bib, tuple.client6, now_))
-      return stop("RFC 6146 §3.5", "make a session", *refusal);
-    pass("RFC 6146 §3.5", "make a session", "a new one");
-    return Flow{tuple, four, hairpin};
-  }
-
-  Result<Flow, Refusal> flow_from_v4(const Tuple4& tuple, std::uint8_t tcp_flags) {
-    if (const auto number = valid_session(tuple); number != kNone)
-      return touched(number, Side::kV4, tcp_flags);
-    if (!state_.pool.is_active(tuple.public4.address))
-      return stop("RFC 6146 §2", "is the pool address in use", Refusal{DropReason::kNotOurAddress});
-    const auto bib = surviving(state_.tables.find_bib(tuple.protocol, tuple.public4), tuple);
-    const bool opening = opens(tuple.protocol, Side::kV4, tcp_flags);
-    if (bib == kNone) {
-      if (tuple.protocol == Protocol::kTcp)
-        return stop("RFC 6146 §3.5.2.2", "CLOSED: find the BIB entry",
-                    Refusal{opening ? DropReason::kSynUnsolicited : DropReason::kTcpNotSyn});
-      return stop("RFC 6146 §3.5.1.2", "find the BIB entry",
-                  Refusal{DropReason::kNoMapping, {icmp4::kUnreachable, icmp4::kHostUnreachable, 0}});
-    }
-    const Bib& b = state_.tables.bibs()[bib];
-    const TransportAddress6 client6{b.client6, b.port6};
-    pass("RFC 6146 §3.5.1.2", "find the BIB entry", client6.to_string() + (b.is_static ? ", static" : ""));
-    const auto server6 = represent(*state_.runtime, b.client6, tuple.server4.address);
-    if (!server6) return stop("RFC 6052 §2.3", "embed the server's address in a prefix", server6.error());
-    pass("RFC 6052 §2.3", "embed the server's address in a prefix", server6->to_string());
-    if (policy_.filtering == Filtering::kAddressDependent && !b.is_static &&
-        !state_.tables.has_peer(bib, tuple.server4.address)) {
-      if (tuple.protocol == Protocol::kTcp && opening)
-        return stop("RFC 6146 §3.5.2.2", "address-dependent filtering", Refusal{DropReason::kSynUnsolicited});
-      return stop("RFC 6146 §3.5.1.2", "address-dependent filtering",
-                  Refusal{DropReason::kFiltered, {icmp4::kUnreachable, icmp4::kProhibited, 0}});
-    }
-    const Tuple6 six{tuple.protocol, client6, {*server6, tuple.server4.port}};
-    if (!opening) {
-      pass("RFC 6146 §3.5.2.2", "CLOSED: is it a SYN", "no; it passes by the mapping and makes no session");
-      return Flow{six, tuple, false};
-    }
-    if (auto refusal = state_.would_refuse_session(bib, client6, now_)) {
-      // Told to the IPv4 side in its own words.
-      if (refusal->answer) *refusal = {refusal->reason, {icmp4::kUnreachable, icmp4::kHostUnreachable, 0}};
-      return stop("RFC 6146 §3.5", "make a session", *refusal);
-    }
-    pass("RFC 6146 §3.5", "make a session", "a new one");
-    return Flow{six, tuple, false};
-  }
-
   PacketBuffer copy_of(std::span<const std::uint8_t> bytes) {
     scratch_.assign(kTranslationHeadroom + bytes.size() + kTranslationHeadroom, 0);
     std::ranges::copy(bytes, scratch_.begin() + kTranslationHeadroom);
@@ -407,8 +278,9 @@ class Explainer {
   const WorkerState& state_;
   const MtuOfWay& mtu_;
   const Nat64Policy& policy_;
-  const TimePoint now_;
   const FragmentNote told_;  // by the worker that handed the packet over
+  ExplainedSteps steps_;
+  ExplainedFlow flows_;
   Explanation out_;
   std::vector<std::uint8_t> scratch_;
 };
@@ -419,7 +291,8 @@ Explanation explain(const WorkerState& state, const MtuOfWay& mtu, Side from,
                     std::span<const std::uint8_t> packet, TimePoint now, const FragmentNote& told) {
   if (!state.runtime) {
     Explanation out;
-    out.steps.push_back({"policy", "is there a policy", false, text(DropReason::kNotReady)});
+    out.steps.push_back(
+        {"policy", "is there a policy", false, std::string(kDropReasonNames[DropReason::kNotReady])});
     out.verdict = Verdict::drop(DropReason::kNotReady);
     return out;
   }

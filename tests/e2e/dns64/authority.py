@@ -30,6 +30,7 @@ import dns.rrset
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from dns64_site import KNOT, Site
+from lib import knot
 from lib.daemon import Daemon, eventually
 
 FAKE = "127.0.0.54"
@@ -80,18 +81,7 @@ x.target A     20.0.2.5
 text     TXT   "nothing else"
 """
 
-KNOT_CONF = """\
-server:
-    listen: {address}@53
-    rundir: {dir}
-    udp-workers: 1
-    tcp-workers: 1
-    background-workers: 1
-log:
-  - target: stderr
-    any: warning
-database:
-    storage: {dir}/keys
+KNOT_CONF = knot.SERVER + """\
 policy:
   - id: once
     algorithm: ecdsap256sha256
@@ -343,7 +333,7 @@ class AuthoritySite(Site):
         super().down()
 
     def start_knot(self):
-        os.makedirs(f"{self.dir}/keys", exist_ok=True)
+        os.makedirs(f"{self.dir}/knot", exist_ok=True)
         for file, text in (("root.zone", ROOT_ZONE), ("test.zone", TEST_ZONE), ("sec.zone", SEC_ZONE)):
             self.write(file, text)
         config = self.write("knot.conf", KNOT_CONF.format(dir=self.dir, address=KNOT))

@@ -21,7 +21,7 @@ import dns.query  # noqa: E402
 import dns.rcode  # noqa: E402
 import dns.rdatatype  # noqa: E402
 
-from lib import suite  # noqa: E402
+from lib import knot, suite  # noqa: E402
 from lib.daemon import Daemon, eventually  # noqa: E402
 
 HOLD_DOWN = 12  # seconds, by the lab switch
@@ -36,18 +36,7 @@ $TTL 1
 a.root. A   {KNOT}
 """ + "".join(f"{name} A 20.0.5.{n}\n" for n, name in enumerate(NAMES))
 
-KNOT_CONF = """\
-server:
-    listen: {address}@53
-    rundir: {dir}
-    udp-workers: 1
-    tcp-workers: 1
-    background-workers: 1
-log:
-  - target: stderr
-    any: warning
-database:
-    storage: {dir}/keys
+KNOT_CONF = knot.SERVER + """\
 policy:
   - id: by-hand
     manual: on
@@ -80,7 +69,7 @@ class SignedRoot(Site):
     def start_knot(self):
         self.state = f"{self.dir}/state"
         self.anchors = f"{self.state}/root-anchor.key"
-        os.makedirs(f"{self.dir}/keys")
+        os.makedirs(f"{self.dir}/knot")
         os.makedirs(self.state)
         self.ids = {}  # knot's own names of keys, by tag: a revoked key has another tag
         self.write("root.zone", ROOT_ZONE)

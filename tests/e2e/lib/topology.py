@@ -22,6 +22,7 @@ import random
 import shutil
 import sys
 
+from lib import knot
 from lib.daemon import Daemon, eventually
 from lib.netns import NamespaceSet, lab_prefix
 from lib.stores import store_of
@@ -73,18 +74,7 @@ alias     CNAME v4only
 text      TXT   "no address here"
 """
 
-KNOT_CONF = """\
-server:
-    listen: {address}@53
-    rundir: {dir}
-    udp-workers: 1
-    tcp-workers: 1
-    background-workers: 1
-log:
-  - target: stderr
-    any: warning
-database:
-    storage: {dir}
+KNOT_CONF = knot.SERVER + """\
 template:
   - id: default
     storage: {dir}
@@ -158,6 +148,7 @@ class Lab:
     def up(self):
         shutil.rmtree(self.dir, ignore_errors=True)
         os.makedirs(f"{self.dir}/www", mode=0o755)
+        os.makedirs(f"{self.dir}/knot", mode=0o700)
         self.namespaces.create()
         self._links()
         self._server_side()
@@ -213,14 +204,14 @@ class Lab:
 
     def _server_side(self):
         self._write("zone.txt", ZONE_FILE)
-        knot = self._write("knot.conf", KNOT_CONF.format(dir=self.dir, address=DNS4, zone=ZONE))
+        knot_config = self._write("knot.conf", KNOT_CONF.format(dir=self.dir, address=DNS4, zone=ZONE))
         nginx = self._write("nginx.conf", NGINX_CONF.format(dir=self.dir, web=WEB4, dual=DUAL4, excluded=EXCLUDED4))
         body = random.Random(6146).randbytes(self.body_bytes)
         self.body_sha256 = hashlib.sha256(body).hexdigest()
         with open(f"{self.dir}/www/body.bin", "wb") as file:
             file.write(body)
         self._write("www/index.html", "Hello from the IPv4-only internet.\n")
-        self._daemon(self.server, "knot", f"knotd -c {knot}").start()
+        self._daemon(self.server, "knot", f"knotd -c {knot_config}").start()
         self._daemon(self.server, "nginx", f"nginx -c {nginx} -e stderr").start()
         echo = os.path.join(os.path.dirname(__file__), "udp_echo.py")
         self._daemon(self.server, "udp-echo", f"/usr/bin/python3 {echo} serve {WEB4} {ECHO_PORT}").start()
