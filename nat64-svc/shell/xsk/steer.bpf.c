@@ -53,7 +53,7 @@ struct {
   __type(value, __u64);
 } counters SEC(".maps");
 
-// Two, so that none is written while it is read: the loader fills the idle one, then names it here.
+// The loader fills the idle one, then names it here.
 struct steer_quick quick[2];
 __u32 quick_now;
 

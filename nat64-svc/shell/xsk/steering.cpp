@@ -82,6 +82,8 @@ Result<std::unique_ptr<Steering>, std::string> Steering::load() {
              ? ": grant CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"
              : ": Linux 5.15 or newer with CONFIG_XDP_SOCKETS is needed; --log-level debug tells more"));
   }
+  // Memory of zeros would match every IPv6 packet: nothing is taken before there is a policy.
+  object->bss->quick[0] = object->bss->quick[1] = quick_targets({}, {});
   return std::unique_ptr<Steering>(new Steering(object));
 }
 

@@ -7,7 +7,8 @@ import unittest
 from gateway_lab import HTTP, GatewayLab
 
 from lib import suite
-from lib.topology import POLICY
+from lib.daemon import eventually
+from lib.topology import NODE4, NODE6, POLICY
 
 lab = None
 
@@ -70,6 +71,18 @@ class Startup(unittest.TestCase):
         self.addCleanup(lab.write_policy, POLICY)
         lab.write_policy(POLICY.replace("clients", "client"))
         self.refused(lab.alone(), "client")
+
+    def test_before_there_is_a_policy_the_kernel_has_all_its_packets(self):
+        lab.nat64 = lab._daemon(lab.node, "nat64-svc", lab.nat64_command("--interface6", "lan", "--interface4", "wan",
+                                                                         "--controller", "127.0.0.1:1"))
+        self.addCleanup(lab.nat64.kill)
+        lab.nat64.start()
+        eventually(lambda: "prog/xdp" in lab.node.run("ip -d link show lan") + lab.node.run("ip -d link show wan"), 5,
+                   "the steering program is there")
+        lab.client.run("ip neigh flush dev eth0")
+        lab.node.run("ip neigh flush dev lan")
+        self.assertTrue(lab.pings(NODE6, 3), "the node's own address does not answer")
+        lab.server.run(f"ping -n -c 2 -i 0.2 -W 1 {NODE4}")
 
     def test_a_second_instance(self):
         lab.start_alone()
