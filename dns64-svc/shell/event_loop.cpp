@@ -73,7 +73,10 @@ void EventLoop::drain_posted() {
     const std::lock_guard lock{posted_mutex_};
     tasks.swap(posted_);
   }
-  for (auto& task : tasks) task();
+  for (auto& task : tasks) {
+    task();
+    breathe();
+  }
 }
 
 void EventLoop::turn(Duration longest) {

@@ -25,8 +25,8 @@ std::uint64_t zone_hash(const Ask& ask) {
   return keyed_hash(HashKey{}, lookup_zone(ask.name.view())) ^ ask.group;
 }
 
-// A waiter list that grows for ever would be a peer's to grow; beyond this, queries end by their deadline.
-constexpr std::size_t kMaxWaiters = 1024;
+// Of deliveries in one turn: what they lead to may be answered by libunbound at once, again and again.
+constexpr int kRounds = 4;
 
 }  // namespace
 
@@ -115,9 +115,8 @@ void Lookups::resolve(const Ask& ask, const Waiter& waiter) {
   if (waiter.query == 0) ++refreshes_;
   auto key = key_of(ask);
   if (const auto found = ticket_of_key_.find(key); found != ticket_of_key_.end()) {
-    auto& waiters = in_flight_.at(found->second).waiters;
-    if (waiters.size() >= kMaxWaiters) return refuse(waiter, ResolveFailure::kBusy);
-    waiters.push_back(waiter);
+    // As many as queries may wait at the workers; nobody waits for a refresh.
+    if (waiter.query != 0) in_flight_.at(found->second).waiters.push_back(waiter);
     return;
   }
   const auto zone = zone_hash(ask);
@@ -173,16 +172,13 @@ void Lookups::on_reply(std::uint16_t /*group*/, ResolverReply&& reply) {
 }
 
 void Lookups::settle() {
-  for (bool more = true; more;) {
+  bool more = true;
+  for (int round = 0; more && round < kRounds; ++round) {
     more = false;
-    for (auto& [id, group] : groups_) {
-      if (group.context->deliver()) {
-        more = true;
-        break;  // the map may have changed
-      }
-    }
-    for (std::size_t i = 0; i < replaced_.size(); ++i) more = replaced_[i]->deliver() || more;
+    for (auto& [id, group] : groups_) more = group.context->deliver() || more;
+    for (const auto& context : replaced_) more = context->deliver() || more;
   }
+  if (more) loop_.arm(again_, Duration{0});  // the loop does not sleep
   std::erase_if(replaced_, [](const auto& context) { return context->outstanding() == 0; });
   // What is prepared stays although nobody asks it yet: its policy comes a moment later.
   std::erase_if(groups_, [](const auto& entry) {

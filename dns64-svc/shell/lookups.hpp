@@ -67,7 +67,7 @@ class Lookups {
 
   // The result comes by `deliver`, perhaps before this returns when the lookup is refused.
   void resolve(const Ask& ask, const Waiter& waiter);
-  // Hands out what libunbound has answered, until nothing is left. Call at the end of every turn.
+  // Hands out what libunbound has answered. Call at the end of every turn: what is left is for the next one.
   void settle();
   void prime();
   // Asks for the root's keys where it is time to; how long until the next call.
@@ -96,6 +96,10 @@ class Lookups {
     std::unique_ptr<UpstreamProbe> probe;
     enum class State : std::uint8_t { kPrepared, kUsed, kRetired } state = State::kPrepared;
   };
+  // Its only work is that the loop turns once more.
+  struct OneMoreTurn final : Timer {
+    void on_timer() override {}
+  };
   void on_reply(std::uint16_t group, ResolverReply&& reply);
   [[nodiscard]] LookupResult fact_of(const Ask& ask, const ResolverReply& reply);
   void refuse(const Waiter& waiter, ResolveFailure why);
@@ -116,6 +120,7 @@ class Lookups {
   std::unordered_map<std::uint64_t, Lookup> in_flight_;           // by ticket
   std::unordered_map<std::string, std::uint64_t> ticket_of_key_;  // type, group, name
   std::unordered_map<std::uint64_t, std::size_t> in_flight_of_zone_;
+  OneMoreTurn again_;
   std::uint64_t next_ticket_ = 1;
   std::uint64_t refreshes_ = 0;
   std::uint64_t failures_[static_cast<std::size_t>(ResolveFailure::kCount)] = {};

@@ -2,6 +2,7 @@
 #include "dns64-svc/core/cache/fact_cache.hpp"
 
 #include <algorithm>
+#include <thread>
 
 namespace isthmus::dns64 {
 namespace {
@@ -9,12 +10,16 @@ namespace {
 class SpinLock {
  public:
   void lock() {
-    while (flag_.test_and_set(std::memory_order_acquire))
-      while (flag_.test(std::memory_order_relaxed)) __builtin_ia32_pause();
+    while (flag_.test_and_set(std::memory_order_acquire)) {
+      // Who holds it is done in a moment, unless it lost its CPU to us: then it needs that back.
+      for (int i = 0; flag_.test(std::memory_order_relaxed); ++i)
+        i < kSpins ? __builtin_ia32_pause() : std::this_thread::yield();
+    }
   }
   void unlock() { flag_.clear(std::memory_order_release); }
 
  private:
+  static constexpr int kSpins = 256;
   std::atomic_flag flag_ = ATOMIC_FLAG_INIT;
 };
 

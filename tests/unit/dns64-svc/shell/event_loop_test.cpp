@@ -114,6 +114,16 @@ TEST(EventLoop, TheHookBetweenComesAfterEveryFewThingsDone) {
   EXPECT_EQ(done_at, (std::vector<int>{8, 16}));
 }
 
+TEST(EventLoop, TheHookBetweenComesBetweenPostedTasks) {
+  auto loop = EventLoop::create().value();
+  int done = 0;
+  std::vector<int> done_at;
+  loop->set_between([&] { done_at.push_back(done); });
+  for (int i = 0; i < 20; ++i) loop->post([&] { ++done; });
+  loop->turn(1s);
+  EXPECT_EQ(done_at, (std::vector<int>{8, 16}));
+}
+
 TEST(EventLoop, TheHookBetweenComesBetweenPortionsOfTimers) {
   auto loop = EventLoop::create().value();
   std::array<Ticking, 3 * TimerWheel::kPortion> timers;

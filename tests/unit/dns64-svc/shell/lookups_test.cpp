@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <functional>
 #include <string>
 #include <thread>
 
@@ -113,8 +114,11 @@ class LookupsTest : public testing::Test {
   FactCache cache_{{}, {}};
   std::vector<Delivered> delivered_;
   std::unique_ptr<Lookups> lookups_ = std::make_unique<Lookups>(
-      *loop_, base_, cache_,
-      [this](const Waiter& waiter, const LookupResult& result) { delivered_.push_back({waiter, result}); });
+      *loop_, base_, cache_, [this](const Waiter& waiter, const LookupResult& result) {
+        delivered_.push_back({waiter, result});
+        if (on_delivered_) on_delivered_();
+      });
+  std::function<void()> on_delivered_;
   GroupConfigs groups_;
   Dns64Limits limits_;
 };
@@ -139,6 +143,32 @@ TEST_F(LookupsTest, TheSameQuestionIsAskedOnceForAllWhoWait) {
   EXPECT_EQ(lookups_->outstanding(), 1U);
   turn_until([&] { return delivered_.size() == 5; });
   EXPECT_EQ(upstream_.questions, 1);
+}
+
+// As many as queries may wait: thousands of clients want one popular name after a flush.
+TEST_F(LookupsTest, ThousandsMayWaitForOneName) {
+  run_policy();
+  for (std::uint64_t query = 1; query <= 5000; ++query)
+    lookups_->resolve(a_of("host.example."), {.worker = 0, .query = query});
+  turn_until([&] { return delivered_.size() == 5000; });
+  EXPECT_EQ(upstream_.questions, 1);
+  EXPECT_EQ(lookups_->failures(ResolveFailure::kBusy), 0U);
+}
+
+// What libunbound answers by itself comes before the question has returned: a loop in the loop, were it all
+// served.
+TEST_F(LookupsTest, AnswersThatLeadToQuestionsDoNotHoldTheLoopInOneTurn) {
+  run_policy();
+  const auto name = "below." + std::string{kStartName};
+  on_delivered_ = [&] { lookups_->resolve(a_of(name.c_str()), {.worker = 0, .query = 1}); };
+  on_delivered_();
+  loop_->turn(0ms);
+  const auto first = delivered_.size();
+  EXPECT_GT(first, 0U);
+  EXPECT_LT(first, 20U);
+  loop_->turn(10min);  // and it does not sleep while some are left
+  EXPECT_GT(delivered_.size(), first);
+  on_delivered_ = {};
 }
 
 TEST_F(LookupsTest, WhatIsAskedAgainGoesUpstreamAgain) {
