@@ -50,8 +50,7 @@ Step Answerer::answer() {
   if (request_.klass != kClassIn) return refuse(Outcome::kOtherClass, rcode::kNotImp, ede::kNotSupported);
   if (request_.type == rr::kAny) return answer_any();
   if (is_meta(request_.type)) return refuse(Outcome::kNotImp, rcode::kNotImp, ede::kNotSupported);
-  if (const auto local = local_name(request_.name.view()); local != LocalName::kNone)
-    return answer_local(local);
+  if (const auto local = local_name(request_.name.view()); is_ours(local)) return answer_local(local);
   if (request_.type == rr::kAaaa) return answer_aaaa();
   if (request_.type == rr::kPtr && !client_validates()) {
     if (const auto address = address_of_ip6_arpa(request_.name.view()))
@@ -244,7 +243,14 @@ Step Answerer::answer_ptr(Ipv4Address embedded) {
   return done(reply, Outcome::kPtrSynthesized, {.ede = ptr.stale ? ede::kStaleAnswer : ede::kSynthesized});
 }
 
-// RFC 7050 §8.1, RFC 8880 §7.1: this name is special to a DNS64 and never asked upstream.
+// RFC 7050 §8.1, RFC 8880 §7.1: these names are special to a DNS64 and never asked upstream. But for DS at
+// the top of such a zone, which belongs to the parent (RFC 4035 §3.1.4.1): a validator behind us needs the
+// parent's signed denial to see that the delegation is insecure.
+bool Answerer::is_ours(LocalName local) const {
+  if (local == LocalName::kNone) return false;
+  return request_.type != rr::kDs || local == LocalName::kBelowIpv4OnlyArpa;
+}
+
 Step Answerer::answer_local(LocalName local) {
   note("RFC 7050, RFC 8880", "a special-use name: answered here");
   ReplyBuilder reply{request_, query_.client(), buffer_};

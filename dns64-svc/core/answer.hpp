@@ -28,6 +28,7 @@ class Answerer {
  private:
   // The order of decisions.
   [[nodiscard]] Step answer();
+  [[nodiscard]] bool is_ours(LocalName local) const;
   [[nodiscard]] Step answer_local(LocalName local);
   [[nodiscard]] Step answer_any();
   [[nodiscard]] Step answer_aaaa();

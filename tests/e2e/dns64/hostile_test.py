@@ -134,11 +134,15 @@ class Lies(unittest.TestCase):
 
 class NeverAsked(unittest.TestCase):
     def test_ipv4only_arpa_and_what_belongs_to_it_stay_here(self):
-        for owner, kind in (("ipv4only.arpa.", "AAAA"), ("ipv4only.arpa.", "A"), ("ipv4only.arpa.", "TXT"), ("ipv4only.arpa.", "DS"),
+        for owner, kind in (("ipv4only.arpa.", "AAAA"), ("ipv4only.arpa.", "A"), ("ipv4only.arpa.", "TXT"),
                             ("x.ipv4only.arpa.", "AAAA"), ("170.0.0.192.in-addr.arpa.", "PTR"), ("171.0.0.192.in-addr.arpa.", "PTR")):
             timed(owner, kind)
-        asked = [entry[0] for entry in site.fake.seen if "ipv4only" in entry[0].lower() or "0.0.192.in-addr" in entry[0].lower()]
+        asked = [entry[:2] for entry in site.fake.seen if "ipv4only" in entry[0].lower() or "0.0.192.in-addr" in entry[0].lower()]
         self.assertEqual(asked, [])
+        # RFC 4035 §3.1.4.1: DS is the parent's.
+        response, _ = timed("ipv4only.arpa.", "DS")
+        self.assertEqual([rrset.name.to_text() for rrset in response.authority], ["arpa."], response.to_text())
+        self.assertIn("DS", [entry[1] for entry in site.fake.questions("ipv4only.arpa.")])
         self.assertEqual(sorted(answers(timed("ipv4only.arpa.")[0], "AAAA")), ["64:ff9b::c000:aa", "64:ff9b::c000:ab"])
 
     def test_any_is_answered_without_asking(self):

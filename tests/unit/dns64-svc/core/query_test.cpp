@@ -554,12 +554,31 @@ TEST_F(QueryTest, Ipv4OnlyArpaIsAnsweredHereInTheClientsPrefix) {
                                              "ipv4only.arpa. 600 AAAA 64:ff9b::c000:ab"));
   EXPECT_THAT(ask({.name = "ipv4only.arpa.", .type = rr::kA}).answer,
               ElementsAre("ipv4only.arpa. 600 A 192.0.0.170", "ipv4only.arpa. 600 A 192.0.0.171"));
-  const auto ds = ask({.name = "ipv4only.arpa.", .type = rr::kDs, .dnssec_ok = true});
-  EXPECT_THAT(ds.answer, IsEmpty());
-  EXPECT_THAT(ds.authority, ElementsAre("ipv4only.arpa. 600 SOA ipv4only.arpa."));
+  const auto txt = ask({.name = "ipv4only.arpa.", .type = rr::kTxt, .dnssec_ok = true});
+  EXPECT_THAT(txt.answer, IsEmpty());
+  EXPECT_THAT(txt.authority, ElementsAre("ipv4only.arpa. 600 SOA ipv4only.arpa."));
   EXPECT_EQ(ask({.name = "x.ipv4only.arpa."}).header.rcode(), rcode::kNxDomain);
   EXPECT_THAT(ask({.name = "170.0.0.192.in-addr.arpa.", .type = rr::kPtr}).answer,
               ElementsAre("170.0.0.192.in-addr.arpa. 600 PTR ipv4only.arpa."));
+}
+
+// RFC 4035 §3.1.4.1: DS belongs to the parent, whose denial says that the delegation is insecure.
+TEST_F(QueryTest, TheDsOfASpecialZoneIsAskedOfItsParent) {
+  for (const char* zone : {"ipv4only.arpa.", "170.0.0.192.in-addr.arpa."}) {
+    query = Query{};
+    const auto step = start({.name = zone, .type = rr::kDs, .dnssec_ok = true});
+    ASSERT_EQ(step.kind, Step::Kind::kAsk) << zone;
+    const auto denial = fact(zone, rr::kDs,
+                             {soa(300, 300, "arpa."),
+                              {Section::kAuthority, "arpa.", rr::kRrsig, 300, "sig"},
+                              {Section::kAuthority, zone, rr::kNsec, 300, "nsec"}},
+                             Security::kSecure);
+    const auto r = reply(query.on_fact(0, denial, context(), room));
+    EXPECT_THAT(r.authority,
+                ElementsAre("arpa. 300 SOA ns.example.", "arpa. 300 RRSIG", std::string{zone} + " 300 NSEC"));
+    EXPECT_TRUE(r.flag(flag::kAd));
+  }
+  EXPECT_EQ(ask({.name = "x.ipv4only.arpa.", .type = rr::kDs}).header.rcode(), rcode::kNxDomain);
 }
 
 TEST_F(QueryTest, ClientsInNoViewAreRefused) {
