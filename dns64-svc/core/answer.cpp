@@ -94,8 +94,9 @@ Step Answerer::answer_aaaa() {
     return answer_from_a(aaaa, false, false);
   }
   const Fact& fact = *aaaa.fact;
-  // §5.5: data that fails validation is never a reason to synthesize.
-  if (fact.security() == Security::kBogus) return resolved(aaaa, Outcome::kBogus);
+  // §5.5: data that fails validation is never a reason to synthesize. With CD it is given as it is, but for
+  // what is withheld from this client anyway.
+  if (fact.security() == Security::kBogus) return filtered(aaaa, Outcome::kBogus);
   if (fact.rcode() == rcode::kNxDomain) {
     note("RFC 6147 §5.1.2", "the name does not exist: that is the answer");
     return resolved(aaaa, Outcome::kNxDomain);
@@ -128,7 +129,7 @@ Step Answerer::answer_from_a(const Query::Slot& aaaa, bool ignored, bool always)
   if (fact.security() == Security::kBogus) {
     // §5.5: bogus A must not become synthesized data, whatever CD says.
     return request_.checking_disabled() && !aaaa_failed && !ignored
-               ? resolved(aaaa, Outcome::kBogus)
+               ? filtered(aaaa, Outcome::kBogus)
                : refuse(Outcome::kBogus, rcode::kServFail, ede::kDnssecBogus);
   }
   if (!fact.is_positive()) {

@@ -468,6 +468,16 @@ TEST_F(QueryTest, DnssecRules) {
   }
 }
 
+TEST_F(QueryTest, BogusAaaaPassWithCdButForThoseThatAreWithheld) {
+  policy.dns64.views[0].rebinding_protection = true;
+  know(fact("www.example.", rr::kAaaa,
+            {aaaa("www.example.", "::ffff:192.0.2.1"), aaaa("www.example.", "fd00::1"),
+             aaaa("www.example.", "2001:db8::80")},
+            Security::kBogus));
+  EXPECT_THAT(ask({.cd = true}).answer, ElementsAre("www.example. 300 AAAA 2001:db8::80"));
+  EXPECT_EQ(ask({}).header.rcode(), rcode::kServFail);
+}
+
 TEST_F(QueryTest, SynthesizedAnswersCarryNoSignaturesOrProofs) {
   know(fact("www.example.", rr::kAaaa,
             {soa(),
