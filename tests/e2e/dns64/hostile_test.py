@@ -75,7 +75,7 @@ class AaaaFails(unittest.TestCase):
 
 class Shapes(unittest.TestCase):
     def test_without_a_soa_the_answer_lives_600_seconds_at_most(self):
-        response, _ = timed("nosoa.odd.test.")
+        response, _ = timed("ttl5000-nosoa.odd.test.")
         self.assertEqual(answers(response, "AAAA"), ["64:ff9b::1400:401"])
         self.assertLessEqual(response.answer[0].ttl, 300)
 
@@ -160,6 +160,17 @@ class Silence(unittest.TestCase):
         response, took = timed("refuseall.odd.test.")
         self.assertEqual(response.rcode(), dns.rcode.SERVFAIL)
         self.assertNotEqual(ede_codes(response), [])
+
+    def test_an_answer_that_comes_too_late_serves_the_next_client(self):
+        response, took = timed("late.odd.test.", "A")
+        self.assertEqual(response.rcode(), dns.rcode.SERVFAIL)
+        self.assertLess(took, 2.2)
+        eventually(lambda: answers(timed("late.odd.test.", "A")[0], "A") == ["20.0.4.1"], 5, "the late answer is there")
+        asked = len(site.fake.questions("late.odd.test."))
+        response, took = timed("late.odd.test.", "A")
+        self.assertEqual(answers(response, "A"), ["20.0.4.1"])
+        self.assertLess(took, 0.3)
+        self.assertEqual(len(site.fake.questions("late.odd.test.")), asked, "from the cache")
 
     def test_2_an_attack_on_a_silent_zone_leaves_hits_and_other_zones_alone(self):
         for number in range(20):
