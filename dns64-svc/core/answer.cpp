@@ -67,8 +67,10 @@ Step Answerer::answer_aaaa() {
   const bool may_synthesize = !client_validates() && own_rule != DomainRule::kNeverSynthesize && has_prefix();
   auto& aaaa = look(0, request_.name, rr::kAaaa);
   if (aaaa.state == State::kAsked) {
-    if (may_synthesize) (void)look(1, request_.name, rr::kA);  // §5.1.8: both at once
-    return pending();
+    // §5.1.8: both at once.
+    const bool enough = may_synthesize && is_enough_without_aaaa(look(1, request_.name, rr::kA));
+    if (!enough) return pending();
+    fail(aaaa, ResolveFailure::kTimeout, context_.now);
   }
   if (client_validates()) {
     note("RFC 6147 §5.5", "DO and CD are set: the client validates, nothing is synthesized");
@@ -132,10 +134,18 @@ Step Answerer::answer_from_a(const Query::Slot& aaaa, bool ignored, bool always)
                ? filtered(aaaa, Outcome::kBogus)
                : refuse(Outcome::kBogus, rcode::kServFail, ede::kDnssecBogus);
   }
+  if (aaaa_failed && fact.rcode() == rcode::kNxDomain) {
+    note("RFC 6147 §5.1.2", "the name does not exist, says the answer for A: that is the answer");
+    return resolved(a, Outcome::kNxDomain);
+  }
+  if (aaaa_failed && fact.is_nodata()) {
+    // Departs from §5.1.6: that there is no A says nothing of AAAA, and a denial would be kept by clients of
+    // a name that may well have them.
+    note("policy: no denial without AAAA", "there is no A, and whether there are AAAA is not known");
+    return failed(aaaa, Outcome::kAaaaFailed);
+  }
   if (!fact.is_positive()) {
     note("RFC 6147 §5.1.6", "there is no A either");
-    if (aaaa_failed)
-      return resolved(a, fact.rcode() == rcode::kNxDomain ? Outcome::kNxDomain : Outcome::kNoA);
     if (ignored) {
       // The AAAA are withheld, so the answer is empty; the SOA that says for how long is that of the A's
       // denial.
@@ -157,13 +167,11 @@ Step Answerer::synthesize(const Query::Slot& aaaa, const Query::Slot& a, Outcome
   const auto& prefixes = context_.runtime.prefixes();
   const auto& client = query_.subject();
   auto cap = synthesis_ttl_cap(aaaa);
-  auto chain_rule = ttl_rule(a);
-  if (aaaa.state == State::kFailed) chain_rule.cap = kFailedAaaaCap;
 
   ReplyBuilder reply{request_, query_.client(), buffer_};
   const auto& fields = fact.fields();
   bool fits = reply.copy(fact, fact.question_end(), fields.final_at, fields.chain_count, Section::kAnswer,
-                         chain_rule);
+                         ttl_rule(a));
   cap = std::min(cap, reply.least_ttl());
 
   // One RRset has one TTL (RFC 2181 §5.2): find the smallest first.

@@ -140,6 +140,7 @@ class Query {
   bool answers_for_subnet_ = false;
   Slot slots_[2];
   bool started_ = false;
+  bool aaaa_is_overdue_ = false;
   std::optional<ResolveFailure> given_up_;  // why nothing is asked any more
 };
 

@@ -222,14 +222,6 @@ TEST_F(QueryTest, WhenAaaaFailsAViewMayPassTheError) {
   EXPECT_EQ(step.outcome, Outcome::kAaaaFailed);
 }
 
-TEST_F(QueryTest, TheAaaaDeadlineGivesUpOnAaaaOnly) {
-  (void)start({});
-  EXPECT_EQ(query.on_deadline(Deadline::kAaaa, context(), room).kind, Step::Kind::kWait);
-  const auto step =
-      query.on_fact(1, fact("www.example.", rr::kA, {a("www.example.", "198.51.0.33")}), context(), room);
-  EXPECT_EQ(step.outcome, Outcome::kSynthesizedAaaaFailed);
-}
-
 TEST_F(QueryTest, TheClientDeadlineGivesServfailWithAnExtendedError) {
   (void)start({.edns = true});
   const auto step = query.on_deadline(Deadline::kClient, context(), room);
