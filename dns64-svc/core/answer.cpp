@@ -236,6 +236,12 @@ Step Answerer::answer_ptr(Ipv4Address embedded) {
   ReplyBuilder reply{request_, query_.client(), buffer_};
   if (!fact.is_positive()) {
     note("RFC 6147 §5.3.1", "under a prefix of the site, but the IPv4 address has no PTR");
+    // RFC 2308 §3: that clients may keep it. The SOA of in-addr.arpa's denial would not do, for the
+    // question's name is not in that zone: one of a zone just above it, which denies no other name.
+    const auto ttl = std::min(rule(fact.fields().ttl), kIpv4OnlyTtl);
+    if (!reply.record(parent_of(request_.name.view()), rr::kSoa, ttl, ipv4only_arpa_soa(),
+                      Section::kAuthority))
+      reply.truncate();
     return done(reply, Outcome::kPtrUnavailable, {.rcode = fact.rcode()});
   }
   note("RFC 6147 §5.3.1", "CNAME into in-addr.arpa");
@@ -265,10 +271,14 @@ Step Answerer::answer_local(LocalName local) {
   ReplyBuilder reply{request_, query_.client(), buffer_};
   ReplyBuilder::Ending ending;
   bool fits = true;
-  if (local == LocalName::kReverse) {
-    if (request_.type == rr::kPtr) fits = reply.record(rr::kPtr, kIpv4OnlyTtl, ipv4only_arpa_name());
-  } else if (local == LocalName::kBelowIpv4OnlyArpa) {
+  // Each of the reverse names is a zone of its own (RFC 8880 §7.2).
+  const auto zone = local == LocalName::kReverse ? request_.name.view() : ipv4only_arpa_name();
+  if (local == LocalName::kBelowIpv4OnlyArpa) {
     ending.rcode = rcode::kNxDomain;
+  } else if (request_.type == rr::kSoa) {
+    fits = reply.record(rr::kSoa, kIpv4OnlyTtl, ipv4only_arpa_soa());
+  } else if (local == LocalName::kReverse) {
+    if (request_.type == rr::kPtr) fits = reply.record(rr::kPtr, kIpv4OnlyTtl, ipv4only_arpa_name());
   } else if (request_.type == rr::kA || request_.type == rr::kAaaa) {
     for (const auto server4 : {kIpv4OnlyFirst, kIpv4OnlySecond}) {
       std::array<std::uint8_t, 4> v4{};
@@ -282,13 +292,10 @@ Step Answerer::answer_local(LocalName local) {
         fits = fits && reply.record(rr::kAaaa, ttl, embed(prefix.choose(query_.subject()), server4).bytes());
       }
     }
-  } else if (request_.type == rr::kSoa) {
-    fits = reply.record(rr::kSoa, kIpv4OnlyTtl, ipv4only_arpa_soa());
   }
   // RFC 2308 §2: a negative answer carries the SOA of its zone.
-  if (reply.count(Section::kAnswer) == 0 && local != LocalName::kReverse)
-    fits =
-        reply.record(ipv4only_arpa_name(), rr::kSoa, kIpv4OnlyTtl, ipv4only_arpa_soa(), Section::kAuthority);
+  if (reply.count(Section::kAnswer) == 0)
+    fits = reply.record(zone, rr::kSoa, kIpv4OnlyTtl, ipv4only_arpa_soa(), Section::kAuthority);
   if (!fits) reply.truncate();
   return done(reply, Outcome::kIpv4OnlyArpa, ending);
 }

@@ -7,7 +7,7 @@ on purpose, signs as it answers, and remembers every question.
   sec.test    knot      signed, NSEC
   evil.test   FakeAuthority: signed by itself; the first label says what is broken
   odd.test    FakeAuthority: unsigned; the first label says what is odd
-  arpa        FakeAuthority: knows nothing, writes down who asks
+  arpa        FakeAuthority: knows the PTR of 20.0.4.1 alone, writes down who asks
 """
 
 import os
@@ -229,6 +229,10 @@ class FakeAuthority:
             self.evil(reply, owner, kind)
         elif owner.endswith("odd.test."):
             return self.odd(reply, owner, kind, transport)
+        elif (owner, kind) == ("1.4.0.20.in-addr.arpa.", "PTR"):
+            reply.answer.append(rrset(owner, 300, "PTR", "host.odd.test."))
+        elif "1.4.0.20.in-addr.arpa.".endswith(owner) and owner != "arpa.":  # what lies between (RFC 8020)
+            reply.authority.append(rrset("arpa.", 60, "SOA", "ns.odd.test. h.odd.test. 1 3600 600 86400 60"))
         else:
             reply.set_rcode(dns.rcode.NXDOMAIN)
             reply.authority.append(rrset("arpa.", 60, "SOA", "ns.odd.test. h.odd.test. 1 3600 600 86400 60"))

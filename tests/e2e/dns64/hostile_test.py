@@ -17,6 +17,7 @@ import dns.exception  # noqa: E402
 import dns.message  # noqa: E402
 import dns.rcode  # noqa: E402
 import dns.rdatatype  # noqa: E402
+import dns.reversename  # noqa: E402
 
 from lib import suite  # noqa: E402
 from lib.daemon import PATIENCE, eventually  # noqa: E402
@@ -143,6 +144,22 @@ class Lies(unittest.TestCase):
         self.assertTrue(any(entry[0] != entry[0].lower() for entry in seen), "0x20: mixed case")
         ports = {entry[3] for entry in seen if entry[2] == "udp"}
         self.assertGreater(len(ports), 15, "a port of its own for each question")
+
+
+class Reverse(unittest.TestCase):
+    """RFC 6147 §5.3.1: PTR under the prefix."""
+
+    def test_where_there_is_a_ptr_a_cname_leads_to_it(self):
+        owner = dns.reversename.from_address("64:ff9b::20.0.4.1").to_text()
+        response, _ = timed(owner, "PTR")
+        self.assertEqual([(rrset.name.to_text(), str(rrset[0])) for rrset in response.answer],
+                         [(owner, "1.4.0.20.in-addr.arpa."), ("1.4.0.20.in-addr.arpa.", "host.odd.test.")], response.to_text())
+
+    def test_where_there_is_none_the_denial_may_be_kept(self):
+        response, _ = timed(dns.reversename.from_address("64:ff9b::20.0.9.9").to_text(), "PTR")
+        self.assertEqual((response.rcode(), response.answer), (dns.rcode.NXDOMAIN, []))
+        self.assertEqual([rrset.rdtype for rrset in response.authority], [dns.rdatatype.SOA])
+        self.assertLessEqual(response.authority[0].ttl, 60)
 
 
 class NeverAsked(unittest.TestCase):
