@@ -297,6 +297,8 @@ Step Answerer::done(ReplyBuilder& reply, Outcome outcome, ReplyBuilder::Ending e
   step.kind = Step::Kind::kReply;
   step.outcome = outcome;
   step.rcode = ending.rcode;
+  step.is_nodata =
+      ending.rcode == rcode::kNoError && reply.count(Section::kAnswer) == 0 && !reply.is_truncated();
   step.ede = request_.edns.present ? ending.ede : ede::kNone;
   step.ttl = reply.least_ttl() == 0xffffffff ? 0 : reply.least_ttl();
   return step;

@@ -51,6 +51,7 @@ TEST_F(QueryTest, WithoutAThereIsTheOriginalEmptyAnswerWithOneSoa) {
   EXPECT_THAT(r.answer, IsEmpty());
   EXPECT_THAT(r.authority, ElementsAre("example. 300 SOA ns.example."));
   EXPECT_EQ(last.outcome, Outcome::kNoA);
+  EXPECT_TRUE(last.is_nodata);
 }
 
 TEST_F(QueryTest, NothingKnownAsksForAaaaAndAAtOnceAndAnswersWhenBothCame) {
@@ -644,6 +645,7 @@ TEST_F(QueryTest, RepliesThatDoNotFitAreTruncatedToTheQuestion) {
   for (const std::uint16_t type : {rr::kA, rr::kAaaa}) {
     const auto r = ask({.type = type});
     EXPECT_TRUE(r.flag(flag::kTc));
+    EXPECT_FALSE(last.is_nodata);
     EXPECT_THAT(r.answer, IsEmpty());
     EXPECT_LE(last.size, 512U);
   }
