@@ -50,8 +50,7 @@ Step Answerer::answer() {
   if (request_.klass != kClassIn) return refuse(Outcome::kOtherClass, rcode::kNotImp, ede::kNotSupported);
   if (request_.type == rr::kAny) return answer_any();
   if (is_meta(request_.type)) return refuse(Outcome::kNotImp, rcode::kNotImp, ede::kNotSupported);
-  if (const auto local = local_name(request_.name.view()); local != LocalName::kNone)
-    return answer_local(local);
+  if (const auto local = local_name(request_.name.view()); is_ours(local)) return answer_local(local);
   if (request_.type == rr::kAaaa) return answer_aaaa();
   if (request_.type == rr::kPtr && !client_validates()) {
     if (const auto address = address_of_ip6_arpa(request_.name.view()))
@@ -68,8 +67,10 @@ Step Answerer::answer_aaaa() {
   const bool may_synthesize = !client_validates() && own_rule != DomainRule::kNeverSynthesize && has_prefix();
   auto& aaaa = look(0, request_.name, rr::kAaaa);
   if (aaaa.state == State::kAsked) {
-    if (may_synthesize) (void)look(1, request_.name, rr::kA);  // §5.1.8: both at once
-    return pending();
+    // §5.1.8: both at once.
+    const bool enough = may_synthesize && is_enough_without_aaaa(look(1, request_.name, rr::kA));
+    if (!enough) return pending();
+    fail(aaaa, ResolveFailure::kTimeout, context_.now);
   }
   if (client_validates()) {
     note("RFC 6147 §5.5", "DO and CD are set: the client validates, nothing is synthesized");
@@ -95,8 +96,9 @@ Step Answerer::answer_aaaa() {
     return answer_from_a(aaaa, false, false);
   }
   const Fact& fact = *aaaa.fact;
-  // §5.5: data that fails validation is never a reason to synthesize.
-  if (fact.security() == Security::kBogus) return resolved(aaaa, Outcome::kBogus);
+  // §5.5: data that fails validation is never a reason to synthesize. With CD it is given as it is, but for
+  // what is withheld from this client anyway.
+  if (fact.security() == Security::kBogus) return filtered(aaaa, Outcome::kBogus);
   if (fact.rcode() == rcode::kNxDomain) {
     note("RFC 6147 §5.1.2", "the name does not exist: that is the answer");
     return resolved(aaaa, Outcome::kNxDomain);
@@ -129,13 +131,21 @@ Step Answerer::answer_from_a(const Query::Slot& aaaa, bool ignored, bool always)
   if (fact.security() == Security::kBogus) {
     // §5.5: bogus A must not become synthesized data, whatever CD says.
     return request_.checking_disabled() && !aaaa_failed && !ignored
-               ? resolved(aaaa, Outcome::kBogus)
+               ? filtered(aaaa, Outcome::kBogus)
                : refuse(Outcome::kBogus, rcode::kServFail, ede::kDnssecBogus);
+  }
+  if (aaaa_failed && fact.rcode() == rcode::kNxDomain) {
+    note("RFC 6147 §5.1.2", "the name does not exist, says the answer for A: that is the answer");
+    return resolved(a, Outcome::kNxDomain);
+  }
+  if (aaaa_failed && fact.is_nodata()) {
+    // Departs from §5.1.6: that there is no A says nothing of AAAA, and a denial would be kept by clients of
+    // a name that may well have them.
+    note("policy: no denial without AAAA", "there is no A, and whether there are AAAA is not known");
+    return failed(aaaa, Outcome::kAaaaFailed);
   }
   if (!fact.is_positive()) {
     note("RFC 6147 §5.1.6", "there is no A either");
-    if (aaaa_failed)
-      return resolved(a, fact.rcode() == rcode::kNxDomain ? Outcome::kNxDomain : Outcome::kNoA);
     if (ignored) {
       // The AAAA are withheld, so the answer is empty; the SOA that says for how long is that of the A's
       // denial.
@@ -157,13 +167,11 @@ Step Answerer::synthesize(const Query::Slot& aaaa, const Query::Slot& a, Outcome
   const auto& prefixes = context_.runtime.prefixes();
   const auto& client = query_.subject();
   auto cap = synthesis_ttl_cap(aaaa);
-  auto chain_rule = ttl_rule(a);
-  if (aaaa.state == State::kFailed) chain_rule.cap = kFailedAaaaCap;
 
   ReplyBuilder reply{request_, query_.client(), buffer_};
   const auto& fields = fact.fields();
   bool fits = reply.copy(fact, fact.question_end(), fields.final_at, fields.chain_count, Section::kAnswer,
-                         chain_rule);
+                         ttl_rule(a));
   cap = std::min(cap, reply.least_ttl());
 
   // One RRset has one TTL (RFC 2181 §5.2): find the smallest first.
@@ -228,6 +236,12 @@ Step Answerer::answer_ptr(Ipv4Address embedded) {
   ReplyBuilder reply{request_, query_.client(), buffer_};
   if (!fact.is_positive()) {
     note("RFC 6147 §5.3.1", "under a prefix of the site, but the IPv4 address has no PTR");
+    // RFC 2308 §3: that clients may keep it. The SOA of in-addr.arpa's denial would not do, for the
+    // question's name is not in that zone: one of a zone just above it, which denies no other name.
+    const auto ttl = std::min(rule(fact.fields().ttl), kIpv4OnlyTtl);
+    if (!reply.record(parent_of(request_.name.view()), rr::kSoa, ttl, ipv4only_arpa_soa(),
+                      Section::kAuthority))
+      reply.truncate();
     return done(reply, Outcome::kPtrUnavailable, {.rcode = fact.rcode()});
   }
   note("RFC 6147 §5.3.1", "CNAME into in-addr.arpa");
@@ -244,16 +258,27 @@ Step Answerer::answer_ptr(Ipv4Address embedded) {
   return done(reply, Outcome::kPtrSynthesized, {.ede = ptr.stale ? ede::kStaleAnswer : ede::kSynthesized});
 }
 
-// RFC 7050 §8.1, RFC 8880 §7.1: this name is special to a DNS64 and never asked upstream.
+// RFC 7050 §8.1, RFC 8880 §7.1: these names are special to a DNS64 and never asked upstream. But for DS at
+// the top of such a zone, which belongs to the parent (RFC 4035 §3.1.4.1): a validator behind us needs the
+// parent's signed denial to see that the delegation is insecure.
+bool Answerer::is_ours(LocalName local) const {
+  if (local == LocalName::kNone) return false;
+  return request_.type != rr::kDs || local == LocalName::kBelowIpv4OnlyArpa;
+}
+
 Step Answerer::answer_local(LocalName local) {
   note("RFC 7050, RFC 8880", "a special-use name: answered here");
   ReplyBuilder reply{request_, query_.client(), buffer_};
   ReplyBuilder::Ending ending;
   bool fits = true;
-  if (local == LocalName::kReverse) {
-    if (request_.type == rr::kPtr) fits = reply.record(rr::kPtr, kIpv4OnlyTtl, ipv4only_arpa_name());
-  } else if (local == LocalName::kBelowIpv4OnlyArpa) {
+  // Each of the reverse names is a zone of its own (RFC 8880 §7.2).
+  const auto zone = local == LocalName::kReverse ? request_.name.view() : ipv4only_arpa_name();
+  if (local == LocalName::kBelowIpv4OnlyArpa) {
     ending.rcode = rcode::kNxDomain;
+  } else if (request_.type == rr::kSoa) {
+    fits = reply.record(rr::kSoa, kIpv4OnlyTtl, ipv4only_arpa_soa());
+  } else if (local == LocalName::kReverse) {
+    if (request_.type == rr::kPtr) fits = reply.record(rr::kPtr, kIpv4OnlyTtl, ipv4only_arpa_name());
   } else if (request_.type == rr::kA || request_.type == rr::kAaaa) {
     for (const auto server4 : {kIpv4OnlyFirst, kIpv4OnlySecond}) {
       std::array<std::uint8_t, 4> v4{};
@@ -267,13 +292,10 @@ Step Answerer::answer_local(LocalName local) {
         fits = fits && reply.record(rr::kAaaa, ttl, embed(prefix.choose(query_.subject()), server4).bytes());
       }
     }
-  } else if (request_.type == rr::kSoa) {
-    fits = reply.record(rr::kSoa, kIpv4OnlyTtl, ipv4only_arpa_soa());
   }
   // RFC 2308 §2: a negative answer carries the SOA of its zone.
-  if (reply.count(Section::kAnswer) == 0 && local != LocalName::kReverse)
-    fits =
-        reply.record(ipv4only_arpa_name(), rr::kSoa, kIpv4OnlyTtl, ipv4only_arpa_soa(), Section::kAuthority);
+  if (reply.count(Section::kAnswer) == 0)
+    fits = reply.record(zone, rr::kSoa, kIpv4OnlyTtl, ipv4only_arpa_soa(), Section::kAuthority);
   if (!fits) reply.truncate();
   return done(reply, Outcome::kIpv4OnlyArpa, ending);
 }

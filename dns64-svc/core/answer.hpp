@@ -28,6 +28,7 @@ class Answerer {
  private:
   // The order of decisions.
   [[nodiscard]] Step answer();
+  [[nodiscard]] bool is_ours(LocalName local) const;
   [[nodiscard]] Step answer_local(LocalName local);
   [[nodiscard]] Step answer_any();
   [[nodiscard]] Step answer_aaaa();
@@ -60,6 +61,7 @@ class Answerer {
   [[nodiscard]] bool is_withheld(const StoredRecord& record) const;
   [[nodiscard]] DomainRule rule_for(const Query::Slot& slot) const;
   [[nodiscard]] std::size_t withheld_count(const Fact& fact) const;
+  [[nodiscard]] bool is_enough_without_aaaa(const Query::Slot& a) const;
   [[nodiscard]] TtlRule ttl_rule(const Query::Slot& slot) const;
   [[nodiscard]] std::uint32_t synthesis_ttl_cap(const Query::Slot& aaaa) const;
   void note_what_is_known() const;  // for `explain`

@@ -161,15 +161,36 @@ bool Answerer::usable(Ipv4Address server4, const RuntimePrefix& prefix) const {
          !(prefix.allow_non_global && is_non_global(server4) && guards_rebinding());
 }
 
+// RFC 6147 §5.1.2, §5.1.3: after its deadline an AAAA is given up for A that can stand in for it, or when A
+// tells that the name does not exist. Otherwise it may still come before the client's deadline.
+bool Answerer::is_enough_without_aaaa(const Query::Slot& a) const {
+  if (!query_.aaaa_is_overdue_ || view_->aaaa_failure != AaaaFailure::kSynthesize) return false;
+  if (a.state != State::kFact || a.fact->security() == Security::kBogus) return false;
+  if (a.fact->rcode() == rcode::kNxDomain) return true;
+  if (rule_for(a) == DomainRule::kNeverSynthesize) return false;
+  StoredRecord record;
+  for (RecordWalk walk{*a.fact, Fact::kAnswer}; walk.next(record);) {
+    const auto server4 = record.type == rr::kA ? read_a(record.rdata) : std::nullopt;
+    if (server4 && std::any_of(view_->prefixes.begin(), view_->prefixes.end(), [&](std::uint32_t index) {
+          return usable(*server4, context_.runtime.prefixes()[index]);
+        }))
+      return true;
+  }
+  return false;
+}
+
 TtlRule Answerer::ttl_rule(const Query::Slot& slot) const {
-  return slot.stale ? TtlRule::stale() : TtlRule::fresh(slot.fact->age(to_seconds(context_.now)));
+  auto rule = slot.stale ? TtlRule::stale() : TtlRule::fresh(slot.fact->age(to_seconds(context_.now)));
+  const auto& aaaa = query_.slots_[0];
+  if (request_.type == rr::kAaaa && (aaaa.state == State::kFailed || aaaa.stale)) rule.cap = kFailedAaaaCap;
+  return rule;
 }
 
 // RFC 6147 §5.1.7: no longer than the absence of AAAA may be believed.
 std::uint32_t Answerer::synthesis_ttl_cap(const Query::Slot& aaaa) const {
   if (aaaa.state == State::kFailed) return kFailedAaaaCap;
   const Fact& fact = *aaaa.fact;
-  if (aaaa.stale) return 30;
+  if (aaaa.stale) return kFailedAaaaCap;
   const auto left = fact.remaining(to_seconds(context_.now));
   if (fact.fields().has_soa) return left;
   return fact.is_positive() ? std::min(kNoSoaCap, left) : kNoSoaCap;
@@ -276,6 +297,8 @@ Step Answerer::done(ReplyBuilder& reply, Outcome outcome, ReplyBuilder::Ending e
   step.kind = Step::Kind::kReply;
   step.outcome = outcome;
   step.rcode = ending.rcode;
+  step.is_nodata =
+      ending.rcode == rcode::kNoError && reply.count(Section::kAnswer) == 0 && !reply.is_truncated();
   step.ede = request_.edns.present ? ending.ede : ede::kNone;
   step.ttl = reply.least_ttl() == 0xffffffff ? 0 : reply.least_ttl();
   return step;

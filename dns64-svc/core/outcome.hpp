@@ -19,7 +19,7 @@ enum class Outcome : std::uint8_t {
   kNxDomain,         // §5.1.2: the name does not exist
   kNoA,              // §5.1.6: there is no A either
   kAFailed,          // §5.1.6: the A lookup failed
-  kAaaaFailed,       // the AAAA lookup failed and the view passes errors
+  kAaaaFailed,       // the AAAA lookup failed, and the view passes errors or there is no A
   kNeverSynthesize,  // the policy names the domain
   kDnssecOk,         // §5.5: DO and CD are set, the client validates
   kBogus,            // §5.5: data that fails validation

@@ -71,17 +71,13 @@ Step Query::on_failure(std::uint8_t slot, ResolveFailure why, const Context& con
 }
 
 Step Query::on_deadline(Deadline deadline, const Context& context, std::span<std::uint8_t> reply) {
-  if (deadline == Deadline::kClient) given_up_ = ResolveFailure::kTimeout;
-  const auto* view = context.runtime.view_for(subject_);
-  // RFC 6147 §5.1.3: an AAAA that does not come is treated as absent, when A can stand in. Nothing else is
-  // given up that early.
-  const bool a_may_stand_in = request_.type == rr::kAaaa && slots_[1].state != Slot::State::kEmpty &&
-                              view != nullptr && view->aaaa_failure == AaaaFailure::kSynthesize;
-  for (auto& slot : slots_) {
-    if (slot.state != Slot::State::kAsked) continue;
-    if (deadline == Deadline::kClient || (a_may_stand_in && &slot == &slots_[0]))
-      Answerer::fail(slot, ResolveFailure::kTimeout, context.now);
+  if (deadline == Deadline::kAaaa) {
+    aaaa_is_overdue_ = true;  // what that means is for the Answerer to say
+    return run(context, reply);
   }
+  given_up_ = ResolveFailure::kTimeout;
+  for (auto& slot : slots_)
+    if (slot.state == Slot::State::kAsked) Answerer::fail(slot, ResolveFailure::kTimeout, context.now);
   return run(context, reply);
 }
 

@@ -77,6 +77,7 @@ struct Step {
   std::uint16_t prefix = 0xffff;  // index of the first translation prefix used; 0xffff: none
   std::uint16_t ede = ede::kNone;
   bool from_cache = false;     // answered by start()
+  bool is_nodata = false;      // no error and no answer; a truncated reply is none
   std::uint32_t ttl = 0;       // smallest in the answer, seconds: DoH's Cache-Control
   std::size_t size = 0;        // kReply: bytes of the reply
   std::uint8_t ask_count = 0;  // kAsk: to resolve now; kReply: to refresh in the background
@@ -140,6 +141,7 @@ class Query {
   bool answers_for_subnet_ = false;
   Slot slots_[2];
   bool started_ = false;
+  bool aaaa_is_overdue_ = false;
   std::optional<ResolveFailure> given_up_;  // why nothing is asked any more
 };
 

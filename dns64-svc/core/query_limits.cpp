@@ -3,10 +3,19 @@
 
 #include <algorithm>
 
+#include "dns64-svc/core/lookup_zone.hpp"
+
 namespace isthmus::dns64 {
 namespace {
 
 constexpr unsigned kRefusalBits = 12;  // of its table: 4096 networks
+
+// Random names must not have a bucket each: errors and names that do not exist have one, empty answers one
+// for each zone. Answers under a wildcard cannot be told from others.
+NameView bucket_of(NameView name, const Step& reply) {
+  if (reply.rcode != rcode::kNoError) return {};
+  return reply.is_nodata ? lookup_zone(name) : name;
+}
 
 }  // namespace
 
@@ -35,9 +44,7 @@ ResponseVerdict QueryLimits::judge(const Query& query, const Step& reply, TimePo
     const bool allowed = refusals_.judge(client, {}, rcode::kRefused, now) == ResponseVerdict::kSend;
     return allowed ? ResponseVerdict::kSend : ResponseVerdict::kDrop;
   }
-  // Errors and names that do not exist have one bucket: random names must not have one each.
-  const auto name = reply.rcode == rcode::kNoError ? query.request().name.view() : NameView{};
-  return responses_.judge(client, name, reply.rcode, now);
+  return responses_.judge(client, bucket_of(query.request().name.view(), reply), reply.rcode, now);
 }
 
 }  // namespace isthmus::dns64

@@ -49,6 +49,7 @@ class ReplyBuilder {
                             std::span<const std::uint8_t> rdata, Section section);
   // Leaves only the question, and TC set (RFC 2181 §9): what was left out would be missed.
   void truncate();
+  [[nodiscard]] bool is_truncated() const { return truncated_; }
 
   struct Ending {
     std::uint16_t rcode = 0;

@@ -7,7 +7,7 @@ on purpose, signs as it answers, and remembers every question.
   sec.test    knot      signed, NSEC
   evil.test   FakeAuthority: signed by itself; the first label says what is broken
   odd.test    FakeAuthority: unsigned; the first label says what is odd
-  arpa        FakeAuthority: knows nothing, writes down who asks
+  arpa        FakeAuthority: knows the PTR of 20.0.4.1 alone, writes down who asks
 """
 
 import os
@@ -112,6 +112,13 @@ def rrset(owner, ttl, kind, *values):
     return dns.rrset.from_text(owner, ttl, IN, kind, *values)
 
 
+def delay_of(label, kind):
+    """Seconds after its first question that a label begins to answer; 0: at once."""
+    if label.startswith("slowaaaa"):
+        return 1.0 if kind == "AAAA" else 0
+    return 2.5 if label.startswith("late") else 0
+
+
 def ttl_of(label):
     """ttl10, ttl10-x: what they say; else 300."""
     return int(label[3:].split("-")[0]) if label.startswith("ttl") else 300
@@ -149,6 +156,7 @@ class FakeAuthority:
         self.stop = threading.Event()
         self.is_dead = False  # answers nothing at all
         self.moved = {}  # name: its new IPv4 address
+        self.first = {}  # (name, type) of labels that are slow: when it was first asked
 
     def start(self):
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -183,12 +191,29 @@ class FakeAuthority:
         while not self.stop.is_set():
             try:
                 wire, peer = self.udp.recvfrom(4096)
-                for reply in self.replies(wire, "udp", peer[1]):
-                    self.udp.sendto(reply, peer)
+                replies = self.replies(wire, "udp", peer[1])
+                if (wait := self.wait_of(wire)) > 0:
+                    threading.Timer(wait, self._send, (replies, peer)).start()
+                else:
+                    self._send(replies, peer)
             except TimeoutError:
                 continue
             except OSError:
                 return
+
+    def _send(self, replies, peer):
+        for reply in replies:
+            try:
+                self.udp.sendto(reply, peer)
+            except OSError:
+                return  # closed meanwhile, or who asked is gone
+
+    def wait_of(self, wire):
+        """Those who ask again and again have the answer no later than those who wait."""
+        question = dns.message.from_wire(wire).question[0]
+        owner, kind = question.name.to_text().lower(), dns.rdatatype.to_text(question.rdtype)
+        delay = delay_of(owner.split(".")[0], kind)
+        return delay and self.first.setdefault((owner, kind), time.monotonic()) + delay - time.monotonic()
 
     def replies(self, wire, transport, port):
         query = dns.message.from_wire(wire)
@@ -204,6 +229,10 @@ class FakeAuthority:
             self.evil(reply, owner, kind)
         elif owner.endswith("odd.test."):
             return self.odd(reply, owner, kind, transport)
+        elif (owner, kind) == ("1.4.0.20.in-addr.arpa.", "PTR"):
+            reply.answer.append(rrset(owner, 300, "PTR", "host.odd.test."))
+        elif "1.4.0.20.in-addr.arpa.".endswith(owner) and owner != "arpa.":  # what lies between (RFC 8020)
+            reply.authority.append(rrset("arpa.", 60, "SOA", "ns.odd.test. h.odd.test. 1 3600 600 86400 60"))
         else:
             reply.set_rcode(dns.rcode.NXDOMAIN)
             reply.authority.append(rrset("arpa.", 60, "SOA", "ns.odd.test. h.odd.test. 1 3600 600 86400 60"))
@@ -247,6 +276,12 @@ class FakeAuthority:
         if label in ("cut", "cutforever") and transport == "udp":
             reply.flags |= dns.flags.TC
             return [reply.to_wire()]
+        if label == "servfailaaaa-alone":
+            if kind == "AAAA":
+                reply.set_rcode(dns.rcode.SERVFAIL)
+            else:
+                reply.authority.append(soa)
+            return [reply.to_wire()]
         if kind == "AAAA" and label in ("servfailaaaa", "refusedaaaa", "nxaaaa"):
             reply.set_rcode({"servfailaaaa": dns.rcode.SERVFAIL, "refusedaaaa": dns.rcode.REFUSED, "nxaaaa": dns.rcode.NXDOMAIN}[label])
             if label == "nxaaaa":
@@ -273,6 +308,11 @@ class FakeAuthority:
                 reply.answer.append(soa if kind == "SOA" else rrset(owner, 300, "NS", "ns.odd.test."))
             else:
                 reply.authority.append(soa)
+        elif label.startswith("slowaaaa"):  # IPv6 only
+            if kind == "AAAA":
+                reply.answer.append(rrset(owner, 300, "AAAA", "2001:db8::6"))
+            else:
+                reply.authority.append(soa)
         elif kind == "A":
             reply.answer.append(rrset(owner, ttl, "A", address))
             if label == "poison":
@@ -287,7 +327,7 @@ class FakeAuthority:
         elif label == "twosoa":
             reply.authority.append(soa)
             reply.authority.append(rrset("test.", 86400, "SOA", "ns.test. h.test. 1 3600 600 86400 86400"))
-        elif label != "nosoa":
+        elif not label.endswith("nosoa"):
             reply.authority.append(soa)
         replies = [reply.to_wire()]
         if label == "forged":  # first another id, then another question, then the truth

@@ -17,9 +17,10 @@ import dns.exception  # noqa: E402
 import dns.message  # noqa: E402
 import dns.rcode  # noqa: E402
 import dns.rdatatype  # noqa: E402
+import dns.reversename  # noqa: E402
 
 from lib import suite  # noqa: E402
-from lib.daemon import eventually  # noqa: E402
+from lib.daemon import PATIENCE, eventually  # noqa: E402
 
 site = None
 
@@ -50,6 +51,7 @@ class AaaaFails(unittest.TestCase):
         self.assertEqual(answers(response, "AAAA"), ["64:ff9b::1400:401"], response.to_text())
         self.assertLessEqual(response.answer[0].ttl, 30)
         self.assertLess(took, 2)
+        return took
 
     def test_servfail(self):
         self.expect_synthesis("servfailaaaa")
@@ -58,7 +60,18 @@ class AaaaFails(unittest.TestCase):
         self.expect_synthesis("refusedaaaa")
 
     def test_silence(self):
-        self.expect_synthesis("silentaaaa")
+        took = self.expect_synthesis("silentaaaa")
+        self.assertGreaterEqual(took, 0.8, "AAAA has its time")
+        self.assertLessEqual(took, 1.4 * PATIENCE)
+
+    def test_a_late_aaaa_is_awaited_when_there_is_no_a_to_stand_in(self):
+        response, took = timed("slowaaaa.odd.test.")
+        self.assertEqual(answers(response, "AAAA"), ["2001:db8::6"], response.to_text())
+        self.assertGreater(took, 0.8, "it came after the deadline of AAAA")
+
+    def test_without_a_and_aaaa_the_answer_is_an_error_and_no_denial(self):
+        response, _ = timed("servfailaaaa-alone.odd.test.")
+        self.assertEqual((response.rcode(), response.authority), (dns.rcode.SERVFAIL, []), response.to_text())
 
     def test_a_name_error_ends_it_even_where_an_a_would_be(self):
         response, _ = timed("nxaaaa.odd.test.")
@@ -75,9 +88,10 @@ class AaaaFails(unittest.TestCase):
 
 class Shapes(unittest.TestCase):
     def test_without_a_soa_the_answer_lives_600_seconds_at_most(self):
-        response, _ = timed("nosoa.odd.test.")
+        response, _ = timed("ttl5000-nosoa.odd.test.")
         self.assertEqual(answers(response, "AAAA"), ["64:ff9b::1400:401"])
-        self.assertLessEqual(response.answer[0].ttl, 300)
+        self.assertLessEqual(response.answer[0].ttl, 600)
+        self.assertGreater(response.answer[0].ttl, 590)
 
     def test_a_foreign_soa_or_a_second_one_does_not_reach_the_client(self):
         for owner in ("wrongsoa.odd.test.", "twosoa.odd.test."):
@@ -132,13 +146,33 @@ class Lies(unittest.TestCase):
         self.assertGreater(len(ports), 15, "a port of its own for each question")
 
 
+class Reverse(unittest.TestCase):
+    """RFC 6147 §5.3.1: PTR under the prefix."""
+
+    def test_where_there_is_a_ptr_a_cname_leads_to_it(self):
+        owner = dns.reversename.from_address("64:ff9b::20.0.4.1").to_text()
+        response, _ = timed(owner, "PTR")
+        self.assertEqual([(rrset.name.to_text(), str(rrset[0])) for rrset in response.answer],
+                         [(owner, "1.4.0.20.in-addr.arpa."), ("1.4.0.20.in-addr.arpa.", "host.odd.test.")], response.to_text())
+
+    def test_where_there_is_none_the_denial_may_be_kept(self):
+        response, _ = timed(dns.reversename.from_address("64:ff9b::20.0.9.9").to_text(), "PTR")
+        self.assertEqual((response.rcode(), response.answer), (dns.rcode.NXDOMAIN, []))
+        self.assertEqual([rrset.rdtype for rrset in response.authority], [dns.rdatatype.SOA])
+        self.assertLessEqual(response.authority[0].ttl, 60)
+
+
 class NeverAsked(unittest.TestCase):
     def test_ipv4only_arpa_and_what_belongs_to_it_stay_here(self):
-        for owner, kind in (("ipv4only.arpa.", "AAAA"), ("ipv4only.arpa.", "A"), ("ipv4only.arpa.", "TXT"), ("ipv4only.arpa.", "DS"),
+        for owner, kind in (("ipv4only.arpa.", "AAAA"), ("ipv4only.arpa.", "A"), ("ipv4only.arpa.", "TXT"),
                             ("x.ipv4only.arpa.", "AAAA"), ("170.0.0.192.in-addr.arpa.", "PTR"), ("171.0.0.192.in-addr.arpa.", "PTR")):
             timed(owner, kind)
-        asked = [entry[0] for entry in site.fake.seen if "ipv4only" in entry[0].lower() or "0.0.192.in-addr" in entry[0].lower()]
+        asked = [entry[:2] for entry in site.fake.seen if "ipv4only" in entry[0].lower() or "0.0.192.in-addr" in entry[0].lower()]
         self.assertEqual(asked, [])
+        # RFC 4035 §3.1.4.1: DS is the parent's.
+        response, _ = timed("ipv4only.arpa.", "DS")
+        self.assertEqual([rrset.name.to_text() for rrset in response.authority], ["arpa."], response.to_text())
+        self.assertIn("DS", [entry[1] for entry in site.fake.questions("ipv4only.arpa.")])
         self.assertEqual(sorted(answers(timed("ipv4only.arpa.")[0], "AAAA")), ["64:ff9b::c000:aa", "64:ff9b::c000:ab"])
 
     def test_any_is_answered_without_asking(self):
@@ -156,6 +190,17 @@ class Silence(unittest.TestCase):
         response, took = timed("refuseall.odd.test.")
         self.assertEqual(response.rcode(), dns.rcode.SERVFAIL)
         self.assertNotEqual(ede_codes(response), [])
+
+    def test_an_answer_that_comes_too_late_serves_the_next_client(self):
+        response, took = timed("late.odd.test.", "A")
+        self.assertEqual(response.rcode(), dns.rcode.SERVFAIL)
+        self.assertLess(took, 2.2)
+        eventually(lambda: answers(timed("late.odd.test.", "A")[0], "A") == ["20.0.4.1"], 5, "the late answer is there")
+        asked = len(site.fake.questions("late.odd.test."))
+        response, took = timed("late.odd.test.", "A")
+        self.assertEqual(answers(response, "A"), ["20.0.4.1"])
+        self.assertLess(took, 0.3)
+        self.assertEqual(len(site.fake.questions("late.odd.test.")), asked, "from the cache")
 
     def test_2_an_attack_on_a_silent_zone_leaves_hits_and_other_zones_alone(self):
         for number in range(20):

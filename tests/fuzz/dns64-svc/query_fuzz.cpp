@@ -78,8 +78,7 @@ void check_reply(const Query& query, const Step& step, std::span<const std::uint
     const auto address = read_aaaa(record->rdata);
     require(address.has_value());
     const bool validating = asked.edns.dnssec_ok && asked.checking_disabled();
-    if (!validating && step.outcome != Outcome::kBogus && step.outcome != Outcome::kStale)
-      require(!runtime.is_excluded_answer(*address));
+    if (!validating) require(!runtime.is_excluded_answer(*address));
     synthesized |= step.outcome == Outcome::kSynthesized || step.outcome == Outcome::kSynthesizedAlways ||
                    step.outcome == Outcome::kSynthesizedExcludedAaaa ||
                    step.outcome == Outcome::kSynthesizedAaaaFailed;

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/unit/dns64-svc/core/dns_lab.hpp"
+#include "tests/unit/dns64-svc/core/query_lab.hpp"
 
 namespace isthmus::dns64::test {
 namespace {
@@ -24,6 +24,16 @@ int sent(QueryLimits& limits, const Query& query, const Step& step, TimePoint no
   for (int i = 0; i < 100; ++i)
     if (limits.judge(query, step, now) == ResponseVerdict::kSend) ++count;
   return count;
+}
+
+Query query_for(const std::string& name) {
+  const auto compiled = Dns64Runtime::compile(lab_policy(), {}, *std::make_unique<ResolverGroups>()).value();
+  const FactCache cache{{.max_bytes = 1 << 16, .stale_seconds = 0}, HashKey{}, 0};
+  Query query;
+  std::vector<std::uint8_t> room(1232);
+  (void)query.start(request({.name = name}), {.address = kClient},
+                    {.runtime = *compiled, .cache = cache, .now = kNow}, room);
+  return query;
 }
 
 const std::pair<Outcome, std::uint16_t> kRefusals[] = {{Outcome::kNoView, rcode::kRefused},
@@ -49,6 +59,22 @@ TEST(QueryLimits, RefusalsOfAllKindsShareOneLimitAndAreNeverSentInPart) {
     for (int i = 0; i < 4; ++i)
       EXPECT_EQ(limits.judge(Query{}, reply_of(outcome, code), kNow), ResponseVerdict::kDrop);
   EXPECT_EQ(sent(limits, Query{}, reply_of(Outcome::kNoView, rcode::kRefused), after(1)), 20);
+}
+
+TEST(QueryLimits, EmptyAnswersOfAZoneShareALimitAndOthersHaveOneForEachName) {
+  for (const bool is_empty : {true, false}) {
+    QueryLimits limits{1, 10, kKey};
+    auto step = reply_of(Outcome::kPassed, rcode::kNoError);
+    step.is_nodata = is_empty;
+    int count = 0;
+    for (int i = 0; i < 100; ++i)
+      if (limits.judge(query_for("n" + std::to_string(i) + ".www.example."), step, kNow) ==
+          ResponseVerdict::kSend)
+        ++count;
+    EXPECT_EQ(count, is_empty ? 10 : 100);
+    EXPECT_EQ(limits.judge(query_for("n1.other.test."), step, kNow), ResponseVerdict::kSend)
+        << "of another zone";
+  }
 }
 
 TEST(QueryLimits, AWorkerHasItsShareOfEachLimit) {

@@ -51,6 +51,7 @@ TEST_F(QueryTest, WithoutAThereIsTheOriginalEmptyAnswerWithOneSoa) {
   EXPECT_THAT(r.answer, IsEmpty());
   EXPECT_THAT(r.authority, ElementsAre("example. 300 SOA ns.example."));
   EXPECT_EQ(last.outcome, Outcome::kNoA);
+  EXPECT_TRUE(last.is_nodata);
 }
 
 TEST_F(QueryTest, NothingKnownAsksForAaaaAndAAtOnceAndAnswersWhenBothCame) {
@@ -220,14 +221,6 @@ TEST_F(QueryTest, WhenAaaaFailsAViewMayPassTheError) {
   const auto step = query.on_failure(0, ResolveFailure::kServFail, context(), room);
   EXPECT_EQ(reply(step).header.rcode(), rcode::kServFail);
   EXPECT_EQ(step.outcome, Outcome::kAaaaFailed);
-}
-
-TEST_F(QueryTest, TheAaaaDeadlineGivesUpOnAaaaOnly) {
-  (void)start({});
-  EXPECT_EQ(query.on_deadline(Deadline::kAaaa, context(), room).kind, Step::Kind::kWait);
-  const auto step =
-      query.on_fact(1, fact("www.example.", rr::kA, {a("www.example.", "198.51.0.33")}), context(), room);
-  EXPECT_EQ(step.outcome, Outcome::kSynthesizedAaaaFailed);
 }
 
 TEST_F(QueryTest, TheClientDeadlineGivesServfailWithAnExtendedError) {
@@ -468,6 +461,16 @@ TEST_F(QueryTest, DnssecRules) {
   }
 }
 
+TEST_F(QueryTest, BogusAaaaPassWithCdButForThoseThatAreWithheld) {
+  policy.dns64.views[0].rebinding_protection = true;
+  know(fact("www.example.", rr::kAaaa,
+            {aaaa("www.example.", "::ffff:192.0.2.1"), aaaa("www.example.", "fd00::1"),
+             aaaa("www.example.", "2001:db8::80")},
+            Security::kBogus));
+  EXPECT_THAT(ask({.cd = true}).answer, ElementsAre("www.example. 300 AAAA 2001:db8::80"));
+  EXPECT_EQ(ask({}).header.rcode(), rcode::kServFail);
+}
+
 TEST_F(QueryTest, SynthesizedAnswersCarryNoSignaturesOrProofs) {
   know(fact("www.example.", rr::kAaaa,
             {soa(),
@@ -554,12 +557,31 @@ TEST_F(QueryTest, Ipv4OnlyArpaIsAnsweredHereInTheClientsPrefix) {
                                              "ipv4only.arpa. 600 AAAA 64:ff9b::c000:ab"));
   EXPECT_THAT(ask({.name = "ipv4only.arpa.", .type = rr::kA}).answer,
               ElementsAre("ipv4only.arpa. 600 A 192.0.0.170", "ipv4only.arpa. 600 A 192.0.0.171"));
-  const auto ds = ask({.name = "ipv4only.arpa.", .type = rr::kDs, .dnssec_ok = true});
-  EXPECT_THAT(ds.answer, IsEmpty());
-  EXPECT_THAT(ds.authority, ElementsAre("ipv4only.arpa. 600 SOA ipv4only.arpa."));
+  const auto txt = ask({.name = "ipv4only.arpa.", .type = rr::kTxt, .dnssec_ok = true});
+  EXPECT_THAT(txt.answer, IsEmpty());
+  EXPECT_THAT(txt.authority, ElementsAre("ipv4only.arpa. 600 SOA ipv4only.arpa."));
   EXPECT_EQ(ask({.name = "x.ipv4only.arpa."}).header.rcode(), rcode::kNxDomain);
   EXPECT_THAT(ask({.name = "170.0.0.192.in-addr.arpa.", .type = rr::kPtr}).answer,
               ElementsAre("170.0.0.192.in-addr.arpa. 600 PTR ipv4only.arpa."));
+}
+
+// RFC 4035 §3.1.4.1: DS belongs to the parent, whose denial says that the delegation is insecure.
+TEST_F(QueryTest, TheDsOfASpecialZoneIsAskedOfItsParent) {
+  for (const char* zone : {"ipv4only.arpa.", "170.0.0.192.in-addr.arpa."}) {
+    query = Query{};
+    const auto step = start({.name = zone, .type = rr::kDs, .dnssec_ok = true});
+    ASSERT_EQ(step.kind, Step::Kind::kAsk) << zone;
+    const auto denial = fact(zone, rr::kDs,
+                             {soa(300, 300, "arpa."),
+                              {Section::kAuthority, "arpa.", rr::kRrsig, 300, "sig"},
+                              {Section::kAuthority, zone, rr::kNsec, 300, "nsec"}},
+                             Security::kSecure);
+    const auto r = reply(query.on_fact(0, denial, context(), room));
+    EXPECT_THAT(r.authority,
+                ElementsAre("arpa. 300 SOA ns.example.", "arpa. 300 RRSIG", std::string{zone} + " 300 NSEC"));
+    EXPECT_TRUE(r.flag(flag::kAd));
+  }
+  EXPECT_EQ(ask({.name = "x.ipv4only.arpa.", .type = rr::kDs}).header.rcode(), rcode::kNxDomain);
 }
 
 TEST_F(QueryTest, ClientsInNoViewAreRefused) {
@@ -623,6 +645,7 @@ TEST_F(QueryTest, RepliesThatDoNotFitAreTruncatedToTheQuestion) {
   for (const std::uint16_t type : {rr::kA, rr::kAaaa}) {
     const auto r = ask({.type = type});
     EXPECT_TRUE(r.flag(flag::kTc));
+    EXPECT_FALSE(last.is_nodata);
     EXPECT_THAT(r.answer, IsEmpty());
     EXPECT_LE(last.size, 512U);
   }
@@ -713,6 +736,47 @@ TEST_F(QueryTest, HttpsRecordsGetAnIpv6HintWhenTheViewAsksForIt) {
   EXPECT_NE(all.find(want), std::string::npos) << "between ipv4hint and the later key";
   (void)ask({.type = rr::kHttps, .cd = true, .dnssec_ok = true});
   EXPECT_EQ(last.outcome, Outcome::kPassed) << "a client that validates gets what was signed";
+}
+
+// The ipv6hints that ipv4hint=198.51.0.33,10.0.0.1 becomes, as the bytes of their parameter.
+TEST_F(QueryTest, HintsFollowTheRulesOfAddresses) {
+  policy.dns64.views[0].synthesize_https_hints = true;
+  const std::string two{"\0\4\0\10\306\63\0\41\12\0\0\1", 12};
+  know(fact("www.example.", rr::kHttps, {{Section::kAnswer, "www.example.", rr::kHttps, 300, binding(two)}}));
+  know(nodata("www.example.", rr::kAaaa));
+  const auto holds = [&](const std::string& hint6) {
+    (void)ask({.type = rr::kHttps});
+    const std::string all(room.begin(), room.begin() + static_cast<std::ptrdiff_t>(last.size));
+    return all.find(two + hint6) != std::string::npos;
+  };
+  const std::string wkp{"\0\144\377\233\0\0\0\0\0\0\0\0\306\63\0\41", 16};
+  EXPECT_TRUE(holds(std::string{"\0\6\0\20", 4} + wkp)) << "10.0.0.1 is not global (RFC 6052 §3.1)";
+  auto own = policy.translation_prefixes[0];
+  own.name = "own";
+  own.prefix = Ipv6Prefix::parse("2001:db8:64::/96").value();
+  policy.translation_prefixes.push_back(own);
+  policy.dns64.views[0].prefixes = {"wkp", "own"};
+  run_policy();
+  const std::string second{"\40\1\15\270\0\144\0\0\0\0\0\0\306\63\0\41", 16};
+  EXPECT_TRUE(holds(std::string{"\0\6\0\40", 4} + wkp + second)) << "each prefix";
+  policy.exclusions.ipv4_destinations = {Ipv4Prefix::parse("198.51.0.0/24").value()};
+  run_policy();
+  (void)ask({.type = rr::kHttps});
+  EXPECT_EQ(last.outcome, Outcome::kPassed) << "excluded";
+}
+
+TEST_F(QueryTest, PerNodeHintsLiveNoLongerThanSteeringTtl) {
+  policy.dns64.views[0].synthesize_https_hints = true;
+  auto& prefix = policy.translation_prefixes[0];
+  prefix.prefix = Ipv6Prefix::parse("2001:db8:64::/48").value();
+  prefix.assignment = Assignment::kPerNode;
+  healthy.nodes.push_back({"n1", {{"wkp", Pref64::parse("2001:db8:64:1::/96").value(), "n1"}}});
+  know(fact("www.example.", rr::kHttps,
+            {{Section::kAnswer, "www.example.", rr::kHttps, 300, binding(kHint4)}}));
+  know(nodata("www.example.", rr::kAaaa));
+  (void)ask({.type = rr::kHttps});
+  EXPECT_EQ(last.outcome, Outcome::kHintsAdded);
+  EXPECT_EQ(last.ttl, 30U);
 }
 
 TEST_F(QueryTest, HttpsRecordsOfTargetsWithAaaaOrBrokenOnesStayAsTheyAre) {
