@@ -108,13 +108,14 @@ void WorkerState::sync_static_mappings(TimePoint now) {
     tables.remove_bib(n);
   }
   for (const auto& m : runtime->static_mappings) {
-    if (client_owner(*runtime, m.client6.address) != runtime->options.worker) continue;
-    // A dynamic mapping in the way ends: the operator's word goes first.
+    // A dynamic mapping in the way ends: the operator's word goes first. The port may be in a block of any
+    // worker, so each of them looks, not only the client's.
     for (const auto other :
          {tables.find_bib(m.protocol, m.client6), tables.find_bib(m.protocol, m.public4)}) {
       if (other != kNone && tables.bibs()[other].live() && !tables.bibs()[other].is_static)
         end_sessions_of(other);
     }
+    if (client_owner(*runtime, m.client6.address) != runtime->options.worker) continue;
     if (tables.find_bib(m.protocol, m.client6) != kNone || tables.find_bib(m.protocol, m.public4) != kNone)
       continue;
     const auto bib = tables.add_bib(m.protocol, m.client6, m.public4);
