@@ -108,13 +108,16 @@ struct Counters {
   // Gauges.
   std::array<Counter, kProtocols> sessions;
   std::array<Counter, kProtocols> bib_entries;
-  Counter sessions_max;
+  Counter sessions_max;  // the smaller of the table's size and the policy's limit
+  Counter bib_entries_max;
   Counter subscribers;
   Counter subscribers_max;
   Counter blocks_used;
   Counter blocks_total;  // its even share; blocks are claimed from all that are free
   Counter held_syns;
+  Counter held_syns_max;
   Counter held_fragments;
+  Counter held_fragments_max;  // of both sides together, as held_fragments
   Counter addresses;
 
   [[nodiscard]] PerSide& of(Side s) { return side[static_cast<std::size_t>(s)]; }

@@ -8,6 +8,7 @@
 #include "nat64-svc/core/packet/parse.hpp"
 #include "nat64-svc/core/rfc7915/four_to_six.hpp"
 #include "nat64-svc/core/rfc7915/fragmented_udp.hpp"
+#include "nat64-svc/core/rfc7915/icmp_tables.hpp"
 #include "nat64-svc/core/rfc7915/six_to_four.hpp"
 #include "nat64-svc/core/steps/determine_incoming_tuple.hpp"
 #include "nat64-svc/core/steps/translate_error.hpp"
@@ -157,7 +158,10 @@ class Explainer {
     six_to_four(buffer, packet, flow->four, policy_, 0);
     pass("RFC 7915 §5.1", "translate to IPv4", std::to_string(buffer.length()) + " bytes");
     keep(buffer);
-    return flow->hairpin ? hairpin(buffer) : Outcome{Verdict::forward(Side::kV4)};
+    if (!flow->hairpin) return Verdict::forward(Side::kV4);
+    auto verdict = hairpin(buffer);
+    if (!verdict) return failure(as_ipv6(verdict.error()));
+    return verdict;
   }
 
   Outcome hairpin(const PacketBuffer& buffer) {
@@ -166,9 +170,7 @@ class Explainer {
     pass("RFC 6146 §3.8", "hairpin to another client",
          "server4 is one of our own addresses: once more from IPv4");
     const std::vector<std::uint8_t> bytes(buffer.packet().begin(), buffer.packet().end());
-    auto verdict = from_v4(bytes);
-    if (!verdict) return failure(Refusal{verdict.error().reason});  // it cannot be answered any more
-    return verdict;
+    return from_v4(bytes);
   }
 
   Outcome packet_from_v4(std::span<const std::uint8_t> bytes, Parsed4 packet) {
@@ -249,7 +251,10 @@ class Explainer {
     pass("RFC 7915 §4.2, §5.2", "translate the error and the packet inside",
          std::to_string(buffer.length()) + " bytes");
     keep(buffer);
-    return side == Side::kV6 && flow.hairpin ? hairpin(buffer) : Outcome{Verdict::forward(other(side))};
+    if (side == Side::kV4 || !flow.hairpin) return Verdict::forward(other(side));
+    auto verdict = hairpin(buffer);
+    if (!verdict) return failure(Refusal{verdict.error().reason});  // an error is not answered
+    return verdict;
   }
 
   [[nodiscard]] PathMtu mtus(const Parsed6& outer, const Flow& flow) const {

@@ -9,8 +9,7 @@ namespace isthmus::nat64 {
 namespace {
 
 constexpr std::uint8_t kHopLimit = 64;
-constexpr std::size_t kQuote6 = 1280 - kIpv6Header - kIcmpHeader;  // RFC 4443 §2.4 (c)
-constexpr std::size_t kQuote4 = 576 - kIpv4Header - kIcmpHeader;   // RFC 1812 §4.3.2.3
+constexpr std::size_t kQuote4 = 576 - kIpv4Header - kIcmpHeader;  // RFC 1812 §4.3.2.3
 
 // The ICMPv6 type of a packet, or nothing when it is none or cannot be seen.
 std::optional<std::uint8_t> icmp6_type(std::span<const std::uint8_t> p) {

@@ -6,11 +6,15 @@
 #include <span>
 
 #include "common/base/clock.hpp"
+#include "nat64-svc/core/packet/parsed.hpp"
 #include "nat64-svc/core/packet_buffer.hpp"
 #include "nat64-svc/core/refusal.hpp"
 #include "nat64-svc/core/runtime.hpp"
 
 namespace isthmus::nat64 {
+
+// Of the packet that is answered: RFC 4443 §2.4 (c).
+inline constexpr std::size_t kQuote6 = 1280 - kIpv6Header - kIcmpHeader;
 
 // What RFC 4443 §2.4 (e) and RFC 1122 §3.2.2 forbid to answer: ICMP errors, multicast and broadcast, sources
 // that are no single host, later fragments. Total over any bytes.

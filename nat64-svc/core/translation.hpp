@@ -51,6 +51,8 @@ class Translation {
   Outcome open_from_v4(PacketBuffer& buffer, const Parsed4& packet, const Tuple4& tuple, TimePoint now);
   Outcome send_as_ipv6(PacketBuffer& buffer, const Parsed4& packet, const Flow& flow, TimePoint now);
   void clamp_mss_of_syn(PacketBuffer& buffer, std::size_t l4_offset, const Parsed& packet, const Flow& flow);
+  [[gnu::noinline]] Outcome send_to_client(PacketBuffer& buffer, const Parsed6& packet, const Flow& flow,
+                                           TimePoint now);
   Outcome hairpin(PacketBuffer& buffer, TimePoint now);
   Outcome hold_syn(const PacketBuffer& buffer, const Tuple4& tuple, TimePoint now);
 

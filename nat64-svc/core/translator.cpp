@@ -7,11 +7,13 @@
 #include <array>
 
 #include "nat64-svc/core/explain.hpp"
+#include "nat64-svc/core/icmp_reply.hpp"
 #include "nat64-svc/core/owners.hpp"
 #include "nat64-svc/core/packet/parse.hpp"
 #include "nat64-svc/core/packet/peek.hpp"
 #include "nat64-svc/core/rfc7915/four_to_six.hpp"
 #include "nat64-svc/core/rfc7915/fragment.hpp"
+#include "nat64-svc/core/rfc7915/icmp_tables.hpp"
 #include "nat64-svc/core/rfc7915/mss_clamp.hpp"
 #include "nat64-svc/core/rfc7915/six_to_four.hpp"
 #include "nat64-svc/core/steps/determine_incoming_tuple.hpp"
@@ -126,13 +128,10 @@ Outcome Translation::send_as_ipv4(PacketBuffer& buffer, const Parsed6& packet, c
       fragment_to = mtu;  // §5.1: DF is clear, and RFC 8200 §5 lets no IPv6 host be asked for less
     }
   }
+  if (flow.hairpin) [[unlikely]]
+    return send_to_client(buffer, packet, flow, now);
   six_to_four(buffer, packet, flow.four, state_.runtime->nat64, identification());
   clamp_mss_of_syn(buffer, kIpv4Header, packet, flow);
-  if (flow.hairpin) [[unlikely]] {
-    auto verdict = hairpin(buffer, now);
-    release_those_behind(Side::kV6, packet, now);
-    return verdict;
-  }
   if (fragment_to != 0) [[unlikely]] {
     const auto pieces = fragment_ipv4(buffer, fragment_to, state_.extra);
     if (!pieces) return failure(Refusal{pieces.error().reason});
@@ -212,15 +211,32 @@ void Translation::clamp_mss_of_syn(PacketBuffer& buffer, std::size_t l4_offset, 
   if (clamp_mss(buffer.packet().subspan(l4_offset), limit)) state_.counters.of(Event::kMssClamped).add();
 }
 
-// §3.8: the packet that just became IPv4 is for one of our own clients.
+// §3.8: for another client. Translation writes over the packet, and its sender must be shown what it sent
+// when the second half of the way refuses it: without Packet Too Big its path MTU would be a black hole.
+Outcome Translation::send_to_client(PacketBuffer& buffer, const Parsed6& packet, const Flow& flow,
+                                    TimePoint now) {
+  const PacketBuffer sent = buffer;
+  std::array<std::uint8_t, kQuote6> head;
+  const auto quoted = std::min(buffer.length(), head.size());
+  std::ranges::copy(buffer.packet().first(quoted), head.begin());
+  six_to_four(buffer, packet, flow.four, state_.runtime->nat64, identification());
+  clamp_mss_of_syn(buffer, kIpv4Header, packet, flow);
+  auto verdict = hairpin(buffer, now);
+  release_those_behind(Side::kV6, packet, now);
+  if (verdict) return verdict;
+  buffer = sent;
+  std::ranges::copy(std::span{head}.first(quoted), buffer.packet().begin());
+  return failure(as_ipv6(verdict.error()));
+}
+
+// The packet that just became IPv4 is for one of our own clients. A refusal is of IPv4.
 Outcome Translation::hairpin(PacketBuffer& buffer, TimePoint now) {
   if (!state_.runtime->nat64.hairpinning) return failure(Refusal{DropReason::kHairpinDisabled});
   auto packet = parse_ipv4(buffer.packet());
-  // It cannot be answered any more: the IPv6 packet it came from is gone.
   if (!packet) return failure(Refusal{packet.error().reason});
   auto verdict = packet->kind == Kind::kIcmpError ? error_from_v4(buffer, *packet, now)
                                                   : packet_from_v4(buffer, *packet, now);
-  if (!verdict) return failure(Refusal{verdict.error().reason});
+  if (!verdict) return verdict;
   state_.counters.of(Event::kHairpinned).add();
   return verdict;
 }

@@ -23,7 +23,10 @@ Outcome Translation::error_from_v6(PacketBuffer& buffer, const Parsed6& outer, T
                                     {mtu6(outer.source), mtu4(flow->four.server4.address)});
   if (!done) return failure(done.error());
   state_.counters.of(Event::kIcmpErrorTranslated).add();
-  return flow->hairpin ? hairpin(buffer, now) : Outcome{Verdict::forward(Side::kV4)};
+  if (!flow->hairpin) return Verdict::forward(Side::kV4);
+  auto verdict = hairpin(buffer, now);
+  if (!verdict) return failure(Refusal{verdict.error().reason});  // an error is not answered
+  return verdict;
 }
 
 Outcome Translation::error_from_v4(PacketBuffer& buffer, const Parsed4& outer, TimePoint now) {

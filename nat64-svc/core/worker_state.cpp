@@ -30,6 +30,8 @@ WorkerState::WorkerState(const TranslatorLimits& limits, HashKey key, std::uint6
   records.reserve(max_records_);
   counters.sessions_max.set(limits.max_sessions);
   counters.subscribers_max.set(limits.max_subscribers);
+  counters.bib_entries_max.set(tables.bibs().capacity());
+  counters.held_syns_max.set(limits.max_held_syns);
 }
 
 std::uint64_t WorkerState::random() {

@@ -93,6 +93,8 @@ class WorkerState {
   [[nodiscard]] bool expire_sessions(TimePoint now);  // true: there may be more
   void expire_session(std::uint32_t number, TimePoint now);
   void answer_held_syn(std::span<const std::uint8_t> packet, TimePoint now);
+  void set_limits();
+  void begin_generation(TimePoint now);
   void sweep(std::uint32_t budget, TimePoint now);
   void end_everything(TimePoint now);
   void log_block(RecordKind kind, std::uint32_t block, const Ipv6Address& subscriber, TimePoint now);
@@ -106,6 +108,7 @@ class WorkerState {
   std::uint32_t made_since_expiry_ = 0;  // sessions
   std::uint32_t sweep_left_ = 0;
   std::uint32_t sweep_at_ = 0;
+  std::uint32_t unswept_generations_ = 0;                  // since a sweep was through
   std::vector<std::pair<Ipv4Address, TimePoint>> drains_;  // withdrawn addresses with a deadline
 };
 

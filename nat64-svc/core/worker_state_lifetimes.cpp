@@ -53,8 +53,7 @@ bool WorkerState::expire(TimePoint now) {
   for (auto& [address, deadline] : drains_) {
     if (deadline == TimePoint::min() || now < deadline) continue;
     deadline = TimePoint::min();  // over
-    ++generation;
-    sweep_left_ = tables.sessions().touched();
+    begin_generation(now);
   }
   sweep(kSweepPerCall, now);
   for (const auto side : {Side::kV6, Side::kV4}) {

@@ -32,6 +32,7 @@ bool same_layout(const Runtime& a, const Runtime& b) {
 }
 
 constexpr std::uint32_t kAll = 0xffffffff;
+constexpr std::uint32_t kGenerations = 255;
 constexpr std::uint32_t kEndCost = 4;  // of a session that ends in a sweep; one that stays costs 1
 
 }  // namespace
@@ -81,11 +82,28 @@ void WorkerState::set_runtime(std::shared_ptr<const Runtime> next, TimePoint now
   sync_static_mappings(now);
   pool.reserve_static_ports();
   counters.addresses.set(pool.addresses());
+  set_limits();
   counters.blocks_total.set(pool.blocks_total());
   counters.blocks_used.set(pool.blocks_used());
+  begin_generation(now);
+}
+
+// What refuses first, of the tables' sizes and the policy's limits.
+void WorkerState::set_limits() {
+  const auto& policy = runtime->nat64;
+  counters.sessions_max.set(std::min<std::uint64_t>(tables.sessions().capacity(), policy.max_sessions));
+  std::uint32_t held = 0;
+  for (const auto& side : fragments)
+    held += std::min<std::uint32_t>(side.capacity(), policy.max_held_fragments);
+  counters.held_fragments_max.set(held);
+}
+
+// A session must never meet its own generation again. Whenever a sweep is through, all sessions are of this
+// one; only 255 changes before that (it takes half a second, with a million sessions) cannot wait for it.
+void WorkerState::begin_generation(TimePoint now) {
   ++generation;
   sweep_left_ = tables.sessions().touched();
-  if (generation == 0) sweep(kAll, now);  // a session must never meet its own generation again
+  if (++unswept_generations_ == kGenerations) sweep(kAll, now);
 }
 
 void WorkerState::sync_static_mappings(TimePoint now) {
@@ -108,13 +126,14 @@ void WorkerState::sync_static_mappings(TimePoint now) {
     tables.remove_bib(n);
   }
   for (const auto& m : runtime->static_mappings) {
-    if (client_owner(*runtime, m.client6.address) != runtime->options.worker) continue;
-    // A dynamic mapping in the way ends: the operator's word goes first.
+    // A dynamic mapping in the way ends: the operator's word goes first. The port may be in a block of any
+    // worker, so each of them looks, not only the client's.
     for (const auto other :
          {tables.find_bib(m.protocol, m.client6), tables.find_bib(m.protocol, m.public4)}) {
       if (other != kNone && tables.bibs()[other].live() && !tables.bibs()[other].is_static)
         end_sessions_of(other);
     }
+    if (client_owner(*runtime, m.client6.address) != runtime->options.worker) continue;
     if (tables.find_bib(m.protocol, m.client6) != kNone || tables.find_bib(m.protocol, m.public4) != kNone)
       continue;
     const auto bib = tables.add_bib(m.protocol, m.client6, m.public4);
@@ -137,6 +156,7 @@ void WorkerState::sweep(std::uint32_t budget, TimePoint now) {
     wheel.remove(tables.sessions(), number);  // timeouts may be shorter now
     wheel.add(tables.sessions(), number, due(s));
   }
+  if (sweep_left_ == 0) unswept_generations_ = 0;
 }
 
 }  // namespace isthmus::nat64

@@ -66,12 +66,15 @@ void add_core(MetricsPage& page, const std::string& worker, const Counters& c) {
   }
   const std::pair<const char*, const Counter*> gauges[] = {
       {"isthmus_nat64_sessions_max", &c.sessions_max},
+      {"isthmus_nat64_bib_entries_max", &c.bib_entries_max},
       {"isthmus_nat64_subscribers", &c.subscribers},
       {"isthmus_nat64_subscribers_max", &c.subscribers_max},
       {"isthmus_nat64_port_blocks_used", &c.blocks_used},
       {"isthmus_nat64_port_blocks", &c.blocks_total},
       {"isthmus_nat64_held_syns", &c.held_syns},
+      {"isthmus_nat64_held_syns_max", &c.held_syns_max},
       {"isthmus_nat64_held_fragments", &c.held_fragments},
+      {"isthmus_nat64_held_fragments_max", &c.held_fragments_max},
       {"isthmus_nat64_pool_addresses", &c.addresses}};
   for (const auto& [name, counter] : gauges)
     page.gauge(name, "Of this worker, now", {{"worker", worker}}, number(*counter));

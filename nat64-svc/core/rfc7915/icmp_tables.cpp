@@ -111,6 +111,13 @@ std::optional<IcmpError> icmp_error_as_ipv6(IcmpError error, std::uint16_t quote
   }
 }
 
+Refusal as_ipv6(const Refusal& refusal) {
+  if (!refusal.answer) return refusal;
+  // An MTU of ours is never 0, and no other way limits it.
+  const auto icmp = icmp_error_as_ipv6(refusal.icmp, 0, {.mtu6 = 0xffff, .mtu4 = 0xffff});
+  return icmp ? Refusal{refusal.reason, *icmp} : Refusal{refusal.reason};
+}
+
 std::optional<IcmpError> icmp_error_as_ipv4(IcmpError error, PathMtu path) {
   switch (error.type) {
     case icmp6::kUnreachable:

@@ -19,6 +19,10 @@ struct PathMtu {
 [[nodiscard]] std::optional<IcmpError> icmp_error_as_ipv6(IcmpError error, std::uint16_t quoted_length,
                                                           PathMtu path);
 
+// The refusal of an IPv4 packet of ours, told to the IPv6 host whose packet it was (RFC 6146 §3.8). Without
+// an answer where there is no such error.
+[[nodiscard]] Refusal as_ipv6(const Refusal& refusal);
+
 // The ICMPv4 error for an ICMPv6 one; nothing: drop.
 [[nodiscard]] std::optional<IcmpError> icmp_error_as_ipv4(IcmpError error, PathMtu path);
 

@@ -58,6 +58,7 @@ class FragmentTable {
   void expire(TimePoint now, Lost&& lost);
 
   [[nodiscard]] std::uint32_t held() const { return held_; }
+  [[nodiscard]] std::uint32_t capacity() const { return static_cast<std::uint32_t>(helds_.size()); }
 
  private:
   struct Entry {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <utility>
 
 namespace isthmus::nat64 {
 
@@ -211,6 +212,12 @@ Result<Pool4::Grant, DropReason> Pool4::allocate_in_new_block(Subscriber& subscr
   return granted(block, protocol, offset, block);
 }
 
+// A static mapping has it, or will as soon as what is dynamic there has ended.
+bool Pool4::is_reserved(Protocol protocol, const TransportAddress4& public4) const {
+  const auto key = [](const StaticMapping& m) { return std::pair{m.public4, m.protocol}; };
+  return std::ranges::binary_search(statics_, std::pair{public4, protocol}, {}, key);
+}
+
 std::uint32_t Pool4::release(Subscriber& subscriber, Protocol protocol, const TransportAddress4& public4) {
   const std::uint32_t number = find(public4.address);
   if (number == kNone) return kNone;
@@ -219,7 +226,8 @@ std::uint32_t Pool4::release(Subscriber& subscriber, Protocol protocol, const Tr
   if (block == kNone) return kNone;
   Block& b = blocks_[block];
   const std::uint32_t offset = public4.port % block_size_;
-  bitmap(block, protocol)[offset / 64] &= ~(std::uint64_t{1} << offset % 64);
+  if (!is_reserved(protocol, public4))
+    bitmap(block, protocol)[offset / 64] &= ~(std::uint64_t{1} << offset % 64);
   --b.used[static_cast<std::size_t>(protocol)];
   if (std::ranges::any_of(b.used, [](std::uint16_t n) { return n != 0; })) return kNone;
   free_block(subscriber, block);

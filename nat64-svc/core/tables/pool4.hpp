@@ -45,7 +45,8 @@ class Pool4 {
                                                    std::uint64_t random);
   // What allocate() would refuse now; null: a subscriber yet unknown. In foresight.cpp.
   [[nodiscard]] std::optional<DropReason> would_refuse(const Subscriber* subscriber, Protocol protocol) const;
-  // Gives a port back; the number of the block that became free with it, or kNone.
+  // Gives a port back (those of static mappings stay reserved); the number of the block that became free with
+  // it, or kNone.
   std::uint32_t release(Subscriber& subscriber, Protocol protocol, const TransportAddress4& public4);
 
   [[nodiscard]] bool contains(Ipv4Address address) const { return find(address) != kNone; }
@@ -85,6 +86,7 @@ class Pool4 {
                                         bool parity, std::uint64_t random);
   void reserve_ports(std::uint32_t block);
   void reserve_statics(std::uint32_t block);
+  [[nodiscard]] bool is_reserved(Protocol protocol, const TransportAddress4& public4) const;
   [[nodiscard]] Result<Grant, DropReason> allocate_in_new_block(Subscriber& subscriber,
                                                                 std::uint32_t subscriber_number,
                                                                 Protocol protocol, std::uint16_t port6,
@@ -106,7 +108,7 @@ class Pool4 {
   std::vector<Block> blocks_;
   std::vector<std::uint64_t> bitmaps_;
   std::vector<std::uint32_t> free_blocks_;
-  std::vector<StaticMapping> statics_;
+  std::vector<StaticMapping> statics_;  // sorted by public4, protocol
   std::uint32_t blocks_used_ = 0;
   std::uint32_t blocks_total_ = 0;
   std::uint32_t active_ = 0;

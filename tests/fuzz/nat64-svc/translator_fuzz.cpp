@@ -58,7 +58,24 @@ test::Bytes answer(const test::Bytes& packet) {
   return out;
 }
 
+// Released fragments, cut pieces, probes, answers to SYNs. What is whole we have made ourselves; of a piece
+// only the IPv4 header can be looked at.
+void check_extra(std::span<const std::uint8_t> packet) {
+  const test::Bytes p(packet.begin(), packet.end());
+  require(p.size() >= 20, "length beside the verdict");
+  if (p[0] >> 4 == 6) {
+    require(p.size() >= 40 && load_be16(&p[4]) + 40U == p.size(), "IPv6 length beside the verdict");
+    require(parse_ipv6(p).has_value(), "IPv6 output beside the verdict parses");
+  } else {
+    require(p[0] == 0x45 && load_be16(&p[2]) == p.size(), "IPv4 length beside the verdict");
+    require(parse_ipv4(p).has_value(), "IPv4 output beside the verdict parses");
+  }
+  const auto fault = test::checksum_fault(p);
+  require(fault.empty(), fault.c_str());
+}
+
 void check_output(const test::Sent& sent, bool input_was_right) {
+  for (const auto& extra : sent.extra) check_extra(extra);
   if (!sent.verdict.sends()) {
     require(sent.verdict.action != Verdict::Action::kDrop || sent.verdict.reason != DropReason::kUnclassified,
             "a drop without a reason");
@@ -84,6 +101,22 @@ void check_output(const test::Sent& sent, bool input_was_right) {
 bool verified(const test::Bytes& p) {
   if (!test::checksum_fault(p).empty()) return false;
   return p[0] >> 4 == 4 || p[6] == kProtoTcp || p[6] == kProtoUdp || p[6] == kProtoIcmp6;
+}
+
+void let_pass(test::Nat64Harness& nat, Duration by) {
+  nat.advance(by);
+  nat.translator.drain_extra([](Side, std::span<const std::uint8_t> packet) { check_extra(packet); });
+}
+
+void flip_switches(Policy& policy, std::uint8_t choice) {
+  policy.exclusions.ipv4_destinations.assign((choice & 1) != 0 ? 1 : 0,
+                                             Ipv4Prefix{Ipv4Address{198, 41, 0, 4}, 32});
+  auto& nat64 = policy.nat64;
+  nat64.filtering = (choice & 8) != 0 ? Filtering::kAddressDependent : Filtering::kEndpointIndependent;
+  nat64.mss_clamp = (choice & 0x10) != 0;
+  nat64.hairpinning = (choice & 0x20) == 0;
+  nat64.traffic_class = (choice & 0x40) != 0 ? TrafficClass::kZero : TrafficClass::kCopy;
+  nat64.udp_zero_checksum = (choice & 0x80) != 0 ? UdpZeroChecksum::kDrop : UdpZeroChecksum::kCalculate;
 }
 
 void check_bounds(const Counters& c) {
@@ -123,12 +156,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     test::Bytes packet(rest.begin() + 3, rest.begin() + 3 + static_cast<std::ptrdiff_t>(length));
     rest = rest.subspan(3 + length);
     if (command % 8 == 7) {
-      nat.advance(std::chrono::seconds{choice} * 4);
+      let_pass(nat, std::chrono::seconds{choice} * 4);
     } else if (command % 8 == 6) {
-      policy.exclusions.ipv4_destinations.assign((choice & 1) != 0 ? 1 : 0,
-                                                 Ipv4Prefix{Ipv4Address{198, 41, 0, 4}, 32});
-      policy.nat64.filtering =
-          (choice & 8) != 0 ? Filtering::kAddressDependent : Filtering::kEndpointIndependent;
+      flip_switches(policy, choice);
       auto allocation = test::nat64_allocation();
       allocation.addresses[0].withdrawn = (choice & 2) != 0;
       if ((choice & 4) != 0) allocation.addresses.pop_back();
@@ -153,9 +183,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     check_bounds(nat.translator.counters());
   }
   // Whatever happened, silence ends it.
-  nat.advance(std::chrono::hours{3});
+  let_pass(nat, std::chrono::hours{3});
   for (int i = 0; i < 8; ++i)
-    nat.advance(std::chrono::minutes{1});  // what was probed waits four minutes more
+    let_pass(nat, std::chrono::minutes{1});  // what was probed waits four minutes more
   require(nat.sessions() == 0 && nat.bib_entries() == 0, "all sessions end");
   require(nat.translator.counters().held_fragments.get() == 0, "no fragment is kept");
   require(nat.translator.counters().held_syns.get() == 0, "no SYN is kept");

@@ -183,6 +183,33 @@ TEST(SharedPorts, StaticMappingsBelongToTheirClientsWorkerWhereverThePortLies) {
   }
 }
 
+// Any worker may have the block in which the port of a new static mapping lies.
+TEST(SharedPorts, AStaticMappingEndsWhatAnotherWorkerHasThere) {
+  for (unsigned client = 1; client <= 8; ++client) {
+    Node node{2};
+    const auto policy = small_pool();
+    const auto out = node.send(Side::kV6, question(client), 0);
+    ASSERT_EQ(out.verdict.action, Action::kForward);
+    const auto before = parse_ipv4(out.packet).value();
+    const std::size_t dynamic = node.last;
+    auto mapped = policy;
+    mapped.static_mappings = {{Protocol::kUdp,
+                               {Ipv6Address::parse("2001:db8:1::99").value(), 53},
+                               {before.source, before.source_port}}};
+    for (std::size_t w = 0; w < 2; ++w) node.workers[w]->apply(mapped, one_address(), node.options[w]);
+    EXPECT_EQ(node.workers[dynamic]->sessions(), 0U) << "of client " << client;
+    const auto again = node.send(Side::kV6, question(client), 0);
+    ASSERT_EQ(again.verdict.action, Action::kForward);
+    EXPECT_NE(parse_ipv4(again.packet)->source_port, before.source_port) << "two clients have one port";
+    const auto in = node.send(
+        Side::kV4,
+        PacketBuilder::ipv4("198.41.0.4", before.source.to_string()).udp(53, before.source_port).bytes(),
+        client % 2);
+    ASSERT_EQ(in.verdict.action, Action::kForward) << kDropReasonNames[in.verdict.reason];
+    EXPECT_EQ(parse_ipv6(in.packet)->destination.to_string(), "2001:db8:1::99");
+  }
+}
+
 // Packets between workers, until none is on its way. What left, in order.
 std::vector<test::Bytes> pump(Node& node, std::size_t first, const test::Bytes& packet) {
   std::vector<test::Bytes> out;

@@ -74,6 +74,47 @@ TEST(IcmpErrors, BetweenTwoClientsArriveWithTheSendersOwnPacketInside) {
   EXPECT_EQ(Bytes(quoted.begin() + 40, quoted.end()), Bytes(sent.begin() + 40, sent.end()));
 }
 
+// RFC 6146 §3.8: the way to the other client is narrower. Its sender must hear of it, or waits for ever.
+TEST(IcmpErrors, OfOursAboutTheSecondHalfOfAHairpinGoToTheClientThatSent) {
+  Nat64Harness nat;
+  const char* other = "2001:db8:1:2::9";
+  const auto open = nat.from_v6(PacketBuilder::ipv6(other, kServer6).udp(7000, 53).bytes());
+  const auto mapped = parse_ipv4(open.packet).value();
+  const auto to = embed(*Pref64::parse("2001:db8:64::/48"), mapped.source).to_string();
+  nat.translator.set_route_mtu(
+      [](void*, Side side, std::span<const std::uint8_t>) -> std::uint32_t {
+        return side == Side::kV6 ? 1400 : 1500;
+      },
+      nullptr);
+  const auto packet = [&](std::uint8_t hops, std::uint16_t port, std::size_t length) {
+    return PacketBuilder::ipv6(kClient, to).ttl(hops).udp(4000, port).payload(length).bytes();
+  };
+  struct {
+    Bytes sent;
+    DropReason reason;
+    std::uint8_t type, code;
+    std::uint32_t rest;
+  } const rows[] = {
+      {packet(64, mapped.source_port, 1353), DropReason::kTooBig, icmp6::kPacketTooBig, 0, 1400},
+      {packet(2, mapped.source_port, 9), DropReason::kHopLimit, icmp6::kTimeExceeded, 0, 0},
+      {packet(64, mapped.source_port ^ 1, 9), DropReason::kNoMapping, icmp6::kUnreachable, icmp6::kNoRoute,
+       0},
+  };
+  for (const auto& row : rows) {
+    const auto got = nat.from_v6(row.sent);
+    EXPECT_EQ(kDropReasonNames[got.verdict.reason], kDropReasonNames[row.reason]);
+    ASSERT_EQ(got.verdict.action, Action::kReply);
+    EXPECT_EQ(got.verdict.out, Side::kV6);
+    EXPECT_EQ(test::checksum_fault(got.packet), "");
+    EXPECT_EQ(Ipv6Address::load(&got.packet[24]).to_string(), kClient);
+    EXPECT_EQ(got.packet[kIpv6Header], row.type);
+    EXPECT_EQ(got.packet[kIpv6Header + 1], row.code);
+    EXPECT_EQ(load_be32(&got.packet[kIpv6Header + 4]), row.rest);
+    EXPECT_EQ(inside(got.packet), first(row.sent, 1280 - 48));
+  }
+  EXPECT_EQ(nat.from_v6(packet(64, mapped.source_port, 1352)).verdict.action, Action::kForward);
+}
+
 TEST(IcmpErrors, FromTheClientReachTheServerWithItsOwnPacketInside) {
   Nat64Harness nat;
   const auto p =

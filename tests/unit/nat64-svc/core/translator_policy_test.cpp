@@ -133,6 +133,23 @@ TEST(Limits, SessionsInAllAreBounded) {
   EXPECT_EQ(refused.verdict.reason, DropReason::kSessionLimit);
 }
 
+TEST(Limits, AreShownAsTheSmallerOfTablesAndPolicy) {
+  auto policy = test::nat64_policy();
+  policy.nat64.max_sessions = 1000;
+  policy.nat64.max_held_fragments = 7;
+  Nat64Harness nat{policy, test::nat64_allocation(), {.max_sessions = 64, .max_held_fragments = 8}};
+  const auto& counters = nat.translator.counters();
+  EXPECT_EQ(counters.sessions_max.get(), 64U);
+  EXPECT_EQ(counters.bib_entries_max.get(), 64U);
+  EXPECT_EQ(counters.held_syns_max.get(), 1024U);
+  EXPECT_EQ(counters.held_fragments_max.get(), 14U);  // of both sides
+  policy.nat64.max_sessions = 20;
+  policy.nat64.max_held_fragments = 100;
+  nat.apply(policy, test::nat64_allocation());
+  EXPECT_EQ(counters.sessions_max.get(), 20U);
+  EXPECT_EQ(counters.held_fragments_max.get(), 16U);
+}
+
 TEST(Limits, BlocksOfOneSubscriberAreBoundedAndOthersUnharmed) {
   auto policy = test::nat64_policy();
   policy.pools[0].subscribers.ports_per_block = 16;
@@ -231,6 +248,35 @@ TEST(LiveChange, UnchangedPolicyKeepsSessionsThroughManyGenerations) {
   (void)nat.from_v6(question());
   for (int i = 0; i < 600; ++i) nat.apply(test::nat64_policy(), test::nat64_allocation());
   EXPECT_EQ(nat.sessions(), 1U);
+}
+
+TEST(LiveChange, NoChangeSweepsAllSessionsAtOnce) {
+  auto policy = test::nat64_policy();
+  policy.pools[0].subscribers.max_blocks = 16;
+  policy.pools[0].subscribers.max_sessions = 4000;
+  Nat64Harness nat{policy};
+  constexpr std::uint16_t kSessions = 2000;
+  for (std::uint16_t port = 1; port <= kSessions; ++port)
+    ASSERT_EQ(nat.from_v6(question(kClient, kServer6, port)).verdict.action, Action::kForward);
+  for (int change = 0; change < 254; ++change) {
+    nat.apply(policy, test::nat64_allocation());
+    for (int i = 0; i < 10; ++i) nat.translator.expire(nat.now);
+  }
+  policy.exclusions.ipv4_destinations = {Ipv4Prefix::parse("198.41.0.4/32").value()};
+  nat.apply(policy, test::nat64_allocation());  // the 256th, with the first one
+  EXPECT_EQ(nat.sessions(), kSessions);
+  nat.advance(1s);
+  EXPECT_EQ(nat.sessions(), 0U);
+}
+
+TEST(LiveChange, ChangesWithoutTimeBetweenThemEndWhatTheyForbid) {
+  auto policy = test::nat64_policy();
+  Nat64Harness nat{policy};
+  (void)nat.from_v6(question());
+  policy.exclusions.ipv4_destinations = {Ipv4Prefix::parse("198.41.0.4/32").value()};
+  for (int i = 0; i < 256; ++i) nat.apply(policy, test::nat64_allocation());
+  nat.advance(1s);
+  EXPECT_EQ(nat.sessions(), 0U);
 }
 
 TEST(StaticMapping, LeadsInAndOut) {

@@ -188,6 +188,28 @@ TEST(Translator, PacketsWithoutDfThatDoNotFitAreCutForTheIpv6Minimum) {
             0xffff);
 }
 
+// RFC 768: zero would say that there is none, which IPv6 forbids (RFC 8200 §8.1).
+TEST(Translator, AUdpChecksumThatComputesToZeroIsSentAsAllOnes) {
+  Nat64Harness nat;
+  const auto p = forwarded4(nat.from_v6(out6().udp(4000, 53).payload("ab").bytes()));
+  const auto text = [](std::uint16_t word) {
+    return std::string{static_cast<char>(word >> 8), static_cast<char>(word & 0xff)};
+  };
+  const auto to_server = [&](std::uint16_t word) {
+    return nat.from_v6(out6().udp(4000, 53).payload(text(word)).bytes()).packet;
+  };
+  const auto to_client = [&](std::uint16_t word) {
+    return nat.from_v4(answer_to(p).udp(53, p.source_port).payload(text(word)).bytes()).packet;
+  };
+  // A word that is the checksum without it makes the sum all ones.
+  const auto four = to_server(load_be16(&to_server(0)[26]));
+  EXPECT_EQ(load_be16(&four[26]), 0xffff);
+  EXPECT_EQ(test::checksum_fault(four), "");
+  const auto six = to_client(load_be16(&to_client(0)[46]));
+  EXPECT_EQ(load_be16(&six[46]), 0xffff);
+  EXPECT_EQ(test::checksum_fault(six), "");
+}
+
 TEST(Translator, SessionsEndAfterTheirTimeAndTablesAreEmpty) {
   Nat64Harness nat;
   (void)nat.from_v6(out6().udp(4000, 53).bytes());

@@ -159,5 +159,17 @@ TEST(Pool4, ABlockOfStaticPortsOnlyIsPassedOver) {
   EXPECT_TRUE(c.take(Protocol::kUdp));
 }
 
+TEST(Pool4, APortThatBecameStaticWhileInUseStaysReservedWhenItIsGivenBack) {
+  Case c{16, 1};
+  const auto taken = c.take()->public4;
+  ASSERT_TRUE(c.take());  // keeps the block
+  c.policy.static_mappings = {{Protocol::kUdp, {Ipv6Address{}, 53}, taken}};
+  c.configure();
+  c.pool.reserve_static_ports();
+  c.pool.release(c.subscriber, Protocol::kUdp, taken);
+  for (int i = 0; i < 14; ++i) EXPECT_NE(c.take()->public4.port, taken.port);
+  EXPECT_EQ(c.take().error(), DropReason::kBlockLimit);
+}
+
 }  // namespace
 }  // namespace isthmus::nat64
