@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dns64-svc/core/cache/fact_cache.hpp"
 
+#include <sched.h>
+
 #include <algorithm>
-#include <thread>
 
 namespace isthmus::dns64 {
 namespace {
@@ -13,7 +14,7 @@ class SpinLock {
     while (flag_.test_and_set(std::memory_order_acquire)) {
       // Who holds it is done in a moment, unless it lost its CPU to us: then it needs that back.
       for (int i = 0; flag_.test(std::memory_order_relaxed); ++i)
-        i < kSpins ? __builtin_ia32_pause() : std::this_thread::yield();
+        i < kSpins ? __builtin_ia32_pause() : static_cast<void>(sched_yield());
     }
   }
   void unlock() { flag_.clear(std::memory_order_release); }
