@@ -106,6 +106,12 @@ class Secure(unittest.TestCase):
         self.assertEqual(answers(response, "AAAA"), ["64:ff9b::1400:101"])
         self.assertFalse(response.flags & dns.flags.AD)
 
+    def test_drill_gets_a_synthesized_answer_and_sees_what_was_validated(self):
+        out = subprocess.run(["drill", "-o", "AD", "v4.sec.test.", "AAAA", "@::1"], capture_output=True, text=True, check=True,
+                             timeout=20).stdout
+        self.assertRegex(out, r"(?m)^v4\.sec\.test\.\s+\d+\s+IN\s+AAAA\s+64:ff9b::")
+        self.assertRegex(out, r"(?m)^;; flags: .*\bad\b")
+
     def test_delv_validates_what_we_pass_on(self):
         anchor = site.write("anchors", 'trust-anchors { "sec.test." static-ds %s; };\n' % self.quoted_ds())
 

@@ -42,12 +42,12 @@ def fields(message):
 
 
 class Collector:
-    """Listens on a Unix socket; `frames` are the data frames that came."""
+    """Listens on a Unix socket's path or a (host, port) of TCP; `frames` are the data frames that came."""
 
-    def __init__(self, path):
+    def __init__(self, where):
         self.frames = []
-        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.listener.bind(path)
+        self.listener = socket.socket(socket.AF_UNIX if isinstance(where, str) else socket.AF_INET, socket.SOCK_STREAM)
+        self.listener.bind(where)
         self.listener.listen(1)
         threading.Thread(target=self._run, daemon=True).start()
 

@@ -127,6 +127,24 @@ class Zones(unittest.TestCase):
         self.assertFalse(site.fake.questions("plain.test."))
 
 
+    def test_a_forward_zone_goes_to_its_own_forwarder(self):
+        run_policy(forward(f"{{address: {KNOT}}}", zones=f"zones: [{{name: odd.test, kind: FORWARD, upstreams: [{{address: {FAKE}}}]}}]"))
+        before = len(site.fake.questions("forwarded.odd.test."))
+        eventually(lambda: answers(ask("forwarded.odd.test."), "AAAA") == ["64:ff9b::1400:401"], 5, "the forward zone answers")
+        self.assertGreater(len(site.fake.questions("forwarded.odd.test.")), before)
+        self.assertEqual(answers(ask("plain.test."), "AAAA"), ["64:ff9b::1400:101"])
+        self.assertFalse(site.fake.questions("plain.test."))
+
+    def test_private_reverse_zones_end_here_or_go_upstream_as_the_policy_says(self):
+        """RFC 6303: answered here, names of a private network are not told to the world."""
+        for number, switch in enumerate((True, False)):
+            name = f"{number}.0.0.10.in-addr.arpa."
+            run_policy(forward(f"{{address: {FAKE}}}", zones=f"local_zones: {str(switch).lower()}"))
+            asked = len(site.fake.questions(name))
+            self.assertEqual(ask(name, "PTR").rcode(), dns.rcode.NXDOMAIN)
+            self.assertEqual(len(site.fake.questions(name)) > asked, not switch, f"local_zones {switch}")
+
+
 class Age(unittest.TestCase):
     def tearDown(self):
         run_policy(site.policy())

@@ -177,5 +177,28 @@ class Cache(unittest.TestCase):
         self.assertEqual(ctl("cache", "flush", check=False).returncode, 2)
 
 
+class ZOtherTaps(unittest.TestCase):
+    """The same service with a collector by TCP and a log of one query in three."""
+
+    def test_dnstap_over_tcp_and_a_sampled_log(self):
+        site.service.kill()
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        self.collector = Collector(("127.0.0.1", port))
+        self.addCleanup(self.collector.close)
+        path = f"{site.dir}/sampled.json"
+        command = [*site.command(), "--query-log", path, "--query-log-sample", "3", "--dnstap", f"tcp:127.0.0.1:{port}"]
+        site.service = Daemon(site.node, "dns64-svc", command, f"{site.dir}/dns64-svc.log", HTTP).start()
+        for _ in range(60):
+            ask("plain.test.")
+        eventually(lambda: len(self.collector.messages(5)) == 60 and len(self.collector.messages(6)) == 60, 8, "all were tapped")
+
+        def lines():
+            with open(path, encoding="utf-8") as file:
+                return len(file.readlines())
+        # Each worker takes its own third query.
+        eventually(lambda: 16 <= lines() <= 20, 5, "one in three is written")
+
+
 if __name__ == "__main__":
     suite.main()
