@@ -192,7 +192,10 @@ class Bench:
             if hasattr(contestant, "push"):
                 figures["policy"] = self.beside(contestant, self.push_policies)
             figures["attack"] = self.beside(contestant, lambda done: self.flood(contestant, "dead.test", done))
-            self.load(contestant, "perf.test", "--first", self.fresh(contestant, "perf.test", 500), "--names", 500, "--queries", 500)
+            # A new resolver learns who serves the zone; and whoever drowns in the attack shows it here.
+            first = self.fresh(contestant, "perf.test", 500)
+            missed = self.load(contestant, "perf.test", "--first", first, "--names", 500, "--queries", 500)
+            figures["misses after the attack"] = {"lost": round(1 - missed["with_answer"] / 500, 3)}
             self.authority.process.send_signal(signal.SIGSTOP)
             figures["dead"] = self.beside(contestant, lambda done: self.flood(contestant, "perf.test", done))
             self.authority.process.send_signal(signal.SIGCONT)
