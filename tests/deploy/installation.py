@@ -14,6 +14,7 @@ ROOT = HERE.parents[1]
 sys.path[:0] = [str(HERE / "kubernetes"), str(ROOT / "tests/e2e")]
 
 from cluster import NODES, PODS, SERVICES, Cluster  # noqa: E402
+from lib import knot  # noqa: E402
 from lib.daemon import eventually  # noqa: E402
 
 IMAGES = pathlib.Path(os.environ.get("ISTHMUS_IMAGES", ROOT / "build/images/all.tar"))
@@ -34,18 +35,7 @@ VALUES = {
     "test": {"target": f"{WEB4}:80"},
 }
 
-KNOT = """\
-server:
-    listen: {address}@53
-    rundir: {dir}
-    udp-workers: 1
-    tcp-workers: 1
-    background-workers: 1
-log:
-  - target: stderr
-    any: warning
-database:
-    storage: {dir}
+KNOT = knot.SERVER + """\
 zone:
   - domain: isthmus.example
     storage: {dir}
@@ -109,7 +99,7 @@ class Site:
         self.body_sha256 = hashlib.sha256(body).hexdigest()
         (directory / "www/body.bin").write_bytes(body)
         (directory / "zone.txt").write_text(ZONE)
-        (directory / "knot.conf").write_text(KNOT.format(address=RESOLVER, dir=directory))
+        (directory / "knot.conf").write_text(KNOT.format(listen=f"{RESOLVER}@53", dir=directory))
         (directory / "nginx.conf").write_text(NGINX.format(dir=directory))
         cluster.cp.run(f"ip addr add {RESOLVER}/64 dev br0 nodad")
         self.start_resolver()

@@ -1,26 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The authority of the DNS64 benchmark: a root, `test.`, a zone of A-only names, a signed copy, a zone whose server is dead."""
 
-import os
 import socket
 import subprocess
 import time
 
+from lib import knot
+
 AUTHORITY, DEAD = "192.0.2.53", "192.0.2.99"
 NAMES, SIGNED_NAMES = 150_000, 30_000  # without the case that fills a cache
 
-KNOT_CONF = """\
-server:
-    listen: [{authority}@53, {authority}@853]
-    rundir: {dir}
-    udp-workers: 1
-    tcp-workers: 1
-    background-workers: 1
-log:
-  - target: stderr
-    any: warning
-database:
-    storage: {dir}/keys
+KNOT_CONF = knot.SERVER + """\
 policy:
   - id: once
     algorithm: ecdsap256sha256
@@ -50,7 +40,6 @@ def head(zone):
 
 
 def write_zones(directory, names):
-    os.makedirs(f"{directory}/keys", exist_ok=True)
     # 44.0.0.0/8 on purpose: RFC 6052 §3.1 forbids private addresses under 64:ff9b::/96.
     for zone, count in (("perf", names), ("signed", SIGNED_NAMES)):
         with open(f"{directory}/{zone}.zone", "w", encoding="ascii") as file:
@@ -78,7 +67,7 @@ class Authority:
         write_zones(self.directory, self.names)
         config = f"{self.directory}/knot.conf"
         with open(config, "w", encoding="ascii") as file:
-            file.write(KNOT_CONF.format(dir=self.directory, authority=AUTHORITY))
+            file.write(KNOT_CONF.format(dir=self.directory, listen=f"{AUTHORITY}@53, {AUTHORITY}@853"))
         for address in (AUTHORITY, DEAD):
             self.namespace.run(f"ip address add {address}/32 dev lo")
         with open(f"{self.directory}/knot.log", "wb") as log:

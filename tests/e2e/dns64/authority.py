@@ -10,7 +10,6 @@ on purpose, signs as it answers, and remembers every question.
   arpa        FakeAuthority: knows the PTR of 20.0.4.1 alone, writes down who asks
 """
 
-import os
 import socket
 import socketserver
 import struct
@@ -373,10 +372,9 @@ class AuthoritySite(Site):
         super().down()
 
     def start_knot(self):
-        os.makedirs(f"{self.dir}/knot", exist_ok=True)
         for file, text in (("root.zone", ROOT_ZONE), ("test.zone", TEST_ZONE), ("sec.zone", SEC_ZONE)):
             self.write(file, text)
-        config = self.write("knot.conf", KNOT_CONF.format(dir=self.dir, address=KNOT))
+        config = self.write("knot.conf", KNOT_CONF.format(dir=self.dir, listen=f"{KNOT}@53"))
         self.knot = Daemon(self.node, "knot", f"knotd -c {config}", f"{self.dir}/knot.log").start()
         eventually(lambda: self.answers_soa(KNOT) and self.sec_ds(), 20, "knot answers and has signed")
 

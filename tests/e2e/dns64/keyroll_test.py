@@ -69,11 +69,10 @@ class SignedRoot(Site):
     def start_knot(self):
         self.state = f"{self.dir}/state"
         self.anchors = f"{self.state}/root-anchor.key"
-        os.makedirs(f"{self.dir}/knot")
         os.makedirs(self.state)
         self.ids = {}  # knot's own names of keys, by tag: a revoked key has another tag
         self.write("root.zone", ROOT_ZONE)
-        self.config = self.write("knot.conf", KNOT_CONF.format(dir=self.dir, address=KNOT))
+        self.config = self.write("knot.conf", KNOT_CONF.format(dir=self.dir, listen=f"{KNOT}@53"))
         self.keymgr("generate", "zsk=yes")
         self.first = self.new_ksk()
         self.knot = Daemon(self.node, "knot", f"knotd -c {self.config}", f"{self.dir}/knot.log").start()

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the configurations of all our knotds begin with. For str.format: address, dir."""
+"""What the configurations of all our knotds begin with. For str.format: listen, dir."""
 
 SERVER = """\
 server:
-    listen: {address}@53
+    listen: [{listen}]
     rundir: {dir}
     udp-workers: 1
     tcp-workers: 1
@@ -12,5 +12,5 @@ log:
   - target: stderr
     any: warning
 database:
-    storage: {dir}/knot
+    storage: {dir}
 """

@@ -148,7 +148,6 @@ class Lab:
     def up(self):
         shutil.rmtree(self.dir, ignore_errors=True)
         os.makedirs(f"{self.dir}/www", mode=0o755)
-        os.makedirs(f"{self.dir}/knot", mode=0o700)
         self.namespaces.create()
         self._links()
         self._server_side()
@@ -204,7 +203,7 @@ class Lab:
 
     def _server_side(self):
         self._write("zone.txt", ZONE_FILE)
-        knot_config = self._write("knot.conf", KNOT_CONF.format(dir=self.dir, address=DNS4, zone=ZONE))
+        knot_config = self._write("knot.conf", KNOT_CONF.format(dir=self.dir, listen=f"{DNS4}@53", zone=ZONE))
         nginx = self._write("nginx.conf", NGINX_CONF.format(dir=self.dir, web=WEB4, dual=DUAL4, excluded=EXCLUDED4))
         body = random.Random(6146).randbytes(self.body_bytes)
         self.body_sha256 = hashlib.sha256(body).hexdigest()

@@ -11,6 +11,17 @@ namespace isthmus::dns64::test {
 
 inline const ClientAddress kClient = v6("2001:db8:1::7");
 
+// RFC 6052 §2.4: 192.0.2.33 under a prefix of each length.
+struct Embedding {
+  const char *prefix, *address;
+};
+inline constexpr Embedding kSixLengths[] = {{"2001:db8::/32", "2001:db8:c000:221::"},
+                                            {"2001:db8:100::/40", "2001:db8:1c0:2:21::"},
+                                            {"2001:db8:122::/48", "2001:db8:122:c000:2:2100::"},
+                                            {"2001:db8:122:300::/56", "2001:db8:122:3c0:0:221::"},
+                                            {"2001:db8:122:344::/64", "2001:db8:122:344:c0:2:2100:0"},
+                                            {"2001:db8:122:344::/96", "2001:db8:122:344::c000:221"}};
+
 inline Policy lab_policy() {
   Policy policy;
   TranslationPrefix prefix;

@@ -33,15 +33,7 @@ constexpr const char* kReverse4 = "33.2.0.192.in-addr.arpa.";
 
 // RFC 6052 §2.4.
 TEST_F(ReversePtrTest, PrefixesOfAllSixLengthsInUseOrRetiredLeadIntoInAddrArpa) {
-  struct Row {
-    const char *prefix, *address;
-  };
-  for (const auto& row :
-       {Row{"2001:db8::/32", "2001:db8:c000:221::"}, Row{"2001:db8:100::/40", "2001:db8:1c0:2:21::"},
-        Row{"2001:db8:122::/48", "2001:db8:122:c000:2:2100::"},
-        Row{"2001:db8:122:300::/56", "2001:db8:122:3c0:0:221::"},
-        Row{"2001:db8:122:344::/64", "2001:db8:122:344:c0:2:2100:0"},
-        Row{"2001:db8:122:344::/96", "2001:db8:122:344::c000:221"}}) {
+  for (const auto& row : kSixLengths) {
     const auto prefix = Ipv6Prefix::parse(row.prefix).value();
     policy = lab_policy();
     healthy = {};

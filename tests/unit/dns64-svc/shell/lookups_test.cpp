@@ -155,6 +155,16 @@ TEST_F(LookupsTest, ThousandsMayWaitForOneName) {
   EXPECT_EQ(lookups_->failures(ResolveFailure::kBusy), 0U);
 }
 
+TEST_F(LookupsTest, WhoWaitsForOneNameIsLimited) {
+  run_policy();
+  for (std::uint64_t query = 1; query <= 32768; ++query)
+    lookups_->resolve(a_of("silent.example."), {.worker = 0, .query = query});
+  EXPECT_TRUE(delivered_.empty());
+  lookups_->resolve(a_of("silent.example."), {.worker = 0, .query = 32769});
+  ASSERT_EQ(delivered_.size(), 1U);
+  EXPECT_EQ(delivered_[0].result.why, ResolveFailure::kBusy);
+}
+
 // What libunbound answers by itself comes before the question has returned: a loop in the loop, were it all
 // served.
 TEST_F(LookupsTest, AnswersThatLeadToQuestionsDoNotHoldTheLoopInOneTurn) {

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// RFC 6147 §5.5: what was validated, what failed, and what a client that asks for proofs gets.
+#include <gmock/gmock.h>
+
+#include "tests/unit/dns64-svc/core/query_lab.hpp"
+
+namespace isthmus::dns64::test {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+// RFC 6147 §5.5
+TEST_F(QueryTest, DnssecRules) {
+  struct Row {
+    const char* why;
+    Security aaaa, a;
+    bool dnssec_ok, cd, ad;
+    bool want_synthesis, want_ad;
+    std::uint16_t want_rcode = rcode::kNoError;
+  };
+  const auto S = Security::kSecure, I = Security::kInsecure, B = Security::kBogus;
+  const Row rows[] = {
+      {"DO and CD: the client validates", S, S, true, true, false, false, true},
+      {"DO alone, all secure: AD", S, S, true, false, false, true, true},
+      {"AD asked, all secure: AD", S, S, false, false, true, true, true},
+      {"neither asked: no AD", S, S, false, false, false, true, false},
+      {"insecure denial: no AD", I, S, true, false, false, true, false},
+      {"insecure A: no AD", S, I, true, false, false, true, false},
+      {"CD alone may be synthesized", I, I, false, true, false, true, false},
+      {"bogus denial", B, I, false, false, false, false, false, rcode::kServFail},
+      {"bogus denial, CD: the data as it is", B, I, false, true, false, false, false},
+      {"bogus A", I, B, true, false, false, false, false, rcode::kServFail},
+      {"bogus A, CD: the empty AAAA answer", I, B, false, true, false, false, false},
+  };
+  for (const auto& row : rows) {
+    cache.flush_all();
+    know(nodata("www.example.", rr::kAaaa, 300, row.aaaa));
+    know(fact("www.example.", rr::kA, {a("www.example.", "198.51.0.33")}, row.a));
+    const auto r = ask({.cd = row.cd, .ad = row.ad, .dnssec_ok = row.dnssec_ok});
+    EXPECT_EQ(r.header.rcode(), row.want_rcode) << row.why;
+    EXPECT_EQ(r.answer.size(), row.want_synthesis ? 1U : 0U) << row.why;
+    EXPECT_EQ(r.flag(flag::kAd), row.want_ad) << row.why;
+    EXPECT_EQ(r.flag(flag::kCd), row.cd) << row.why;
+  }
+}
+
+TEST_F(QueryTest, BogusAaaaPassWithCdButForThoseThatAreWithheld) {
+  policy.dns64.views[0].rebinding_protection = true;
+  know(fact("www.example.", rr::kAaaa,
+            {aaaa("www.example.", "::ffff:192.0.2.1"), aaaa("www.example.", "fd00::1"),
+             aaaa("www.example.", "2001:db8::80")},
+            Security::kBogus));
+  EXPECT_THAT(ask({.cd = true}).answer, ElementsAre("www.example. 300 AAAA 2001:db8::80"));
+  EXPECT_EQ(ask({}).header.rcode(), rcode::kServFail);
+}
+
+TEST_F(QueryTest, SynthesizedAnswersCarryNoSignaturesOrProofs) {
+  know(fact("www.example.", rr::kAaaa,
+            {soa(),
+             {Section::kAuthority, "example.", rr::kRrsig, 300, "sig"},
+             {Section::kAuthority, "www.example.", rr::kNsec, 300, "nsec"}},
+            Security::kSecure));
+  know(fact("www.example.", rr::kA,
+            {a("www.example.", "198.51.0.33"), {Section::kAnswer, "www.example.", rr::kRrsig, 300, "sig"}},
+            Security::kSecure));
+  const auto r = ask({.dnssec_ok = true});
+  EXPECT_THAT(r.answer, ElementsAre("www.example. 300 AAAA 64:ff9b::c633:21"));
+  EXPECT_THAT(r.authority, IsEmpty());
+  EXPECT_EQ(last.ede, ede::kSynthesized);
+}
+
+TEST_F(QueryTest, SignaturesAndProofsGoOnlyToClientsThatSetDo) {
+  know(fact("www.example.", rr::kA,
+            {a("www.example.", "198.51.0.33"), {Section::kAnswer, "www.example.", rr::kRrsig, 300, "sig"}}));
+  know(fact("none.example.", rr::kA,
+            {soa(),
+             {Section::kAuthority, "example.", rr::kRrsig, 300, "sig"},
+             {Section::kAuthority, "a.example.", rr::kNsec, 300, "nsec"}},
+            Security::kSecure, rcode::kNxDomain));
+  EXPECT_THAT(ask({.type = rr::kA}).answer, ElementsAre("www.example. 300 A 198.51.0.33"));
+  EXPECT_THAT(ask({.type = rr::kA, .dnssec_ok = true}).answer,
+              ElementsAre("www.example. 300 A 198.51.0.33", "www.example. 300 RRSIG"));
+  EXPECT_THAT(ask({.name = "none.example.", .type = rr::kA}).authority,
+              ElementsAre("example. 300 SOA ns.example."));
+  EXPECT_THAT(ask({.name = "none.example.", .type = rr::kA, .dnssec_ok = true}).authority,
+              ElementsAre("example. 300 SOA ns.example.", "example. 300 RRSIG", "a.example. 300 NSEC"));
+}
+
+}  // namespace
+}  // namespace isthmus::dns64::test
