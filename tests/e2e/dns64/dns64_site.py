@@ -89,7 +89,7 @@ class Site:
         return f"{self.dir}/{name}"
 
     def start_knot(self):
-        config = self.write("knot.conf", KNOT_CONF.format(dir=self.dir, address=KNOT, zone="test"))
+        config = self.write("knot.conf", KNOT_CONF.format(dir=self.dir, listen=f"{KNOT}@53", zone="test"))
         self.knot = Daemon(self.node, "knot", f"knotd -c {config}", f"{self.dir}/knot.log").start()
         eventually(lambda: self.answers_soa(KNOT), 10, "knot answers")
 
