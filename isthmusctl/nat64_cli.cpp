@@ -16,7 +16,7 @@ struct Nat64Cli::Values {
   std::uint32_t public_port = 0, server_port = 0, limit = 0;
   std::string from, to, flags;
   std::uint32_t length = 0, hop_limit = 64, port = 0, packets = 0, seconds = 0, snap = 0;
-  bool dont_fragment = false;
+  bool dont_fragment = false, whole_policy = false;
   CLI::App *status = nullptr, *mappings = nullptr, *sessions = nullptr, *find = nullptr, *explain = nullptr,
            *capture = nullptr, *who_had = nullptr;
   std::vector<std::string> events;
@@ -68,6 +68,8 @@ Nat64Cli::Nat64Cli(CLI::App& app) : values_(std::make_unique<Values>()) {
   };
   v.status = command("status", "what a NAT64 node runs: policy, addresses, workers");
   output(v.status);
+  v.status->add_flag("--policy", v.whole_policy,
+                     "the whole policy that runs, every default written out, as YAML");
   v.mappings = command("mappings", "list the mappings (BIB entries) of a NAT64 node");
   v.sessions = command("sessions", "list the sessions of a NAT64 node");
   for (auto* sub : {v.mappings, v.sessions}) {
@@ -116,7 +118,7 @@ std::optional<int> Nat64Cli::run(const TlsFiles& tls) {
   const auto& v = *values_;
   const Nat64Address node{v.target, tls};
   const auto format = parse_format(v.format).value();
-  if (*v.status) return status_command(node, format);
+  if (*v.status) return v.whole_policy ? running_policy_command(node, format) : status_command(node, format);
   if (*v.mappings || *v.sessions) {
     v1::ListTablesRequest filter;
     filter.set_protocol(protocol_of(v.protocol));

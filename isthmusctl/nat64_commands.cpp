@@ -22,7 +22,8 @@ namespace {
 
 constexpr int kNothing = 1;
 constexpr int kCannotAsk = 2;
-constexpr int kTableRows = 10000;  // of a list without --limit
+constexpr int kTableRows = 10000;        // of a list without --limit
+constexpr int kMostReceived = 64 << 20;  // a policy of the largest size, every default written out
 
 int complain(const std::string& problem) {
   std::cerr << "isthmusctl: " << problem << "\n";
@@ -43,7 +44,9 @@ template <class Then>
 int with_node(const Nat64Address& node, Then&& then) {
   const auto credentials = channel_credentials(node.tls);
   if (!credentials) return complain(credentials.error());
-  const auto stub = v1::Nat64Status::NewStub(grpc::CreateChannel(node.target, *credentials));
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMostReceived);
+  const auto stub = v1::Nat64Status::NewStub(grpc::CreateCustomChannel(node.target, *credentials, arguments));
   return then(*stub);
 }
 
@@ -83,6 +86,20 @@ int status_command(const Nat64Address& node, Format format) {
     context.set_deadline(within(std::chrono::seconds{5}));
     v1::GetNat64StatusResponse answer;
     const auto status = stub.GetStatus(&context, {}, &answer);
+    return status.ok() ? print(show(answer, format)) : explain(node, status);
+  });
+}
+
+int running_policy_command(const Nat64Address& node, Format format) {
+  return with_node(node, [&](v1::Nat64Status::Stub& stub) {
+    grpc::ClientContext context;
+    context.set_deadline(within(std::chrono::seconds{5}));
+    v1::RunningPolicy answer;
+    const auto status = stub.GetRunningPolicy(&context, {}, &answer);
+    if (status.error_code() == grpc::StatusCode::NOT_FOUND) {
+      (void)complain(status.error_message());
+      return kNothing;
+    }
     return status.ok() ? print(show(answer, format)) : explain(node, status);
   });
 }

@@ -18,6 +18,8 @@ struct Nat64Address {
 };
 
 [[nodiscard]] int status_command(const Nat64Address& node, Format format);
+// The whole policy that runs, as YAML that a controller would take, or as JSON. Exit code 1: none runs.
+[[nodiscard]] int running_policy_command(const Nat64Address& node, Format format);
 [[nodiscard]] int mappings_command(const Nat64Address& node, const v1::ListTablesRequest& filter,
                                    Format format);
 [[nodiscard]] int sessions_command(const Nat64Address& node, const v1::ListTablesRequest& filter,

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "common/config/yaml.hpp"
 #include "isthmusctl/table.hpp"
 
 namespace isthmus {
@@ -67,6 +68,12 @@ std::string show(const v1::GetNat64StatusResponse& answer, Format format) {
                std::to_string(w.blocks())});
   }
   return out + table.text();
+}
+
+std::string show(const v1::RunningPolicy& answer, Format format) {
+  if (format == Format::kJson) return to_json(answer);
+  return "# version " + version_text(answer.version()) + ", as it runs: every default written out\n" +
+         to_yaml(answer.policy());
 }
 
 std::string show(const v1::MappingChunk& all, Format format) {

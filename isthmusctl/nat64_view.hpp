@@ -11,6 +11,8 @@
 namespace isthmus {
 
 [[nodiscard]] std::string show(const v1::GetNat64StatusResponse& answer, Format format);
+// YAML that reads back as a policy, its version in a comment.
+[[nodiscard]] std::string show(const v1::RunningPolicy& answer, Format format);
 [[nodiscard]] std::string show(const v1::MappingChunk& all, Format format);
 [[nodiscard]] std::string show(const v1::SessionChunk& all, Format format);
 [[nodiscard]] std::string show(const v1::FindResponse& answer, const std::string& endpoint, Format format);

@@ -148,6 +148,7 @@ struct Nat64Policy {
   std::uint32_t icmp_errors_per_second = 1000;  // per worker
   std::uint32_t max_held_fragments = 1024;      // per worker
   bool log_blocks = true;
+  bool allow_short_timeouts = false;  // the minima did not hold: a lab
   std::optional<ProbePolicy> probe;
   bool operator==(const Nat64Policy&) const = default;
 };

@@ -65,6 +65,7 @@ void read_nat64(const v1::Policy& in, Checker& check, Policy& out) {
   if (to.max_held_fragments > 1U << 20) check.refuse("nat64.fragments.max_held", "must be at most 1048576");
   if (from.events().has_log_blocks()) to.log_blocks = from.events().log_blocks();
 
+  to.allow_short_timeouts = from.allow_short_timeouts();
   if (from.has_probe()) to.probe = read_probe(from.probe(), out.translation_prefixes, check);
 
   using std::chrono::seconds;

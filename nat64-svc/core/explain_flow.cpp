@@ -2,6 +2,7 @@
 #include "nat64-svc/core/explain_flow.hpp"
 
 #include "nat64-svc/core/steps/admit.hpp"
+#include "nat64-svc/core/steps/filter_and_update.hpp"
 
 namespace isthmus::nat64 {
 
@@ -73,6 +74,8 @@ Result<Flow, Refusal> ExplainedFlow::from_v6(const Tuple6& tuple, std::uint8_t t
       return flow;
     }
   }
+  if (bib != kNone && state_.is_drained(four.public4.address))
+    return steps_.stop("policy", "is the pool address past its withdrawal", drained(Side::kV6));
   const bool hairpin = state_.pool.is_active(*server4);
   if (!opening) {
     steps_.pass("RFC 6146 §3.5.2.2", "CLOSED: is it a SYN",
@@ -102,6 +105,8 @@ Result<Flow, Refusal> ExplainedFlow::from_v4(const Tuple4& tuple, std::uint8_t t
   const TransportAddress6 client6{b.client6, b.port6};
   steps_.pass("RFC 6146 §3.5.1.2", "find the BIB entry",
               client6.to_string() + (b.is_static ? ", static" : ""));
+  if (state_.is_drained(b.public4))
+    return steps_.stop("policy", "is the pool address past its withdrawal", drained(Side::kV4));
   const auto server6 = represent(*state_.runtime, b.client6, tuple.server4.address);
   if (!server6)
     return steps_.stop("RFC 6052 §2.3", "embed the server's address in a prefix", server6.error());

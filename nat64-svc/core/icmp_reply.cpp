@@ -33,7 +33,8 @@ bool may_answer_ipv6(std::span<const std::uint8_t> packet, IcmpError error) {
   if (packet.size() < kIpv6Header || packet[0] >> 4 != 6) return false;
   const auto source = Ipv6Address::load(&packet[8]);
   const auto destination = Ipv6Address::load(&packet[24]);
-  if (source.is_multicast() || source.is_unspecified() || source.is_loopback()) return false;
+  // ::/64 has the unspecified and loopback addresses, and IPv4 ones in disguise: nobody's source.
+  if (source.is_multicast() || source.high() == 0) return false;
   if (destination.is_multicast() && error.type != icmp6::kPacketTooBig) return false;
   const auto type = icmp6_type(packet);
   return !type || (*type >= 128 && *type != icmp6::kRedirect);

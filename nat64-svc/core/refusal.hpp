@@ -29,8 +29,9 @@ struct Refusal {
 namespace icmp4 {
 inline constexpr std::uint8_t kEchoReply = 0, kUnreachable = 3, kEchoRequest = 8, kTimeExceeded = 11,
                               kParameterProblem = 12;
-inline constexpr std::uint8_t kHostUnreachable = 1, kProtocolUnreachable = 2, kPortUnreachable = 3,
-                              kFragmentationNeeded = 4, kSourceRouteFailed = 5, kProhibited = 13;
+inline constexpr std::uint8_t kNetUnreachable = 0, kHostUnreachable = 1, kProtocolUnreachable = 2,
+                              kPortUnreachable = 3, kFragmentationNeeded = 4, kSourceRouteFailed = 5,
+                              kProhibited = 13;
 }  // namespace icmp4
 
 namespace icmp6 {

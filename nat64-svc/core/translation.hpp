@@ -31,6 +31,8 @@ class Translation {
   Verdict from_v6(PacketBuffer& buffer, TimePoint now, std::uint32_t hint = kNone);
   Verdict from_v4(PacketBuffer& buffer, TimePoint now, std::uint32_t hint = kNone,
                   const FragmentNote& told = {});
+  bool expire(TimePoint now);
+  void unreachable(Side out, std::span<const std::uint8_t> packet, Unreachable why, TimePoint now);
   void set_route_mtu(Translator::RouteMtu function, void* context) {
     route_mtu_ = function;
     route_mtu_context_ = context;
@@ -72,6 +74,8 @@ class Translation {
   template <class P>
   void release_held_behind(Side side, const P& packet, TimePoint now);
   void release(Side side, std::span<const std::uint8_t> bytes, TimePoint now);
+  bool send_beside(Side side, std::span<const std::uint8_t> bytes, const Outcome& outcome,
+                   const PacketBuffer& buffer);
   template <class P>
   Outcome released(PacketBuffer& buffer, Result<P, Refusal> packet, TimePoint now);
 
@@ -87,6 +91,7 @@ class Translation {
   }
 
   // ICMP errors.
+  void take_own_error(Side side, std::span<const std::uint8_t> bytes, TimePoint now);
   Outcome error_from_v6(PacketBuffer& buffer, const Parsed6& outer, TimePoint now);
   Outcome error_from_v4(PacketBuffer& buffer, const Parsed4& outer, TimePoint now);
   Verdict refuse(Side side, PacketBuffer& buffer, const Refusal& refusal, TimePoint now);
@@ -139,6 +144,7 @@ class Translation {
     return Verdict::drop(reason);
   }
 
+  std::array<bool, 2> letting_go_{};  // of each side: a held fragment is on its way now
   std::uint64_t identifications_ = 0;
   Translator::RouteMtu route_mtu_ = nullptr;
   void* route_mtu_context_ = nullptr;

@@ -266,7 +266,10 @@ void Translator::translate(std::span<BurstPacket> burst, TimePoint now) {
   impl_->translate(burst, now);
 }
 bool Translator::expire(TimePoint now) {
-  return impl_->state_.expire(now);
+  return impl_->expire(now);
+}
+void Translator::unreachable(Side out, std::span<const std::uint8_t> packet, Unreachable why, TimePoint now) {
+  impl_->unreachable(out, packet, why, now);
 }
 const WorkerState& Translator::state() const {
   return impl_->state_;

@@ -35,6 +35,9 @@ struct TranslatorLimits {
 class WorkerState;
 struct Explanation;
 
+// Why a packet cannot be sent on.
+enum class Unreachable : std::uint8_t { kNoRoute, kNeighbour };
+
 // One packet of a burst, and what became of it.
 struct BurstPacket {
   Side from = Side::kV6;
@@ -72,6 +75,11 @@ class Translator {
   // Timers; call once per burst and at least every 100 ms when idle. Bounded work per call; true: more is due
   // now, so do not sleep.
   bool expire(TimePoint now);
+
+  // A translated packet (or one that drain_extra() gave) that cannot be sent: its sender is told, if that is
+  // allowed, within the limit of ICMP errors; the answer is among the extra packets, so not while draining
+  // them.
+  void unreachable(Side out, std::span<const std::uint8_t> packet, Unreachable why, TimePoint now);
 
   // Packets made beside the verdicts: fragments, released held packets, TCP probes, answers to held SYNs.
   // send(Side out, std::span<const std::uint8_t> packet); spans are valid during the call only.

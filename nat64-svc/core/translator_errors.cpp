@@ -9,6 +9,11 @@
 #include "nat64-svc/core/translation.hpp"
 
 namespace isthmus::nat64 {
+namespace {
+
+constexpr std::size_t kMaxOwnError = 1280;  // RFC 4443 §2.4(c)
+
+}  // namespace
 
 Outcome Translation::error_from_v6(PacketBuffer& buffer, const Parsed6& outer, TimePoint now) {
   if (outer.hop_limit <= 1) return failure(Refusal{DropReason::kHopLimit});
@@ -46,6 +51,52 @@ Outcome Translation::error_from_v4(PacketBuffer& buffer, const Parsed4& outer, T
   return Verdict::forward(Side::kV6);
 }
 
+// One of ours about a packet that was translated already: it comes in as the next router's would, and is
+// translated to whoever sent the packet.
+void Translation::take_own_error(Side side, std::span<const std::uint8_t> bytes, TimePoint now) {
+  std::array<std::uint8_t, kTranslationHeadroom + kMaxOwnError> frame;
+  if (bytes.size() > kMaxOwnError) return;
+  std::ranges::copy(bytes, frame.begin() + kTranslationHeadroom);
+  PacketBuffer buffer{frame, kTranslationHeadroom, bytes.size()};
+  const auto taken = [&]() -> Outcome {
+    if (side == Side::kV6) {
+      const auto error = parse_ipv6(bytes);
+      return error ? error_from_v6(buffer, *error, now) : Outcome{failure(error.error())};
+    }
+    const auto error = parse_ipv4(bytes);
+    return error ? error_from_v4(buffer, *error, now) : Outcome{failure(error.error())};
+  };
+  send_beside(side, bytes, taken(), buffer);
+}
+
+// RFC 1812 §5.2.7.1, RFC 4443 §3.1, RFC 4861 §7.2.2: a router says so when it cannot send a packet on.
+void Translation::unreachable(Side out, std::span<const std::uint8_t> packet, Unreachable why,
+                              TimePoint now) {
+  if (!state_.runtime) return;
+  const bool v6 = out == Side::kV6;
+  const bool route = why == Unreachable::kNoRoute;
+  const IcmpError error =
+      v6 ? IcmpError{icmp6::kUnreachable, route ? icmp6::kNoRoute : icmp6::kAddressUnreachable, 0}
+         : IcmpError{icmp4::kUnreachable, route ? icmp4::kNetUnreachable : icmp4::kHostUnreachable, 0};
+  std::array<std::uint8_t, kTranslationHeadroom + kMaxOwnError> frame;
+  const auto quoted = packet.first(std::min(packet.size(), kMaxOwnError));
+  std::ranges::copy(quoted, frame.begin() + kTranslationHeadroom);
+  PacketBuffer buffer{frame, kTranslationHeadroom, quoted.size()};
+  // The reason is counted by whoever could not send it.
+  if (!may_answer(v6, buffer, Refusal{DropReason::kUnclassified, error}, now)) return;
+  const bool made =
+      v6 ? make_reply_ipv6(buffer, error, *state_.runtime) : make_reply_ipv4(buffer, error, *state_.runtime);
+  if (made) take_own_error(out, buffer.packet(), now);
+}
+
+bool Translation::expire(TimePoint now) {
+  const bool more = state_.expire(now);
+  // §3.8: what we answer to another client of ours goes to it by the translator, not by the wire.
+  state_.hairpin_errors.drain(
+      [&](Side side, std::span<const std::uint8_t> error) { take_own_error(side, error, now); });
+  return more;
+}
+
 Verdict Translation::refuse(Side side, PacketBuffer& buffer, const Refusal& refusal, TimePoint now) {
   const bool v6 = side == Side::kV6;
   if (!refusal.answer || !may_answer(v6, buffer, refusal, now))
@@ -55,6 +106,12 @@ Verdict Translation::refuse(Side side, PacketBuffer& buffer, const Refusal& refu
                        : make_reply_ipv4(buffer, refusal.icmp, *state_.runtime);
   if (!made) return drop(side, buffer.packet(), DropReason::kNoRoom);
   state_.counters.of(side).reply(protocol, refusal.reason).add();
+  if (!v6 && state_.pool.contains(Ipv4Address::load(&buffer.packet()[16]))) {
+    // The second half of a hairpin that began at another worker: its sender is a client, not on the wire.
+    if (!state_.hairpin_errors.add(side, buffer.packet()))
+      return drop(side, buffer.packet(), DropReason::kNoRoom);
+    return Verdict::held();
+  }
   return Verdict::reply(side, refusal.reason);
 }
 

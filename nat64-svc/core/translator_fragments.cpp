@@ -2,6 +2,7 @@
 // RFC 6146 §3.4: fragments that come without what the translation needs are held until another tells it.
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "nat64-svc/core/packet/parse.hpp"
 #include "nat64-svc/core/rfc7915/fragmented_udp.hpp"
@@ -82,6 +83,9 @@ void Translation::complete_checksum(const FragmentKey& key, TimePoint now) {
 
 Outcome Translation::hold(Side side, const PacketBuffer& buffer, const FragmentKey& key, bool first,
                           TimePoint now) {
+  // One that was let go is not held again: of two first fragments only one has a checksum, and the other's
+  // never comes.
+  if (letting_go_[static_cast<std::size_t>(side)]) return failure(Refusal{DropReason::kFragmentTable});
   auto& table = fragments(side);
   if (table.held() >= state_.runtime->nat64.max_held_fragments)
     return failure(Refusal{DropReason::kFragmentTable});
@@ -119,20 +123,28 @@ void Translation::release(Side side, std::span<const std::uint8_t> bytes, TimePo
   std::array<std::uint8_t, kTranslationHeadroom + FragmentTable::kMaxHeld> frame;
   std::ranges::copy(bytes, frame.begin() + kTranslationHeadroom);
   PacketBuffer buffer{frame, kTranslationHeadroom, bytes.size()};
+  auto& letting_go = letting_go_[static_cast<std::size_t>(side)];
+  const bool before = std::exchange(letting_go, true);
   const Outcome verdict = side == Side::kV6 ? released<Parsed6>(buffer, parse_ipv6(bytes), now)
                                             : released<Parsed4>(buffer, parse_ipv4(bytes), now);
-  if (!verdict) {
-    drop(side, bytes, verdict.error().reason);
-    return;
+  letting_go = before;
+  if (send_beside(side, bytes, verdict, buffer)) state_.counters.of(Event::kFragmentReleased).add();
+}
+
+// True: it goes, beside the verdict of another packet.
+bool Translation::send_beside(Side side, std::span<const std::uint8_t> bytes, const Outcome& outcome,
+                              const PacketBuffer& buffer) {
+  if (!outcome) {
+    drop(side, bytes, outcome.error().reason);
+    return false;
   }
-  const bool room = verdict->sends() ? state_.extra.add(verdict->out, buffer.packet())
-                    : verdict->action == Verdict::Action::kHandOver
-                        ? state_.handed_over.add(verdict->owner, verdict->out, verdict->note, buffer.packet())
-                        : true;
-  if (!room)
-    drop(side, bytes, DropReason::kNoRoom);
-  else
-    state_.counters.of(Event::kFragmentReleased).add();
+  const bool hands_over = outcome->action == Verdict::Action::kHandOver;
+  if (!outcome->sends() && !hands_over) return false;  // held, after a hairpin
+  const bool room = hands_over
+                        ? state_.handed_over.add(outcome->owner, outcome->out, outcome->note, buffer.packet())
+                        : state_.extra.add(outcome->out, buffer.packet());
+  if (!room) drop(side, bytes, DropReason::kNoRoom);
+  return room;
 }
 
 // The fragments of one packet meet at one worker. Once the ports are known, each goes to their owner, who

@@ -62,6 +62,8 @@ class WorkerState {
   [[nodiscard]] std::optional<std::pair<Ipv6Prefix, Pool4::Ports>> block_holder(
       const TransportAddress4& public4) const;
   [[nodiscard]] bool still_allowed(const Session& session) const;
+  // A withdrawn address past its deadline: nothing new, and what there was ends.
+  [[nodiscard]] bool is_drained(Ipv4Address public4) const;
   // Expires what is due and checks some sessions against a new runtime; bounded. True: there is more to do.
   bool expire(TimePoint now);
 
@@ -76,6 +78,7 @@ class WorkerState {
   Pool4 pool;
   Counters counters;
   ExtraQueue extra;
+  ExtraQueue hairpin_errors;  // ICMP errors of ours to other clients of ours, not translated yet
   HandOverQueue handed_over;
   std::vector<EventRecord> records;
   HeldSyns held_syns;

@@ -37,11 +37,14 @@ constexpr std::uint32_t kEndCost = 4;  // of a session that ends in a sweep; one
 
 }  // namespace
 
+bool WorkerState::is_drained(Ipv4Address public4) const {
+  return std::ranges::any_of(
+      drains_, [&](const auto& d) { return d.first == public4 && d.second == TimePoint::min(); });
+}
+
 bool WorkerState::still_allowed(const Session& session) const {
-  if (!pool.is_active(session.public4)) return false;
-  const bool draining_over = std::ranges::any_of(
-      drains_, [&](const auto& d) { return d.first == session.public4 && d.second == TimePoint::min(); });
-  return !draining_over && admit(*runtime, session.client6, session.server6).has_value();
+  return pool.is_active(session.public4) && !is_drained(session.public4) &&
+         admit(*runtime, session.client6, session.server6).has_value();
 }
 
 bool WorkerState::revalidate(std::uint32_t number, TimePoint now) {

@@ -80,6 +80,9 @@ class Gateway {
   }
   [[nodiscard]] const Steering& steering() const { return *steering_; }
   // Of the kernel, that differed from ours so far and were mended: missing, and too many.
+  [[nodiscard]] NetlinkWatcher::Readings network_readings(Reading what) const {
+    return watcher_->readings(what);
+  }
   [[nodiscard]] std::pair<std::uint64_t, std::uint64_t> mended_routes() const {
     return {routes_missing_.load(std::memory_order_relaxed),
             routes_unexpected_.load(std::memory_order_relaxed)};
@@ -121,6 +124,7 @@ class Gateway {
   void tend_routes();
   [[nodiscard]] Result<void, std::string> open_announcers(const StartupConfig& config);
   [[nodiscard]] Result<void, std::string> announce(const Targets& targets);
+  void warn_of_missing_addresses() const;
   void on_network_change(const NetworkView& view);
   void on_lease_deadlines(const std::vector<LeaseDeadline>& deadlines);
   void guard_leases();

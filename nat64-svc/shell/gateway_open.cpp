@@ -52,12 +52,24 @@ Result<void, std::string> Gateway::open_all(StartupConfig config) {
 
   if (auto done = open_announcers(config); !done) return done;
   if (auto done = open_ports(config); !done) return done;
+  warn_of_missing_addresses();
   if (!config.events.empty() || !config.events_syslog.empty()) {
     auto events = EventSpool::open({config.events, config.events_syslog}, config.node_id, config.workers);
     if (!events) return failure(events.error());
     events_ = std::move(*events);
   }
   return open_workers(config);
+}
+
+// docs/nat64.md, "Next hops": errors come from somebody else's address then, which hides this gateway.
+void Gateway::warn_of_missing_addresses() const {
+  if (node_) return;
+  const auto options = runtime_options({});
+  constexpr auto kAdvice =
+      "{0} has no {1} address, so ICMP errors there come from the address that the packet was sent to and a "
+      "traceroute does not show this gateway: ip addr add ADDRESS dev {0}";
+  if (options.own6.is_unspecified()) spdlog::warn(kAdvice, worker_ports_.front().interface, "global IPv6");
+  if (options.own4 == Ipv4Address{}) spdlog::warn(kAdvice, worker_ports_.back().interface, "IPv4");
 }
 
 Result<void, std::string> Gateway::open_announcers(const StartupConfig& config) {

@@ -166,6 +166,13 @@ HttpReply metrics_reply(const Gateway& gateway, const FeedStatus& feed) {
                 {"ours", ours ? "yes" : "no"}},
                1);
   }
+  for (const auto& [what, name] : {std::pair{Reading::kAll, "all"}, {Reading::kNeighbours, "neighbours"}}) {
+    const auto readings = gateway.network_readings(what);
+    page.counter("isthmus_nat64_network_reads_total", "How often the kernel's tables were read",
+                 {{"what", name}}, static_cast<double>(readings.count));
+    page.gauge("isthmus_nat64_network_read_seconds", "How long the last such reading took", {{"what", name}},
+               std::chrono::duration<double>(readings.last).count());
+  }
   const auto [missing, unexpected] = gateway.mended_routes();
   page.counter("isthmus_nat64_routes_mended_total",
                "Routes of ours in the kernel that others had changed, and that were mended",

@@ -24,14 +24,18 @@ struct Way {
 
 class Ways {
  public:
+  explicit Ways(HashKey key) : key_(key) {}
+
   // A packet's destination; `packet` holds whole IP headers.
   struct Destination {
     std::uint64_t high = 0, low = 0;  // IPv4: all in the low word
+    bool six = false;                 // ::8.8.8.8 is not 8.8.8.8
     bool operator==(const Destination&) const = default;
   };
   [[nodiscard]] static Destination destination_of(std::span<const std::uint8_t> packet) {
-    if (packet.size() >= 40 && packet[0] >> 4 == 6) return {load_be64(&packet[24]), load_be64(&packet[32])};
-    if (packet.size() >= 20) return {0, load_be32(&packet[16])};
+    if (packet.size() >= 40 && packet[0] >> 4 == 6)
+      return {load_be64(&packet[24]), load_be64(&packet[32]), true};
+    if (packet.size() >= 20) return {0, load_be32(&packet[16]), false};
     return {};
   }
 
@@ -51,10 +55,10 @@ class Ways {
     Way way;
   };
   static constexpr std::size_t kEntries = 1024;
-  // Who aims at one place only makes us ask the view.
-  [[nodiscard]] static std::size_t place(const Destination& d) {
-    return mix(d.high ^ HashKey{}.k0, d.low ^ HashKey{}.k1) % kEntries;
+  [[nodiscard]] std::size_t place(const Destination& d) const {
+    return mix(d.high ^ key_.k0, d.low ^ key_.k1) % kEntries;
   }
+  HashKey key_;
   std::array<Entry, kEntries> entries_{};
 };
 

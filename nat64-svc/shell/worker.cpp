@@ -25,6 +25,7 @@ Worker::Worker(WorkerOptions options, NetlinkWatcher& watcher)
     : options_(std::move(options)),
       watcher_(watcher),
       view_reader_(watcher.view()),
+      ways_(options_.key),
       wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   held_.reserve(kHeldInAll);
 }
@@ -113,7 +114,9 @@ void Worker::run() {
     received += receive_handed_over(now);
     probe(now);
     const bool more_to_expire = translator_->expire(now);
+    draining_extra_ = true;
     translator_->drain_extra([&](Side, std::span<const std::uint8_t> packet) { send_copy(packet, now); });
+    draining_extra_ = false;
     translator_->drain_hand_overs(
         [this](std::uint16_t owner, Side from, const FragmentNote& note,
                std::span<const std::uint8_t> packet) { hand_over(owner, from, note, packet); });

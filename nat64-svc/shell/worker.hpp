@@ -124,6 +124,7 @@ class Worker {
   [[nodiscard]] std::optional<Way> way(std::size_t port, const MacAddress& to) const;
   void retry_held(TimePoint now);
   void drop(FrameAddress address, IoDrop reason);
+  void refuse(FrameAddress address, std::uint32_t length, IoDrop reason, TimePoint now);
   void probe(TimePoint now);
   void sample_source(const Received& received);
   void sleep();
@@ -139,6 +140,7 @@ class Worker {
   Published<Runtime>::Reader runtime_reader_{runtime_};
   Published<NetworkView>::Reader view_reader_;
   Ways ways_;
+  bool draining_extra_ = false;  // no packet may be added to them now
   std::array<BurstPacket, kBurst> burst_;
   std::array<FrameAddress, kBurst> gathered_{};  // the frames of the burst
   std::size_t gathered_count_ = 0;

@@ -74,7 +74,7 @@ void Worker::route(FrameAddress address, std::uint32_t length, TimePoint now, bo
   if (hop.reach == Reach::kUnresolved || hop.reach == Reach::kReady) {
     std::size_t port = 0;
     while (port < options_.ports.size() && options_.ports[port].interface_index != hop.interface) ++port;
-    if (port == options_.ports.size()) return drop(address, IoDrop::kOtherInterface);
+    if (port == options_.ports.size()) return refuse(address, length, IoDrop::kOtherInterface, now);
     if (hop.reach == Reach::kReady) {
       const auto ready = way(port, hop.mac);
       if (!ready) return drop(address, IoDrop::kExceedsMtu);
@@ -83,7 +83,21 @@ void Worker::route(FrameAddress address, std::uint32_t length, TimePoint now, bo
     }
     if (may_hold) return hold(hop, address, length, now);
   }
-  drop(address, reason_of(hop.reach));
+  refuse(address, length, reason_of(hop.reach), now);
+}
+
+// Dropped, and its sender told where a router would. Nobody is told of a refused route: it may be a
+// blackhole.
+void Worker::refuse(FrameAddress address, std::uint32_t length, IoDrop reason, TimePoint now) {
+  const bool neighbour = reason == IoDrop::kNeighbourUnknown;
+  const bool told = neighbour || reason == IoDrop::kNoRoute || reason == IoDrop::kOtherInterface;
+  if (told && !draining_extra_) {
+    const auto offset = static_cast<std::size_t>(address - umem_->start_of(address));
+    const auto packet = umem_->frame(address).subspan(offset, length);
+    const auto side = length > 0 && packet[0] >> 4 == 6 ? Side::kV6 : Side::kV4;
+    translator_->unreachable(side, packet, neighbour ? Unreachable::kNeighbour : Unreachable::kNoRoute, now);
+  }
+  drop(address, reason);
 }
 
 void Worker::hold(const NextHop& hop, FrameAddress address, std::uint32_t length, TimePoint now) {

@@ -49,7 +49,7 @@ struct HandedOver {
 
 struct Sent {
   nat64::Verdict verdict;
-  Bytes packet;                         // when the verdict sends
+  Bytes packet;                         // when the verdict sends or hands over
   std::vector<Bytes> extra;             // made beside it
   std::vector<HandedOver> handed_over;  // beside it, to other workers
 };
@@ -104,7 +104,8 @@ class Nat64Harness {
       sent.verdict =
           side == nat64::Side::kV6 ? translator.from_v6(buffer, now) : translator.from_v4(buffer, now);
     }
-    if (sent.verdict.sends()) sent.packet.assign(buffer.packet().begin(), buffer.packet().end());
+    const bool handed = sent.verdict.action == nat64::Verdict::Action::kHandOver;
+    if (sent.verdict.sends() || handed) sent.packet.assign(buffer.packet().begin(), buffer.packet().end());
     translator.drain_extra(
         [&](nat64::Side, std::span<const std::uint8_t> p) { sent.extra.emplace_back(p.begin(), p.end()); });
     translator.drain_hand_overs([&](std::uint16_t owner, nat64::Side from, const nat64::FragmentNote& known,

@@ -120,7 +120,8 @@ Result<void, Refusal> icmp_error_six_to_four(PacketBuffer& buffer, const Parsed6
                                              const Nat64Policy& policy, PathMtu path) {
   const Bytes bytes = buffer.packet();
   const std::uint32_t rest = load_be32(&bytes[outer.l4_offset + 4U]);
-  const auto error = icmp_error_as_ipv4({outer.icmp_type, outer.icmp_code, rest}, path);
+  const auto error =
+      icmp_error_as_ipv4({outer.icmp_type, outer.icmp_code, rest}, path, inner.fragment_header);
   if (!error) return failure(Refusal{DropReason::kUnsupportedIcmp});
   auto [datagram, extensions] = quote_of(bytes, outer);
   if (!extensible4(error->type)) extensions = {};

@@ -118,15 +118,17 @@ Refusal as_ipv6(const Refusal& refusal) {
   return icmp ? Refusal{refusal.reason, *icmp} : Refusal{refusal.reason};
 }
 
-std::optional<IcmpError> icmp_error_as_ipv4(IcmpError error, PathMtu path) {
+std::optional<IcmpError> icmp_error_as_ipv4(IcmpError error, PathMtu path, bool fragment) {
   switch (error.type) {
     case icmp6::kUnreachable:
       return unreachable_as_ipv4(error);
     case icmp6::kPacketTooBig: {
-      // §5.2: the smallest of what was told and both ways, less the 20 bytes by which IPv4 is shorter.
-      const std::uint32_t told = error.rest < 88 ? 68 : error.rest - 20;
+      // §5.2: the smallest of what was told and both ways, less the bytes by which IPv4 is shorter: those of
+      // a Fragment Header too, where there is one.
+      const std::uint32_t shorter = fragment ? 28 : 20;
+      const std::uint32_t told = error.rest < 68 + shorter ? 68 : error.rest - shorter;
       return IcmpError{icmp4::kUnreachable, icmp4::kFragmentationNeeded,
-                       std::min({told, path.mtu4, path.mtu6 - 20, std::uint32_t{0xffff}})};
+                       std::min({told, path.mtu4, path.mtu6 - shorter, std::uint32_t{0xffff}})};
     }
     case icmp6::kTimeExceeded:
       return IcmpError{icmp4::kTimeExceeded, error.code, 0};

@@ -23,7 +23,8 @@ struct PathMtu {
 // an answer where there is no such error.
 [[nodiscard]] Refusal as_ipv6(const Refusal& refusal);
 
-// The ICMPv4 error for an ICMPv6 one; nothing: drop.
-[[nodiscard]] std::optional<IcmpError> icmp_error_as_ipv4(IcmpError error, PathMtu path);
+// The ICMPv4 error for an ICMPv6 one; nothing: drop. `fragment`: the packet inside has a Fragment Header,
+// which its IPv4 form does not have.
+[[nodiscard]] std::optional<IcmpError> icmp_error_as_ipv4(IcmpError error, PathMtu path, bool fragment);
 
 }  // namespace isthmus::nat64

@@ -50,6 +50,7 @@ Result<Ipv4Address, Refusal> admit(const Runtime& runtime, const Ipv6Address& cl
 
 Result<Ipv6Address, Refusal> represent(const Runtime& runtime, const Ipv6Address& client6,
                                        Ipv4Address server4) {
+  if (is_no_unicast_host(server4)) return failure(Refusal{DropReason::kBadAddress});  // RFC 1812 §5.3.7
   if (runtime.exclusions.contains(server4)) return failure(Refusal{DropReason::kExcluded});
   for (const auto& p : runtime.prefixes) {
     if (!forbids(p, client6, server4)) return embed(*p.own, server4);

@@ -20,6 +20,11 @@ Refusal as_ipv4(Refusal refusal) {
 
 }  // namespace
 
+Refusal drained(Side from) {
+  if (from == Side::kV6) return {DropReason::kDraining, {icmp6::kUnreachable, icmp6::kAddressUnreachable, 0}};
+  return {DropReason::kDraining, {icmp4::kUnreachable, icmp4::kHostUnreachable, 0}};
+}
+
 Result<Flow, Refusal> open_flow(WorkerState& state, const Tuple6& tuple, std::uint8_t tcp_flags,
                                 TimePoint now) {
   const auto server4 = admit(*state.runtime, tuple.client6.address, tuple.server6.address);
@@ -43,6 +48,7 @@ Result<Flow, Refusal> open_flow(WorkerState& state, const Tuple6& tuple, std::ui
     state.tables.change_server6(known, tuple.server6.address);
     return touch(state, known, Side::kV6, tcp_flags, now);
   }
+  if (state.is_drained(b.public4)) return failure(drained(Side::kV6));
   // §3.5.2.2, CLOSED: with a binding other segments pass, but make no session.
   if (!opening) return Flow{tuple, four, state.pool.is_active(peer.address)};
   // Simultaneous open: the held SYN was the other half, so this one completes V4 INIT -> ESTABLISHED.
@@ -66,6 +72,7 @@ Result<Flow, Refusal> open_flow(WorkerState& state, const Tuple4& tuple, std::ui
     return failure(Refusal{DropReason::kNoMapping, {icmp4::kUnreachable, icmp4::kHostUnreachable, 0}});
   }
   const Bib b = state.tables.bibs()[bib];
+  if (state.is_drained(b.public4)) return failure(drained(Side::kV4));
   const auto server6 = represent(*state.runtime, b.client6, tuple.server4.address);
   if (!server6) return failure(server6.error());
   // §3.5.1.2, §3.5.2.2: a peer that the client never spoke to is filtered; its SYN may be half of a

@@ -39,13 +39,16 @@ template <class Tuple>
 }
 
 // For a tuple without a session.
-// Refusals: those of admit() and WorkerState::make_*; kTcpNotSyn.
+// Refusals: those of admit() and WorkerState::make_*; kTcpNotSyn, kDraining.
 [[nodiscard]] Result<Flow, Refusal> open_flow(WorkerState& state, const Tuple6& tuple, std::uint8_t tcp_flags,
                                               TimePoint now);
-// Refusals: kNotOurAddress, kNoMapping, kFiltered, kTcpNotSyn, kSynUnsolicited, those of represent() and
-// WorkerState::make_session().
+// Refusals: kNotOurAddress, kNoMapping, kFiltered, kTcpNotSyn, kSynUnsolicited, kDraining, those of
+// represent() and WorkerState::make_session().
 [[nodiscard]] Result<Flow, Refusal> open_flow(WorkerState& state, const Tuple4& tuple, std::uint8_t tcp_flags,
                                               TimePoint now);
+
+// Of a mapping whose address is past its withdrawal, in the words of the side that its packet came from.
+[[nodiscard]] Refusal drained(Side from);
 
 // The conversation that the packet inside an ICMP error belongs to. Errors change no state (RFC 5508 REQ-5).
 // Refusal: kIcmpErrorNoSession.

@@ -113,11 +113,13 @@ bool FragmentTable::learn_ports(const FragmentKey& key, const FragmentNote& note
   const auto length = entries_[number].note.length;
   entries_[number].note = note;
   entries_[number].note.length = length;
-  while (entries_[number].first_held != kNone) {
-    const auto held = entries_[number].first_held;
-    entries_[number].first_held = helds_[held].next;
+  // Taken off at once: whatever release() does to this entry, each is let go one time.
+  auto held = std::exchange(entries_[number].first_held, kNone);
+  while (held != kNone) {
+    const auto next = helds_[held].next;
     release(std::span<const std::uint8_t>{bytes(held)});
     free_held(held);
+    held = next;
   }
   return true;
 }

@@ -16,8 +16,10 @@
 #include <spdlog/spdlog.h>
 #include <sys/eventfd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <utility>
 
 #include "nat64-svc/shell/netlink/kernel_routes.hpp"
 #include "nat64-svc/shell/netlink/nl_address.hpp"
@@ -27,8 +29,14 @@ namespace {
 
 using CachePtr = std::unique_ptr<nl_cache, decltype(&nl_cache_free)>;
 
-constexpr std::chrono::milliseconds kSettle{10};     // changes rarely come alone
-constexpr std::chrono::milliseconds kRefresh{1000};  // how often used stale neighbours are verified
+constexpr Duration kRefresh = std::chrono::seconds{1};  // how often used stale neighbours are verified
+constexpr int kMostEvents = 1024;                       // taken at once, before what waits is looked at again
+
+template <class T>
+T* as(nl_object* object) {
+  void* untyped = object;  // libnl objects begin with their nl_object
+  return static_cast<T*>(untyped);
+}
 
 template <class Read>
 bool read_cache(Read&& read, const std::function<void(nl_object*)>& use) {
@@ -98,7 +106,7 @@ std::optional<Route> route_of(rtnl_route* route) {
   return std::nullopt;
 }
 
-void add_route(NetworkView& view, rtnl_route* route) {
+void add_route(Routes& routes, rtnl_route* route) {
   const auto table = rtnl_route_get_table(route);
   if (table != RT_TABLE_MAIN && table != RT_TABLE_LOCAL) return;
   if ((rtnl_route_get_flags(route) & RTM_F_CLONED) != 0) return;
@@ -112,12 +120,28 @@ void add_route(NetworkView& view, rtnl_route* route) {
   if (rtnl_route_get_family(route) == AF_INET) {
     const auto ip = to_ip_address(destination);
     const auto* v4 = ip ? std::get_if<Ipv4Address>(&*ip) : nullptr;
-    view.add(Ipv4Prefix{v4 != nullptr ? *v4 : Ipv4Address{}, v4 != nullptr ? length : 0}, *value);
+    routes.four.add(Ipv4Prefix{v4 != nullptr ? *v4 : Ipv4Address{}, v4 != nullptr ? length : 0}, *value);
   } else if (rtnl_route_get_family(route) == AF_INET6) {
     const auto ip = to_ip_address(destination);
     const auto* v6 = ip ? std::get_if<Ipv6Address>(&*ip) : nullptr;
-    view.add(Ipv6Prefix{v6 != nullptr ? *v6 : Ipv6Address{}, v6 != nullptr ? length : 0}, *value);
+    routes.six.add(Ipv6Prefix{v6 != nullptr ? *v6 : Ipv6Address{}, v6 != nullptr ? length : 0}, *value);
   }
+}
+
+// One by one as they come: a cache of a million would take a gigabyte.
+bool read_routes(nl_sock* socket, int family, Routes& routes) {
+  const std::unique_ptr<nl_cb, decltype(&nl_cb_put)> callbacks(nl_cb_alloc(NL_CB_DEFAULT), nl_cb_put);
+  if (callbacks == nullptr) return false;
+  const auto use = [](nl_msg* message, void* into) -> int {
+    nl_msg_parse(
+        message,
+        [](nl_object* object, void* all) { add_route(*static_cast<Routes*>(all), as<rtnl_route>(object)); },
+        into);
+    return NL_OK;
+  };
+  nl_cb_set(callbacks.get(), NL_CB_VALID, NL_CB_CUSTOM, use, &routes);
+  return nl_rtgen_request(socket, RTM_GETROUTE, family, NLM_F_DUMP) >= 0 &&
+         nl_recvmsgs(socket, callbacks.get()) >= 0;
 }
 
 void add_neighbour(NetworkView& view, rtnl_neigh* neighbour) {
@@ -134,17 +158,6 @@ void add_neighbour(NetworkView& view, rtnl_neigh* neighbour) {
   view.add_neighbour(rtnl_neigh_get_ifindex(neighbour), *address, mac, (state & NUD_STALE) != 0);
 }
 
-template <class T>
-T* as(nl_object* object) {
-  void* untyped = object;  // libnl objects begin with their nl_object
-  return static_cast<T*>(untyped);
-}
-
-int mark_dirty(nl_msg* /*message*/, void* flag) {
-  static_cast<std::atomic<bool>*>(flag)->store(true, std::memory_order_relaxed);
-  return NL_OK;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<NetlinkWatcher>, std::string> NetlinkWatcher::open() {
@@ -157,7 +170,7 @@ Result<std::unique_ptr<NetlinkWatcher>, std::string> NetlinkWatcher::open() {
     return failure("cannot make netlink sockets" + remedy);
   }
   nl_socket_disable_seq_check(self->events_);
-  nl_socket_modify_cb(self->events_, NL_CB_VALID, NL_CB_CUSTOM, mark_dirty, &self->dirty_);
+  nl_socket_modify_cb(self->events_, NL_CB_VALID, NL_CB_CUSTOM, note_change, self.get());
   if (nl_connect(self->events_, NETLINK_ROUTE) < 0 || nl_connect(self->requests_, NETLINK_ROUTE) < 0 ||
       nl_socket_add_memberships(self->events_, RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_IPV4_ROUTE,
                                 RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, 0) < 0) {
@@ -165,7 +178,7 @@ Result<std::unique_ptr<NetlinkWatcher>, std::string> NetlinkWatcher::open() {
   }
   nl_socket_set_nonblocking(self->events_);
   nl_socket_set_buffer_size(self->events_, 1 << 20, 0);
-  if (!self->read_all()) return failure("cannot read the kernel's routes and neighbours" + remedy);
+  if (!self->read(Reading::kAll)) return failure("cannot read the kernel's routes and neighbours" + remedy);
   return self;
 }
 
@@ -195,10 +208,23 @@ void NetlinkWatcher::ask_for(int interface, const IpAddress& address) {
   eventfd_write(wake_.get(), 1);
 }
 
-bool NetlinkWatcher::read_all() {
-  auto view = std::make_shared<NetworkView>();
-  std::map<int, Interface> interfaces;
+NetlinkWatcher::Readings NetlinkWatcher::readings(Reading what) const {
+  const auto& tally = tallies_[static_cast<std::size_t>(what)];
+  return {tally.count.load(std::memory_order_relaxed),
+          Duration{tally.last_ns.load(std::memory_order_relaxed)}};
+}
+
+bool NetlinkWatcher::read(Reading what) {
+  const auto began = boot_now();
+  auto routes = what == Reading::kAll ? nullptr : view_.get()->routes();
   nl_sock* s = requests_;
+  if (routes == nullptr) {
+    auto fresh = std::make_shared<Routes>();
+    if (!read_routes(s, AF_INET, *fresh) || !read_routes(s, AF_INET6, *fresh)) return false;
+    routes = std::move(fresh);
+  }
+  auto view = std::make_shared<NetworkView>(std::move(routes));
+  std::map<int, Interface> interfaces;
   const bool ok = read_cache([s](nl_cache** c) { return rtnl_link_alloc_cache(s, AF_UNSPEC, c); },
                              [&](nl_object* o) {
                                auto interface = interface_of(as<rtnl_link>(o));
@@ -206,13 +232,18 @@ bool NetlinkWatcher::read_all() {
                              }) &&
                   read_cache([s](nl_cache** c) { return rtnl_addr_alloc_cache(s, c); },
                              [&](nl_object* o) { add_address(interfaces, as<rtnl_addr>(o)); }) &&
-                  read_cache([s](nl_cache** c) { return rtnl_route_alloc_cache(s, AF_UNSPEC, 0, c); },
-                             [&](nl_object* o) { add_route(*view, as<rtnl_route>(o)); }) &&
                   read_cache([s](nl_cache** c) { return rtnl_neigh_alloc_cache(s, c); },
                              [&](nl_object* o) { add_neighbour(*view, as<rtnl_neigh>(o)); });
   if (!ok) return false;
   for (const auto& [index, interface] : interfaces) view->add(interface);
+  if (const auto before = view_.get(); before && before->routes() != view->routes())
+    retired_.push_back(before->routes());
   view_.publish(std::move(view));
+  const auto ended = boot_now();
+  pace_.took(what, began, ended);
+  auto& tally = tallies_[static_cast<std::size_t>(what)];
+  tally.count.fetch_add(1, std::memory_order_relaxed);
+  tally.last_ns.store((ended - began).count(), std::memory_order_relaxed);
   return true;
 }
 
@@ -229,34 +260,56 @@ void NetlinkWatcher::solicit(int interface, const IpAddress& address) {
   rtnl_neigh_put(neighbour);
 }
 
+int NetlinkWatcher::note_change(nl_msg* message, void* self) {
+  auto& watcher = *static_cast<NetlinkWatcher*>(self);
+  const auto type = nlmsg_hdr(message)->nlmsg_type;
+  const bool neighbour = type == RTM_NEWNEIGH || type == RTM_DELNEIGH;
+  // The kernel takes routes away with a link or an address and does not always say so.
+  (neighbour ? watcher.changed_neighbours_ : watcher.changed_all_) = true;
+  return NL_OK;
+}
+
+void NetlinkWatcher::take_events(TimePoint now) {
+  int error = 0;
+  for (int i = 0; i < kMostEvents && error >= 0; ++i) error = nl_recvmsgs_default(events_);
+  // An overrun (NLE_NOMEM) means that messages were lost: anything may have changed.
+  if (error < 0 && error != -NLE_AGAIN) changed_all_ = true;
+  if (std::exchange(changed_all_, false)) pace_.changed(Reading::kAll, now);
+  if (std::exchange(changed_neighbours_, false)) pace_.changed(Reading::kNeighbours, now);
+}
+
+void NetlinkWatcher::ask_wanted() {
+  std::vector<NetworkView::NeighbourKey> wanted;
+  {
+    const std::lock_guard lock(wanted_mutex_);
+    wanted.swap(wanted_);
+  }
+  if (boot_now() >= next_refresh_) {
+    next_refresh_ = boot_now() + kRefresh;
+    for (auto& key : view_.get()->take_used_stale()) wanted.push_back(key);
+  }
+  for (const auto& key : wanted) solicit(key.interface, key.address);
+}
+
+void NetlinkWatcher::read_what_is_due() {
+  std::erase_if(retired_, [](const auto& routes) { return routes.use_count() == 1; });
+  const auto what = pace_.take(boot_now());
+  if (!what) return;
+  if (!read(*what)) pace_.changed(*what, boot_now());
+  if (on_change_) on_change_(*view_.get());
+}
+
 void NetlinkWatcher::run() {
-  auto next_refresh = std::chrono::steady_clock::now() + kRefresh;
   while (!stop_.load()) {
+    const auto until = std::min(pace_.next().value_or(TimePoint::max()), boot_now() + kRefresh);
+    const auto patience = std::chrono::ceil<std::chrono::milliseconds>(until - boot_now());
     pollfd fds[2] = {{nl_socket_get_fd(events_), POLLIN, 0}, {wake_.get(), POLLIN, 0}};
-    poll(fds, 2, static_cast<int>(kRefresh.count()));
+    poll(fds, 2, static_cast<int>(std::max<std::int64_t>(patience.count(), 0)));
     eventfd_t ignored = 0;
     if ((fds[1].revents & POLLIN) != 0) eventfd_read(wake_.get(), &ignored);
-    std::vector<NetworkView::NeighbourKey> wanted;
-    {
-      const std::lock_guard lock(wanted_mutex_);
-      wanted.swap(wanted_);
-    }
-    if (std::chrono::steady_clock::now() >= next_refresh) {
-      next_refresh = std::chrono::steady_clock::now() + kRefresh;
-      for (auto& key : view_.get()->take_used_stale()) wanted.push_back(key);
-    }
-    for (const auto& key : wanted) solicit(key.interface, key.address);
-    if ((fds[0].revents & (POLLIN | POLLERR)) != 0) {
-      // An overrun (NLE_NOMEM) means that messages were lost; as everything is read anew, that changes
-      // nothing.
-      if (nl_recvmsgs_default(events_) < 0) dirty_.store(true);
-    }
-    if (dirty_.exchange(false)) {
-      std::this_thread::sleep_for(kSettle);
-      while (nl_recvmsgs_default(events_) >= 0) continue;
-      dirty_.store(!read_all());
-      if (on_change_) on_change_(*view_.get());
-    }
+    ask_wanted();
+    if ((fds[0].revents & (POLLIN | POLLERR)) != 0) take_events(boot_now());
+    read_what_is_due();
   }
 }
 

@@ -15,10 +15,10 @@ const Route* NetworkView::uplink_route4() const {
     const auto* interface = this->interface(route.interface);
     return route.kind == RouteKind::kUnicast && interface != nullptr && interface->up;
   };
-  const auto* route = routes4_.exactly(Ipv4Prefix{});
+  const auto* route = routes_->four.exactly(Ipv4Prefix{});
   if (route != nullptr && usable(*route)) return route;
   const Route* found = nullptr;
-  routes4_.for_each([&](const Ipv4Prefix&, const Route& other) {
+  routes_->four.for_each([&](const Ipv4Prefix&, const Route& other) {
     const bool by_router = other.gateway && std::holds_alternative<Ipv4Address>(*other.gateway);
     if (by_router && usable(other)) found = &other;
   });
@@ -27,7 +27,7 @@ const Route* NetworkView::uplink_route4() const {
 
 std::vector<std::pair<Ipv4Prefix, Route>> NetworkView::routes_overlapping(const Ipv4Prefix& prefix) const {
   std::vector<std::pair<Ipv4Prefix, Route>> found;
-  routes4_.for_each([&](const Ipv4Prefix& other, const Route& route) {
+  routes_->four.for_each([&](const Ipv4Prefix& other, const Route& route) {
     if (other.overlaps(prefix)) found.emplace_back(other, route);
   });
   return found;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -101,11 +102,19 @@ class RouteTable {
   std::map<unsigned, std::unordered_map<Address, Route>, std::greater<>> lengths_;
 };
 
+struct Routes {
+  RouteTable<Ipv4Address, Ipv4Prefix> four;
+  RouteTable<Ipv6Address, Ipv6Prefix> six;
+};
+
 class NetworkView {
  public:
+  // Routes are shared between views: they may be a million and change more rarely than neighbours.
+  explicit NetworkView(std::shared_ptr<const Routes> routes = std::make_shared<const Routes>())
+      : routes_(std::move(routes)) {}
+  [[nodiscard]] const std::shared_ptr<const Routes>& routes() const { return routes_; }
+
   void add(const Interface& interface);
-  void add(const Ipv4Prefix& prefix, const Route& route) { routes4_.add(prefix, route); }
-  void add(const Ipv6Prefix& prefix, const Route& route) { routes6_.add(prefix, route); }
   // `needs_refresh`: the kernel would verify it at its next use (NUD_STALE).
   void add_neighbour(int interface, const IpAddress& address, const MacAddress& mac, bool needs_refresh);
 
@@ -116,15 +125,19 @@ class NetworkView {
   [[nodiscard]] const std::map<int, Interface>& interfaces() const { return interfaces_; }
   // Marks a stale neighbour as used: the watcher has the kernel verify it. Any thread.
   [[nodiscard]] NextHop next_hop(Ipv4Address destination) const {
-    return resolve(routes4_.find(destination), destination);
+    return resolve(routes_->four.find(destination), destination);
   }
   [[nodiscard]] NextHop next_hop(const Ipv6Address& destination) const {
-    return resolve(routes6_.find(destination), destination);
+    return resolve(routes_->six.find(destination), destination);
   }
 
   // The best route to exactly this prefix; null: there is none.
-  [[nodiscard]] const Route* exact_route(const Ipv4Prefix& prefix) const { return routes4_.exactly(prefix); }
-  [[nodiscard]] const Route* exact_route(const Ipv6Prefix& prefix) const { return routes6_.exactly(prefix); }
+  [[nodiscard]] const Route* exact_route(const Ipv4Prefix& prefix) const {
+    return routes_->four.exactly(prefix);
+  }
+  [[nodiscard]] const Route* exact_route(const Ipv6Prefix& prefix) const {
+    return routes_->six.exactly(prefix);
+  }
   // The way to the IPv4 internet: the default route, else a route by some IPv4 router. Null: there is none.
   [[nodiscard]] const Route* uplink_route4() const;
   // Slow: looks at every route.
@@ -156,8 +169,7 @@ class NetworkView {
 
   std::map<int, Interface> interfaces_;
   std::unordered_set<Ipv6Address> own6_;
-  RouteTable<Ipv4Address, Ipv4Prefix> routes4_;
-  RouteTable<Ipv6Address, Ipv6Prefix> routes6_;
+  std::shared_ptr<const Routes> routes_;
   std::unordered_map<NeighbourKey, Neighbour, KeyHash> neighbours_;
 };
 

@@ -3,6 +3,7 @@
 
 #include <limits>
 
+#include "common/config/to_proto.hpp"
 #include "common/config/wire.hpp"
 #include "common/net/host_port.hpp"
 #include "nat64-svc/core/explain.hpp"
@@ -118,6 +119,16 @@ grpc::Status StatusService::GetStatus(grpc::ServerContext* /*context*/,
     for (const auto& excluded : policy->exclusions.ipv4_destinations)
       response->add_excluded_ipv4(excluded.to_string());
   }
+  return grpc::Status::OK;
+}
+
+grpc::Status StatusService::GetRunningPolicy(grpc::ServerContext* /*context*/,
+                                             const v1::GetRunningPolicyRequest* /*request*/,
+                                             v1::RunningPolicy* response) {
+  const auto policy = gateway_.policy();
+  if (!policy) return {grpc::StatusCode::NOT_FOUND, "no policy runs yet: status says what it waits for"};
+  *response->mutable_version() = isthmus::to_proto(feed_().policy_version);
+  *response->mutable_policy() = isthmus::to_proto(*policy);
   return grpc::Status::OK;
 }
 

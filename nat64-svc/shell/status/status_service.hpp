@@ -21,6 +21,8 @@ class StatusService final : public v1::Nat64Status::Service {
 
   grpc::Status GetStatus(grpc::ServerContext* context, const v1::GetNat64StatusRequest* request,
                          v1::GetNat64StatusResponse* response) override;
+  grpc::Status GetRunningPolicy(grpc::ServerContext* context, const v1::GetRunningPolicyRequest* request,
+                                v1::RunningPolicy* response) override;
   grpc::Status ListMappings(grpc::ServerContext* context, const v1::ListTablesRequest* request,
                             grpc::ServerWriter<v1::MappingChunk>* writer) override;
   grpc::Status ListSessions(grpc::ServerContext* context, const v1::ListTablesRequest* request,

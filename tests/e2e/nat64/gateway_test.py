@@ -283,11 +283,41 @@ with socket.create_connection((sys.argv[1], int(sys.argv[2])), 5) as peer:
         self.assertTrue(lab.pings(embedded(WEB4)), "the first packet was lost")
         self.assertEqual(0, lab.counter("io_dropped_packets_total"))
 
-    def test_a_next_hop_that_does_not_exist_is_counted(self):
+    def test_a_next_hop_that_does_not_exist_is_counted_and_told_to_the_client(self):
         lab.start_alone()
-        self.assertFalse(lab.pings(embedded("20.0.0.77")))
+        told = lab.client.run(f"ping -6 -n -c 1 -W 3 {embedded('20.0.0.77')}", check=False).stdout
+        self.assertIn("Destination unreachable", told)
         eventually(lambda: lab.counter("io_dropped_packets_total", 'reason="neighbour_unknown"') == 1, 5, "the drop is counted")
         self.assertEqual(0, lab.counter("held_for_neighbour"))
+
+    def test_a_client_hears_that_there_is_no_route_but_nothing_of_a_blackhole(self):
+        lab.start_alone()
+        route = lab.node.run("ip -4 route show default").strip()
+        self.addCleanup(lab.node.run, f"ip route replace {route}")
+        ping = f"ping -6 -n -c 1 -W 1 {embedded(WEB4)}"
+        dropped = ("io_dropped_packets_total", 'worker="0"')
+        lab.node.run("ip route del default")
+        eventually(lambda: "Destination unreachable: No route" in lab.client.run(ping, check=False).stdout, 5, "the client is told")
+        self.assertGreater(lab.counter(*dropped, 'reason="no_route"'), 0)
+        lab.node.run("ip route add blackhole default")
+        self.addCleanup(lab.node.run, "ip route del blackhole default")
+        eventually(lambda: "nreachable" not in lab.client.run(ping, check=False).stdout, 5, "a blackhole is silent")
+        self.assertGreater(lab.counter(*dropped, 'reason="route_refused"'), 0)
+
+    def test_neighbours_that_change_do_not_have_the_routes_read(self):
+        lab.start_alone()
+        everything, neighbours = (("network_reads_total", f'what="{what}"') for what in ("all", "neighbours"))
+        eventually(lambda: lab.counter(*everything) > 0, 5, "the tables were read")
+        self.assertTrue(lab.pings(embedded(WEB4)))  # the neighbours of now are found
+        all_before, before = lab.counter(*everything), lab.counter(*neighbours)
+        lab.node.run("ip neigh replace 20.0.0.99 lladdr 02:00:00:00:00:99 dev wan nud permanent")
+        self.addCleanup(lab.node.run, "ip neigh del 20.0.0.99 dev wan")
+        eventually(lambda: lab.counter(*neighbours) > before, 5, "the neighbours were read")
+        self.assertEqual(all_before, lab.counter(*everything))
+        lab.node.run("ip route add 20.0.9.0/24 via 20.0.0.2")
+        self.addCleanup(lab.node.run, "ip route del 20.0.9.0/24")
+        eventually(lambda: lab.counter(*everything) > all_before, 5, "the routes were read")
+        self.assertTrue(lab.pings(embedded(WEB4)))
 
     def test_a_policy_change_reaches_packets_and_a_bad_one_does_not(self):
         self.addCleanup(lab.write_policy, POLICY)

@@ -133,6 +133,15 @@ class Inside(unittest.TestCase):
         self.assertIn(f"{WEB4}:{ECHO_PORT}", ctl("sessions", "--protocol", "udp"))
         self.assertIn("translates", ctl("status"))
 
+    def test_the_whole_policy_that_runs_is_shown_and_is_a_policy(self):
+        shown = ctl("status", "--policy")
+        self.assertIn('prefix: "64:ff9b::/96"', shown)
+        self.assertIn("tcp_established: 7440s", shown, "a default that nobody wrote")
+        path = f"{lab.dir}/shown.yaml"
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(shown)
+        self.assertIn("valid", ctl("validate", path))
+
     def test_who_has_a_public_port_now(self):
         mapping = self.udp_mapping()
         found = ctl("find", f"{mapping['public4']}:{mapping['port4']}")

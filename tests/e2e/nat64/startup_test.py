@@ -84,6 +84,14 @@ class Startup(unittest.TestCase):
         self.assertTrue(lab.pings(NODE6, 3), "the node's own address does not answer")
         lab.server.run(f"ping -n -c 2 -i 0.2 -W 1 {NODE4}")
 
+    def test_interfaces_without_addresses_are_warned_of(self):
+        lab.node.run(f"ip addr del {NODE6}/64 dev lan")
+        self.addCleanup(lab.node.run, f"ip addr add {NODE6}/64 dev lan nodad")
+        lab.start_alone()
+        self.addCleanup(lab.nat64.kill)
+        self.assertIn("lan has no global IPv6 address", lab.nat64.log_tail(100))
+        self.assertNotIn("wan has no", lab.nat64.log_tail(100))
+
     def test_a_second_instance(self):
         lab.start_alone()
         self.addCleanup(lab.nat64.kill)

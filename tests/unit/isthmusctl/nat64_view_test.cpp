@@ -25,6 +25,16 @@ TEST(Nat64View, MappingsAreATableOfEndpoints) {
             "udp       [2001:db8::5]:4000  203.0.113.1:40001  dynamic  2         0\n");
 }
 
+TEST(Nat64View, ARunningPolicyIsYamlUnderItsVersion) {
+  v1::RunningPolicy answer;
+  answer.mutable_version()->set_epoch(3);
+  answer.mutable_version()->set_counter(14);
+  answer.mutable_policy()->mutable_nat64()->set_hairpinning(true);
+  EXPECT_EQ(show(answer, Format::kTable),
+            "# version 3.14, as it runs: every default written out\nnat64:\n  hairpinning: true\n");
+  EXPECT_NE(show(answer, Format::kJson).find("\"counter\": \"14\""), std::string::npos);
+}
+
 TEST(Nat64View, FindSaysWhoHoldsTheBlockAndWhetherThePortIsMapped) {
   v1::FindResponse answer;
   answer.set_block_subscriber("2001:db8::/64");

@@ -262,5 +262,31 @@ TEST_F(FragmentedUdpToDrop, IsDroppedWhenThePolicySaysSo) {
   EXPECT_EQ(first.verdict.reason, DropReason::kUdpZeroChecksum);
 }
 
+// Two packets from anybody who knows a mapped port: the one without a checksum can never be completed once
+// the other has told the ports, and must not be held and let go for ever.
+TEST(Fragments, OneThatWaitsForItsChecksumIsLetGoOnceWhenAnotherFirstOnePasses) {
+  Nat64Harness nat;
+  const auto p =
+      parse_ipv4(nat.from_v6(PacketBuilder::ipv6(kClient, kServer6).udp(4000, 53).bytes()).packet).value();
+  const auto first = [&] {
+    return PacketBuilder::ipv4(kServer4, p.source.to_string()).fragment(0, true, 77).udp(53, p.source_port);
+  };
+  auto bare = first().payload(56).bytes();
+  store_be16(&bare[26], 0);
+  EXPECT_EQ(nat.from_v4(bare).verdict.action, Action::kHeld);
+  const auto sent = nat.from_v4(first().payload(56).bytes());
+  EXPECT_EQ(sent.verdict.action, Action::kForward);
+  EXPECT_TRUE(sent.extra.empty());
+  const auto& c = nat.translator.counters();
+  EXPECT_EQ(c.of(Side::kV4)
+                .dropped[static_cast<std::size_t>(ProtocolSeen::kUdp)]
+                        [static_cast<std::size_t>(DropReason::kFragmentTable)]
+                .get(),
+            1U);
+  EXPECT_EQ(c.events[static_cast<std::size_t>(Event::kFragmentReleased)].get(), 0U);
+  nat.advance(1ms);
+  EXPECT_EQ(c.held_fragments.get(), 0U);
+}
+
 }  // namespace
 }  // namespace isthmus::nat64

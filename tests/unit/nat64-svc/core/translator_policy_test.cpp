@@ -56,6 +56,22 @@ TEST(Admission, EachRuleRefusesByItsName) {
   }
 }
 
+// RFC 1812 §5.3.7: no host has these, so nothing from them may reach a client, wherever non-global addresses
+// are allowed.
+TEST(Admission, MartianSourcesReachNobody) {
+  Nat64Harness nat;
+  const auto p = parse_ipv4(nat.from_v6(question(kClient, "2001:db8:64:a00:0:100::")).packet).value();
+  const auto from = [&](const char* source) {
+    return nat.from_v4(PacketBuilder::ipv4(source, p.source.to_string()).udp(53, p.source_port).bytes());
+  };
+  for (const auto* source : {"224.0.0.1", "127.0.0.1", "0.0.0.0", "255.255.255.255", "240.0.0.1"}) {
+    const auto verdict = from(source).verdict;
+    EXPECT_EQ(verdict.action, Action::kDrop) << source;
+    EXPECT_EQ(kDropReasonNames[verdict.reason], kDropReasonNames[DropReason::kBadAddress]) << source;
+  }
+  EXPECT_EQ(from("10.0.0.2").verdict.action, Action::kForward);
+}
+
 TEST(Admission, PacketsToAddressesThatAreNotOursAreLeftAlone) {
   Nat64Harness nat;
   const auto sent = nat.from_v4(PacketBuilder::ipv4("198.41.0.4", "203.0.113.9").ttl(1).udp(1, 2).bytes());
@@ -232,6 +248,28 @@ TEST(LiveChange, AWithdrawnAddressDrainsUntilItsDeadline) {
   EXPECT_NE(fresh.source, p.source);
   nat.advance(2s);
   EXPECT_EQ(nat.sessions(), 1U);
+}
+
+TEST(LiveChange, ADrainedAddressTakesNothingNewByTheMappingsItHad) {
+  auto policy = test::nat64_policy();
+  policy.static_mappings = {
+      {Protocol::kUdp, {Ipv6Address::parse(kClient).value(), 8080}, {Ipv4Address{203, 0, 113, 1}, 80}}};
+  auto allocation = test::nat64_allocation();
+  for (auto& lease : allocation.addresses) {
+    lease.withdrawn = true;
+    lease.withdraw_within = 100s;
+  }
+  Nat64Harness nat{policy, allocation};
+  const auto in = PacketBuilder::ipv4("198.41.0.4", "203.0.113.1").udp(5555, 80).bytes();
+  const auto out = PacketBuilder::ipv6(kClient, kServer6).udp(8080, 7777).bytes();
+  EXPECT_EQ(nat.from_v4(in).verdict.action, Action::kForward);
+  nat.advance(101s);
+  EXPECT_EQ(nat.sessions(), 0U);
+  for (const auto& refused : {nat.from_v4(in), nat.from_v6(out)}) {
+    EXPECT_EQ(refused.verdict.action, Action::kReply);
+    EXPECT_EQ(kDropReasonNames[refused.verdict.reason], kDropReasonNames[DropReason::kDraining]);
+  }
+  EXPECT_EQ(nat.sessions(), 0U);
 }
 
 TEST(LiveChange, AnAddressThatIsGoneEndsItsSessions) {

@@ -12,6 +12,7 @@ namespace {
 
 using test::PacketBuilder;
 
+constexpr HashKey kKey{1, 2};
 constexpr Way kWay{1, 1500, {{2, 0, 0, 0, 4, 2}}, {{2, 0, 0, 0, 4, 1}}};
 
 Ways::Destination to4(const char* destination) {
@@ -22,7 +23,7 @@ Ways::Destination to6(const char* destination) {
 }
 
 TEST(Ways, AreKnownByDestinationAndByTheViewTheyWereLearnedFrom) {
-  const auto ways = std::make_unique<Ways>();
+  const auto ways = std::make_unique<Ways>(kKey);
   EXPECT_EQ(ways->find(to4("198.51.100.1"), 1), nullptr);
   ways->remember(to4("198.51.100.1"), 1, kWay);
   ASSERT_NE(ways->find(to4("198.51.100.1"), 1), nullptr);
@@ -33,18 +34,18 @@ TEST(Ways, AreKnownByDestinationAndByTheViewTheyWereLearnedFrom) {
 }
 
 TEST(Ways, TellTheFamiliesApart) {
-  const auto ways = std::make_unique<Ways>();
-  ways->remember(to6("2001:db8::5"), 7, kWay);
-  EXPECT_NE(ways->find(to6("2001:db8::5"), 7), nullptr);
-  EXPECT_EQ(ways->find(to6("2001:db8::6"), 7), nullptr);
-  EXPECT_EQ(ways->find(to4("0.0.0.5"), 7), nullptr);
+  const auto ways = std::make_unique<Ways>(kKey);
+  ways->remember(to6("::198.51.100.1"), 7, kWay);
+  EXPECT_NE(ways->find(to6("::198.51.100.1"), 7), nullptr);
+  EXPECT_EQ(ways->find(to6("::198.51.100.2"), 7), nullptr);
+  EXPECT_EQ(ways->find(to4("198.51.100.1"), 7), nullptr);  // a spoofed IPv6 source must not lead IPv4 astray
 }
 
 TEST(Ways, HoldMoreDestinationsThanTheyHaveRoomForOneAfterTheOther) {
-  const auto ways = std::make_unique<Ways>();
+  const auto ways = std::make_unique<Ways>(kKey);
   for (std::uint64_t n = 1; n <= 5000; ++n) {
-    ways->remember({0, n}, 1, kWay);
-    EXPECT_NE(ways->find({0, n}, 1), nullptr);
+    ways->remember({0, n, false}, 1, kWay);
+    EXPECT_NE(ways->find({0, n, false}, 1), nullptr);
   }
 }
 

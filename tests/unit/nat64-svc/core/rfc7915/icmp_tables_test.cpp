@@ -85,7 +85,7 @@ TEST(IcmpErrorAsIpv4, Rfc7915Section52) {
       {{4, 0, 40}, std::nullopt},
   };
   for (const auto& row : rows)
-    EXPECT_EQ(icmp_error_as_ipv4(row.in, kPath), row.out)
+    EXPECT_EQ(icmp_error_as_ipv4(row.in, kPath, false), row.out)
         << "type " << int{row.in.type} << " code " << int{row.in.code} << " rest " << row.in.rest;
 }
 
@@ -121,7 +121,18 @@ TEST(IcmpErrorAsIpv4, PacketTooBigShrinksByTheHeaderAndStaysInsideBothWays) {
       {"more than the field holds", 0xffffffff, 0, {100000, 100000}, 65535},
   };
   for (const auto& row : rows)
-    EXPECT_EQ(icmp_error_as_ipv4({2, 0, row.told}, row.path), (IcmpError{3, 4, row.want})) << row.why;
+    EXPECT_EQ(icmp_error_as_ipv4({2, 0, row.told}, row.path, false), (IcmpError{3, 4, row.want})) << row.why;
+}
+
+TEST(IcmpErrorAsIpv4, PacketTooBigAboutAFragmentShrinksByItsHeaderToo) {
+  const MtuRow rows[] = {
+      {"28 bytes less", 1400, 0, {1500, 1500}, 1372},
+      {"not above the IPv4 way", 1500, 0, {9000, 1400}, 1400},
+      {"not above the IPv6 way", 9000, 0, {1480, 9000}, 1452},
+      {"a hostile zero", 0, 0, {1500, 1500}, 68},
+  };
+  for (const auto& row : rows)
+    EXPECT_EQ(icmp_error_as_ipv4({2, 0, row.told}, row.path, true), (IcmpError{3, 4, row.want})) << row.why;
 }
 
 }  // namespace

@@ -4,9 +4,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/support/built_view.hpp"
+
 namespace isthmus::nat64 {
 namespace {
 
+using test::BuiltView;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
@@ -84,7 +87,7 @@ class PoolConflict : public ::testing::Test {
     view.add(up(kWan, Ipv4Address{192, 0, 2, 9}));
   }
   [[nodiscard]] std::string conflict() const { return pool_conflict(view, {p4("169.254.64.0/22")}, kPair); }
-  NetworkView view;
+  BuiltView view;
 };
 
 TEST_F(PoolConflict, ADefaultRouteIsNone) {
@@ -105,7 +108,7 @@ TEST_F(PoolConflict, TheLinkLocalRangeOnALinkIsNone) {
 TEST_F(PoolConflict, ARouteInsideOrAroundThePoolIsRefusedWithItsRemedy) {
   view.add(p4("169.254.65.0/24"), {RouteKind::kUnicast, 0, kWan, std::nullopt});
   EXPECT_THAT(conflict(), HasSubstr("169.254.65.0/24"));
-  NetworkView around;
+  BuiltView around;
   around.add(p4("169.0.0.0/8"), {RouteKind::kUnicast, 0, kWan, std::nullopt});
   EXPECT_THAT(pool_conflict(around, {p4("169.254.64.0/22")}, kPair), HasSubstr("another private range"));
 }

@@ -3,8 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/built_view.hpp"
+
 namespace isthmus::nat64 {
 namespace {
+
+using test::BuiltView;
 
 constexpr int kLan = 3;
 constexpr int kWan = 7;
@@ -29,13 +33,13 @@ Route unicast(int interface, std::optional<IpAddress> gateway = std::nullopt, st
 }
 
 TEST(NetworkView, WithoutRoutesNothingIsReachable) {
-  const NetworkView view;
+  const BuiltView view;
   EXPECT_EQ(view.next_hop(v4("192.0.2.33")).reach, Reach::kNoRoute);
   EXPECT_EQ(view.next_hop(v6("2001:db8::33")).reach, Reach::kNoRoute);
 }
 
 TEST(NetworkView, AGatewayIsTheNextHopOfItsRoute) {
-  NetworkView view;
+  BuiltView view;
   view.add(p4("0.0.0.0/0"), unicast(kWan, v4("198.51.100.1")));
   view.add_neighbour(kWan, v4("198.51.100.1"), kRouterMac, false);
   const auto hop = view.next_hop(v4("192.0.2.33"));
@@ -45,7 +49,7 @@ TEST(NetworkView, AGatewayIsTheNextHopOfItsRoute) {
 }
 
 TEST(NetworkView, ADestinationOnTheLinkIsItsOwnNextHop) {
-  NetworkView view;
+  BuiltView view;
   view.add(p6("2001:db8:6::/64"), unicast(kLan));
   view.add_neighbour(kLan, v6("2001:db8:6::21"), kHostMac, false);
   EXPECT_EQ(view.next_hop(v6("2001:db8:6::21")).mac, kHostMac);
@@ -55,21 +59,21 @@ TEST(NetworkView, ADestinationOnTheLinkIsItsOwnNextHop) {
 }
 
 TEST(NetworkView, ANeighbourOfAnotherInterfaceIsAnotherNeighbour) {
-  NetworkView view;
+  BuiltView view;
   view.add(p6("2001:db8:6::/64"), unicast(kLan, v6("fe80::1")));
   view.add_neighbour(kWan, v6("fe80::1"), kRouterMac, false);
   EXPECT_EQ(view.next_hop(v6("2001:db8:6::21")).reach, Reach::kUnresolved);
 }
 
 TEST(NetworkView, AnIpv4RouteMayHaveAnIpv6Gateway) {
-  NetworkView view;
+  BuiltView view;
   view.add(p4("0.0.0.0/0"), unicast(kWan, v6("fe80::1")));
   view.add_neighbour(kWan, v6("fe80::1"), kRouterMac, false);
   EXPECT_EQ(view.next_hop(v4("192.0.2.33")).mac, kRouterMac);
 }
 
 TEST(NetworkView, TheLongestPrefixWins) {
-  NetworkView view;
+  BuiltView view;
   view.add(p4("0.0.0.0/0"), unicast(kWan, v4("198.51.100.1")));
   view.add(p4("192.0.2.0/24"), unicast(kLan, v4("10.0.0.1")));
   view.add(p4("192.0.2.33/32"), Route{RouteKind::kLocal, 0, kLan, std::nullopt});
@@ -82,7 +86,7 @@ TEST(NetworkView, TheLongestPrefixWins) {
 
 TEST(NetworkView, OfTwoRoutesToOnePrefixTheLowerMetricWins) {
   for (const bool better_first : {true, false}) {
-    NetworkView view;
+    BuiltView view;
     const auto better = unicast(kLan, std::nullopt, 100);
     const auto worse = unicast(kWan, std::nullopt, 200);
     view.add(p4("192.0.2.0/24"), better_first ? better : worse);
@@ -92,7 +96,7 @@ TEST(NetworkView, OfTwoRoutesToOnePrefixTheLowerMetricWins) {
 }
 
 TEST(NetworkView, AStaleNeighbourIsToldOnceAfterEachUse) {
-  NetworkView view;
+  BuiltView view;
   view.add(p4("192.0.2.0/24"), unicast(kWan));
   view.add_neighbour(kWan, v4("192.0.2.33"), kHostMac, true);
   EXPECT_TRUE(view.take_used_stale().empty());
@@ -103,7 +107,7 @@ TEST(NetworkView, AStaleNeighbourIsToldOnceAfterEachUse) {
 }
 
 TEST(NetworkView, AFreshNeighbourNeedsNoVerification) {
-  NetworkView view;
+  BuiltView view;
   view.add(p4("192.0.2.0/24"), unicast(kWan));
   view.add_neighbour(kWan, v4("192.0.2.33"), kHostMac, false);
   EXPECT_FALSE(view.next_hop(v4("192.0.2.33")).stale);
@@ -120,7 +124,7 @@ Interface up(int index, std::uint32_t mtu) {
 }
 
 TEST(NetworkView, TheMtuOfAWayIsThatOfItsRouteWithinThatOfItsInterface) {
-  NetworkView view;
+  BuiltView view;
   view.add(up(kWan, 1500));
   auto narrow = unicast(kWan, v4("198.51.100.1"));
   narrow.mtu = 1300;
@@ -135,7 +139,7 @@ TEST(NetworkView, TheMtuOfAWayIsThatOfItsRouteWithinThatOfItsInterface) {
 }
 
 TEST(NetworkView, TheUplinkIsTheDefaultRouteElseARouteByARouter) {
-  NetworkView view;
+  BuiltView view;
   view.add(up(kWan, 1500));
   view.add(up(kLan, 1400));
   view.add(p4("198.51.100.0/24"), unicast(kWan));
@@ -148,7 +152,7 @@ TEST(NetworkView, TheUplinkIsTheDefaultRouteElseARouteByARouter) {
 }
 
 TEST(NetworkView, AnUplinkWhoseInterfaceIsDownIsNone) {
-  NetworkView view;
+  BuiltView view;
   auto down = up(kWan, 1500);
   down.up = false;
   view.add(down);
@@ -157,7 +161,7 @@ TEST(NetworkView, AnUplinkWhoseInterfaceIsDownIsNone) {
 }
 
 TEST(NetworkView, ItKnowsTheMachinesOwnAddresses) {
-  NetworkView view;
+  BuiltView view;
   auto lan = up(kLan, 1500);
   lan.addresses6 = {v6("2001:db8::1")};
   view.add(lan);
