@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "nat64-svc/core/tables/fragment_table.hpp"
 #include "nat64-svc/shell/huge_pages.hpp"
 #include "nat64-svc/shell/link_header.hpp"
 
@@ -17,6 +18,7 @@ namespace isthmus::nat64 {
 namespace {
 
 constexpr std::uint32_t kHandOverSlots = 512;  // per pair of workers
+static_assert(kLargestMtu <= FragmentTable::kMaxHeld, "every fragment that comes can be held");
 constexpr int kIdleMilliseconds = 50;          // timers run at least this often
 
 }  // namespace

@@ -29,7 +29,7 @@ class FragmentTable {
  public:
   // At most `capacity` packets remembered and as many fragments held, each of at most kMaxHeld bytes.
   FragmentTable(std::uint32_t capacity, HashKey key);
-  static constexpr std::size_t kMaxHeld = 2048;
+  static constexpr std::size_t kMaxHeld = 3520;  // a page's worth: the largest MTU that is served fits
 
   [[nodiscard]] FragmentNote note(const FragmentKey& key) const;
   // Would hold() take it?

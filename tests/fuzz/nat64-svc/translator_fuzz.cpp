@@ -46,6 +46,28 @@ void make_plausible(test::Bytes& packet, Side side, std::uint8_t choice) {
   }
 }
 
+// The mapping that was used last: a packet to it gets deep into the translator, and its port is not guessed.
+struct LastMapping {
+  Ipv4Address public4{203, 0, 113, 1};
+  std::uint16_t port = 0;
+
+  void learn(const test::Bytes& packet) {
+    if (packet.size() < 22 || packet[0] >> 4 != 4) return;
+    public4 = Ipv4Address::load(&packet[12]);
+    port = load_be16(&packet[20]);
+  }
+  void aim(test::Bytes& packet) const {
+    if (packet.size() < 20) return;
+    public4.store(&packet[16]);
+    const std::size_t header = std::size_t{packet[0]} % 16 * 4;
+    const bool first = (load_be16(&packet[6]) & 0x1fff) == 0;
+    if (first && packet.size() >= header + 4) store_be16(&packet[header + 2], port);
+    store_be16(&packet[10], 0);
+    if (header >= 20 && header <= packet.size())
+      store_be16(&packet[10], finish(sum_bytes(std::span{packet}.first(header))));
+  }
+};
+
 // Goes the way back when it can: the server answers what it got.
 test::Bytes answer(const test::Bytes& packet) {
   test::Bytes out = packet;
@@ -108,6 +130,11 @@ void let_pass(test::Nat64Harness& nat, Duration by) {
   nat.translator.drain_extra([](Side, std::span<const std::uint8_t> packet) { check_extra(packet); });
 }
 
+void cannot_be_sent(test::Nat64Harness& nat, const test::Sent& sent) {
+  nat.translator.unreachable(sent.verdict.out, sent.packet, Unreachable::kNeighbour, nat.now);
+  nat.translator.drain_extra([](Side, std::span<const std::uint8_t> packet) { check_extra(packet); });
+}
+
 void flip_switches(Policy& policy, std::uint8_t choice) {
   policy.exclusions.ipv4_destinations.assign((choice & 1) != 0 ? 1 : 0,
                                              Ipv4Prefix{Ipv4Address{198, 41, 0, 4}, 32});
@@ -147,6 +174,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                           .max_held_syns = 8,
                           .extra_bytes = 1 << 16,
                           .event_records = 16}};
+  LastMapping mapping;
   std::span<const std::uint8_t> rest{data, size};
   while (rest.size() >= 3) {
     const std::uint8_t command = rest[0];
@@ -166,6 +194,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     } else {
       const Side side = (command & 1) != 0 ? Side::kV4 : Side::kV6;
       if ((choice & 0x80) == 0) make_plausible(packet, side, choice);
+      if (side == Side::kV4 && (command & 0x20) != 0) mapping.aim(packet);
       // As another worker would hand it over, with a note that need not be true.
       const bool noted = (command & 0x40) != 0;
       const FragmentNote note{(choice & 1) != 0, std::uint16_t{choice}, 53, std::uint16_t{choice}};
@@ -174,6 +203,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                         : side == Side::kV6 ? nat.from_v6(packet)
                                             : nat.from_v4(packet);
       check_output(sent, right);
+      if (sent.verdict.action == Verdict::Action::kForward) {
+        if (sent.verdict.out == Side::kV4) mapping.learn(sent.packet);
+        if ((command & 0x10) != 0) cannot_be_sent(nat, sent);
+      }
       if (sent.verdict.action == Verdict::Action::kForward && sent.verdict.out == Side::kV4 &&
           (choice & 8) != 0) {
         const auto back = answer(sent.packet);

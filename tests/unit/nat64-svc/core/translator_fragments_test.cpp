@@ -78,6 +78,22 @@ TEST(Fragments, ThatComeTooEarlyAreHeldUntilTheFirst) {
   EXPECT_EQ(nat.translator.counters().held_fragments.get(), 0U);
 }
 
+TEST(Fragments, OfTheLargestMtuAreHeldToo) {
+  Nat64Harness nat;
+  const auto large = PacketBuilder::ipv6(kClient, kServer6)
+                         .fragment(64, false, 0xabcd1234)
+                         .protocol(17)
+                         .payload(3498 - 48)
+                         .bytes();
+  ASSERT_EQ(large.size(), 3498U);
+  nat.translator.set_route_mtu(
+      [](void*, Side, std::span<const std::uint8_t>) -> std::uint32_t { return 3498; }, nullptr);
+  EXPECT_EQ(nat.from_v6(large).verdict.action, Action::kHeld);
+  const auto sent = nat.from_v6(first6());
+  ASSERT_EQ(sent.extra.size(), 1U);
+  EXPECT_EQ(sent.extra[0].size(), 3498U - 28);
+}
+
 TEST(Fragments, FromIpv4GetAFragmentHeaderWithTheSameNumbers) {
   Nat64Harness nat;
   const auto p =
