@@ -25,9 +25,6 @@ std::uint64_t zone_hash(const Ask& ask) {
   return keyed_hash(HashKey{}, lookup_zone(ask.name.view())) ^ ask.group;
 }
 
-// As many as queries may wait at a worker. More there can be only when clients are gone already, after their
-// deadline, while the lookup goes on.
-constexpr std::size_t kMaxWaiters = 32768;
 // Of deliveries in one turn: what they lead to may be answered by libunbound at once, again and again.
 constexpr int kRounds = 4;
 
@@ -120,7 +117,7 @@ void Lookups::resolve(const Ask& ask, const Waiter& waiter) {
   if (const auto found = ticket_of_key_.find(key); found != ticket_of_key_.end()) {
     if (waiter.query == 0) return;  // nobody waits for a refresh
     auto& waiters = in_flight_.at(found->second).waiters;
-    if (waiters.size() >= kMaxWaiters) return refuse(waiter, ResolveFailure::kBusy);
+    if (waiters.size() >= max_waiters_) return refuse(waiter, ResolveFailure::kBusy);
     waiters.push_back(waiter);
     return;
   }

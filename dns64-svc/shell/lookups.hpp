@@ -32,6 +32,10 @@ struct Waiter {
   std::uint8_t slot = 0;
 };
 
+// As many as queries may wait at a worker. More there can be only when clients are gone already, after their
+// deadline, while the lookup goes on, or with several workers.
+inline constexpr std::size_t kWaitersOfOneLookup = 32768;
+
 // What became of a lookup: a fact, or why there is none.
 struct LookupResult {
   FactPtr fact;
@@ -44,12 +48,14 @@ using GroupConfigs = std::unordered_map<std::uint16_t, Resolver>;
 class Lookups {
  public:
   using Deliver = std::function<void(const Waiter&, const LookupResult&)>;
-  Lookups(EventLoop& loop, UbEventBase& base, FactCache& cache, Deliver deliver, RootAnchor root_anchor = {})
+  Lookups(EventLoop& loop, UbEventBase& base, FactCache& cache, Deliver deliver, RootAnchor root_anchor = {},
+          std::size_t max_waiters = kWaitersOfOneLookup)
       : loop_(loop),
         base_(base),
         cache_(cache),
         deliver_(std::move(deliver)),
-        root_anchor_(std::move(root_anchor)) {}
+        root_anchor_(std::move(root_anchor)),
+        max_waiters_(max_waiters) {}
   ~Lookups();
   Lookups(const Lookups&) = delete;
   Lookups& operator=(const Lookups&) = delete;
@@ -113,6 +119,7 @@ class Lookups {
   FactCache& cache_;
   Deliver deliver_;
   RootAnchor root_anchor_;
+  std::size_t max_waiters_;  // for one lookup
   Dns64Limits limits_;
   FactLimits fact_limits_;
   std::unordered_map<std::uint16_t, Group> groups_;

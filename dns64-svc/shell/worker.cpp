@@ -42,7 +42,7 @@ Worker::Worker(unsigned index, FactCache& cache, const std::vector<std::unique_p
             else
               peers_[waiter.worker]->deliver(waiter, result);
           },
-          options.root_anchor),
+          options.root_anchor, options.waiting.for_one_lookup),
       options_(options),
       limits_(options.workers, options.responses_per_second, options.limit_key),
       scratch_(65535) {

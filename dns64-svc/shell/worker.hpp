@@ -27,6 +27,17 @@
 
 namespace isthmus::dns64 {
 
+// How many queries of one worker may wait for lookups at a time. Beyond it a miss is refused at once: hits go
+// on.
+struct WaitingLimits {
+  std::size_t queries = kWaitersOfOneLookup;
+  // Of one client (an IPv6 /64, an IPv4 address): a forwarder with many clients behind it looks like one.
+  std::size_t of_one_client = kWaitersOfOneLookup / 4;
+  // From here on a client that speaks cookies has to prove its address before it may wait (RFC 7873 §5.2.3).
+  std::size_t unproven = kWaitersOfOneLookup / 2;
+  std::size_t for_one_lookup = kWaitersOfOneLookup;
+};
+
 // What workers are told at start; outlives them.
 struct WorkerOptions {
   unsigned workers = 1;    // how many share each limit
@@ -37,6 +48,7 @@ struct WorkerOptions {
   std::uint32_t responses_per_second = 0;
   HashKey limit_key;  // of the tables of rate limits
   RootAnchor root_anchor;
+  WaitingLimits waiting = {};
 };
 
 // A question answered for an operator, with the decisions on the way.

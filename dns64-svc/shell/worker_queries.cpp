@@ -10,13 +10,6 @@ namespace isthmus::dns64 {
 
 namespace {
 
-// Queries that may wait at a time. Beyond it a miss is refused at once: hits go on.
-constexpr std::size_t kMaxPending = 32768;
-// From here on a client that speaks cookies has to prove its address before it may wait (RFC 7873 §5.2.3).
-constexpr std::size_t kManyPending = kMaxPending / 2;
-// Of one client (an IPv6 /64, an IPv4 address): a forwarder with many clients behind it looks like one.
-constexpr std::size_t kMaxPendingOfClient = kMaxPending / 4;
-
 std::uint64_t client_key(const ClientAddress& client) {
   if (const auto* v6 = std::get_if<Ipv6Address>(&client)) return v6->high();
   return std::get<Ipv4Address>(client).value();
@@ -44,7 +37,8 @@ Context Worker::context(Trace* trace) const {
 // Replies whose client may be forged are limited; when much is waiting such a client cannot make more wait.
 void Worker::limit(Query& query, Step& step, std::span<std::uint8_t> reply) {
   if (query.is_proven()) return;
-  if (step.kind == Step::Kind::kAsk && pending_.size() > kManyPending && query.speaks_cookies()) {
+  if (step.kind == Step::Kind::kAsk && pending_.size() > options_.waiting.unproven &&
+      query.speaks_cookies()) {
     step = query.slip(context(), reply);
     return;
   }
@@ -120,7 +114,9 @@ std::size_t Worker::handle(std::span<const std::uint8_t> request, const ClientIn
                                                        .aaaa = {*this, id, Deadline::kAaaa},
                                                        .client = {*this, id, Deadline::kClient}}},
                   id);
-  if (pending_.size() > kMaxPending || pending_of_client_[client_key(client.address)] > kMaxPendingOfClient) {
+  const auto& waiting = options_.waiting;
+  if (pending_.size() > waiting.queries ||
+      pending_of_client_[client_key(client.address)] > waiting.of_one_client) {
     proceed(id, entry->second->query.on_refusal(context(), scratch_));
     return 0;
   }
