@@ -202,7 +202,7 @@ Step Answerer::synthesize(const Query::Slot& aaaa, const Query::Slot& a, Outcome
     }
   }
   // §5.3.2: the additional section passes unchanged; it may be left out when there is no room.
-  if (fits) (void)reply.copy(fact, Fact::kAdditional, Section::kAdditional, ttl_rule(a));
+  if (fits) add_additional(reply, fact, ttl_rule(a));
   if (!fits) reply.truncate();
   const bool stale = aaaa.stale || a.stale;
   const bool secure = !stale && aaaa.state == State::kFact && aaaa.fact->security() == Security::kSecure &&

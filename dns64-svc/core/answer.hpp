@@ -9,6 +9,7 @@
 #include "dns64-svc/core/ipv4only_arpa.hpp"
 #include "dns64-svc/core/query.hpp"
 #include "dns64-svc/core/reply.hpp"
+#include "dns64-svc/core/service_binding.hpp"
 
 namespace isthmus::dns64 {
 
@@ -48,6 +49,7 @@ class Answerer {
   [[nodiscard]] Step filtered(const Query::Slot& slot, Outcome outcome);
   [[nodiscard]] Step failed(const Query::Slot& slot, Outcome outcome);
   [[nodiscard]] Step refuse(Outcome outcome, std::uint16_t code, std::uint16_t error = ede::kNone);
+  void add_additional(ReplyBuilder& reply, const Fact& fact, const TtlRule& ttl) const;
   [[nodiscard]] Step done(ReplyBuilder& reply, Outcome outcome, ReplyBuilder::Ending ending);
 
   // Values for the decisions.
@@ -56,9 +58,15 @@ class Answerer {
   }
   [[nodiscard]] bool has_prefix() const;
   [[nodiscard]] bool guards_rebinding() const;
-  [[nodiscard]] bool is_private(const StoredRecord& record) const;
-  // An address record that this client is not given.
-  [[nodiscard]] bool is_withheld(const StoredRecord& record) const;
+  [[nodiscard]] bool is_private(const ClientAddress& address) const;
+  // The RDATA without what rebinding protection withholds: whole, less some hints (then in `room`), or
+  // nothing.
+  using Given = std::optional<std::span<const std::uint8_t>>;
+  [[nodiscard]] Given without_private(const StoredRecord& record, BindingRoom& room) const;
+  [[nodiscard]] static bool is_whole(const StoredRecord& record, const Given& given) {
+    return given && given->data() == record.rdata.data();
+  }
+  [[nodiscard]] bool is_excluded(const StoredRecord& record) const;
   [[nodiscard]] DomainRule rule_for(const Query::Slot& slot) const;
   [[nodiscard]] std::size_t withheld_count(const Fact& fact) const;
   [[nodiscard]] bool is_enough_without_aaaa(const Query::Slot& a) const;

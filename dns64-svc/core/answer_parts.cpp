@@ -127,10 +127,9 @@ bool Answerer::guards_rebinding() const {
                       [&](const Name& zone) { return is_at_or_below(request_.name.view(), zone.view()); });
 }
 
-bool Answerer::is_private(const StoredRecord& record) const {
-  if (const auto v4 = record.type == rr::kA ? read_a(record.rdata) : std::nullopt) return is_non_global(*v4);
-  const auto v6 = record.type == rr::kAaaa ? read_aaaa(record.rdata) : std::nullopt;
-  if (!v6) return false;
+bool Answerer::is_private(const ClientAddress& address) const {
+  if (const auto* v4 = std::get_if<Ipv4Address>(&address)) return is_non_global(*v4);
+  const auto* v6 = std::get_if<Ipv6Address>(&address);
   const bool unique_local = (v6->bytes()[0] & 0xfe) == 0xfc;  // RFC 4193
   if (unique_local || v6->is_link_local() || v6->is_loopback() || v6->is_unspecified()) return true;
   if (v6->high() == 0 && v6->low() >> 32 == 0xffff)  // RFC 4291 §2.5.5.2: IPv4-mapped
@@ -139,19 +138,31 @@ bool Answerer::is_private(const StoredRecord& record) const {
   return embedded && is_non_global(*embedded);
 }
 
-bool Answerer::is_withheld(const StoredRecord& record) const {
-  if (guards_rebinding() && is_private(record)) return true;
-  // RFC 6147 §5.1.4; a client that validates gets what was signed (§5.5).
+// Hints count as addresses: clients may connect to them before they have asked for any (RFC 9460 §7.3).
+Answerer::Given Answerer::without_private(const StoredRecord& record, BindingRoom& room) const {
+  if (!guards_rebinding()) return record.rdata;
+  if (is_service_binding(record.type))
+    return without_hints(record.rdata, [this](const ClientAddress& hint) { return is_private(hint); }, room);
+  const auto v4 = record.type == rr::kA ? read_a(record.rdata) : std::nullopt;
+  const auto v6 = record.type == rr::kAaaa ? read_aaaa(record.rdata) : std::nullopt;
+  if ((v4 && is_private(*v4)) || (v6 && is_private(*v6))) return std::nullopt;
+  return record.rdata;
+}
+
+// RFC 6147 §5.1.4; a client that validates gets what was signed (§5.5).
+bool Answerer::is_excluded(const StoredRecord& record) const {
   const auto v6 = record.type == rr::kAaaa ? read_aaaa(record.rdata) : std::nullopt;
   return v6 && !client_validates() && context_.runtime.is_excluded_answer(*v6);
 }
 
 std::size_t Answerer::withheld_count(const Fact& fact) const {
-  if (fact.type() != rr::kAaaa && !(fact.type() == rr::kA && view_->rebinding_protection)) return 0;
+  const bool may_be_private = fact.type() == rr::kA || is_service_binding(fact.type());
+  if (fact.type() != rr::kAaaa && !(may_be_private && view_->rebinding_protection)) return 0;
   std::size_t count = 0;
   StoredRecord record;
+  BindingRoom room;
   for (RecordWalk walk{fact, Fact::kAnswer}; walk.next(record);)
-    if (is_withheld(record)) ++count;
+    if (is_excluded(record) || !is_whole(record, without_private(record, room))) ++count;
   return count;
 }
 
@@ -216,7 +227,7 @@ Step Answerer::resolved(const Query::Slot& slot, Outcome outcome) {
   if (!fits)
     reply.truncate();
   else
-    (void)reply.copy(fact, Fact::kAdditional, Section::kAdditional, ttl);  // may be left out, RFC 2181 §9
+    add_additional(reply, fact, ttl);
   const auto stale_code = fact.rcode() == rcode::kNxDomain ? ede::kStaleNxdomain : ede::kStaleAnswer;
   return done(reply, slot.stale ? Outcome::kStale : outcome,
               {.rcode = fact.rcode(),
@@ -242,11 +253,11 @@ Step Answerer::filtered(const Query::Slot& slot, Outcome outcome) {
   StoredRecord record;
   for (RecordWalk walk{fact, Fact::kAnswer}; fits && walk.next(record);) {
     if (record.type != fact.type()) continue;  // the chain
-    if (all || is_withheld(record)) {
-      rebinding = rebinding || (!all && is_private(record) && guards_rebinding());
-      continue;
-    }
-    fits = reply.record_like(fact, record, record.type, ttl(record.ttl), record.rdata, Section::kAnswer);
+    BindingRoom room;
+    const auto given = without_private(record, room);
+    rebinding = rebinding || (!all && !is_whole(record, given));
+    if (all || !given || is_excluded(record)) continue;
+    fits = reply.record_like(fact, record, record.type, ttl(record.ttl), *given, Section::kAnswer);
   }
   if (rebinding) note("policy: rebinding_protection", "addresses inside the site are withheld");
   if (fits) fits = reply.copy(fact, Fact::kAuthority, Section::kAuthority, ttl);
@@ -255,6 +266,16 @@ Step Answerer::filtered(const Query::Slot& slot, Outcome outcome) {
   return done(reply, rebinding ? Outcome::kRebinding : outcome,
               {.rcode = fact.rcode(),
                .ede = rebinding ? ede::kBlocked : (slot.stale ? ede::kStaleAnswer : ede::kNone)});
+}
+
+// It may be left out where there is no room (RFC 2181 §9), and is where it would lead into the site: those
+// who ask for SVCB look for addresses there (RFC 9460 §4.2).
+void Answerer::add_additional(ReplyBuilder& reply, const Fact& fact, const TtlRule& ttl) const {
+  StoredRecord record;
+  BindingRoom room;
+  for (RecordWalk walk{fact, Fact::kAdditional}; view_->rebinding_protection && walk.next(record);)
+    if (!is_whole(record, without_private(record, room))) return;
+  (void)reply.copy(fact, Fact::kAdditional, Section::kAdditional, ttl);
 }
 
 Step Answerer::failed(const Query::Slot& slot, Outcome outcome) {

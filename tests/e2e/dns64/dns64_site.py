@@ -58,9 +58,10 @@ exclusions:
 
 
 class Site:
-    def __init__(self, prefix=PREFIX, flags=()):
+    def __init__(self, prefix=PREFIX, flags=(), zone=ZONE):
         self.namespaces = NamespaceSet(prefix, ["node"])
         self.node = self.namespaces.of["node"]
+        self.zone = zone
         self.flags = list(flags)  # of dns64-svc, besides those that every test needs
         self.dir = f"/run/{prefix.rstrip('-')}"
         self.policy_file = f"{self.dir}/policy.yaml"
@@ -74,7 +75,7 @@ class Site:
         self.namespaces.create()
         with open(self.node.path, "rb") as node:
             move_into(node)
-        self.write("zone.txt", ZONE)
+        self.write("zone.txt", self.zone)
         self.start_knot()
 
     def down(self):
@@ -110,9 +111,9 @@ class Site:
         self.service = Daemon(self.node, "dns64-svc", self.command(), f"{self.dir}/dns64-svc.log", HTTP).start()
 
 
-def ask(name, kind="AAAA", server="::1", tcp=False, timeout=3, **options):
+def ask(name, kind="AAAA", server="::1", tcp=False, timeout=3, source=None, **options):
     query = dns.message.make_query(name, kind, **options)
-    return (dns.query.tcp if tcp else dns.query.udp)(query, server, timeout=timeout)
+    return (dns.query.tcp if tcp else dns.query.udp)(query, server, timeout=timeout, source=source)
 
 
 def answers(response, kind):

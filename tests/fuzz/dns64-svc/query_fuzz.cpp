@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // A whole query with any request and any upstream answers. Whatever comes: a reply parses, belongs to its
-// request, fits its transport, hands out no excluded AAAA, and is not synthesized where that is forbidden.
+// request, fits its transport, hands out no excluded AAAA, leads nobody into a site that is protected, and is
+// not synthesized where that is forbidden.
 // Input: flags, then three chunks with a 16-bit length each: request, answer for slot 0, answer for slot 1.
 #include <cstdint>
 #include <cstdlib>
 #include <span>
 #include <vector>
 
+#include "common/net/special_ranges.hpp"
 #include "dns64-svc/core/query.hpp"
+#include "dns64-svc/core/service_binding.hpp"
 #include "dns64-svc/core/wire/message_view.hpp"
 #include "dns64-svc/core/wire/rdata.hpp"
 
@@ -53,6 +56,23 @@ void require(bool holds) {
   if (!holds) std::abort();
 }
 
+// 10.0.0.0/8 and the like, fd00::/8 and the like.
+bool is_inside(const ClientAddress& address) {
+  if (const auto* v4 = std::get_if<Ipv4Address>(&address)) return is_non_global(*v4);
+  return (std::get<Ipv6Address>(address).bytes()[0] & 0xfe) == 0xfc;
+}
+
+bool leads_inside(const RecordView& record) {
+  if (is_service_binding(record.type)) {
+    BindingRoom room;
+    const auto rest = without_hints(record.rdata, is_inside, room);
+    return !rest || rest->data() != record.rdata.data();
+  }
+  const auto v4 = record.type == rr::kA ? read_a(record.rdata) : std::nullopt;
+  const auto v6 = record.type == rr::kAaaa ? read_aaaa(record.rdata) : std::nullopt;
+  return (v4 && is_inside(*v4)) || (v6 && is_inside(*v6));
+}
+
 void check_reply(const Query& query, const Step& step, std::span<const std::uint8_t> reply,
                  std::span<const std::uint8_t> request, const Dns64Runtime& runtime) {
   const auto& asked = query.request();
@@ -74,6 +94,9 @@ void check_reply(const Query& query, const Step& step, std::span<const std::uint
   while (const auto record = cursor.next()) {
     std::size_t at = record->owner_at;
     require(Name::read(reply, at).has_value());
+    if (step.view != 0xffff && runtime.views()[step.view].rebinding_protection &&
+        step.outcome != Outcome::kIpv4OnlyArpa)
+      require(!leads_inside(*record));
     if (record->type != rr::kAaaa || record->section != Section::kAnswer) continue;
     const auto address = read_aaaa(record->rdata);
     require(address.has_value());

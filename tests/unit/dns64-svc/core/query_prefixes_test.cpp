@@ -83,31 +83,5 @@ TEST_F(QueryTest, AllSixPrefixLengthsSynthesize) {
   }
 }
 
-TEST_F(QueryTest, RebindingProtectionWithholdsAddressesInsideTheSite) {
-  policy.dns64.views[0].rebinding_protection = true;
-  policy.dns64.resolvers[0].zones = {{"corp.", ZoneKind::kForward, {}}};
-  auto& prefix = policy.translation_prefixes[0];
-  prefix.prefix = Ipv6Prefix::parse("2001:db8:64::/96").value();
-  prefix.allow_non_global = true;
-  const auto mixed = [&](const std::string& name) {
-    know(fact(name, rr::kA, {a(name, "192.168.1.1"), a(name, "198.51.0.33")}));
-    know(nodata(name, rr::kAaaa));
-  };
-  mixed("www.example.");
-  mixed("www.corp.");
-  EXPECT_THAT(ask({.type = rr::kA}).answer, ElementsAre("www.example. 300 A 198.51.0.33"));
-  EXPECT_EQ(last.outcome, Outcome::kRebinding);
-  EXPECT_THAT(ask({}).answer, ElementsAre("www.example. 300 AAAA 2001:db8:64::c633:21"));
-  EXPECT_EQ(ask({.name = "www.corp.", .type = rr::kA}).answer.size(), 2U) << "a zone of the site";
-  EXPECT_EQ(ask({.name = "www.corp."}).answer.size(), 2U);
-  for (const char* inside : {"fd00::1", "fe80::1", "::1", "::ffff:10.0.0.1", "2001:db8:64::10.0.0.1"}) {
-    cache.flush_all();
-    know(fact("www.example.", rr::kAaaa,
-              {aaaa("www.example.", inside), aaaa("www.example.", "2001:db8::80")}));
-    EXPECT_THAT(ask({}).answer, ElementsAre("www.example. 300 AAAA 2001:db8::80")) << inside;
-  }
-  EXPECT_EQ(ask({.name = "ipv4only.arpa."}).answer.size(), 2U) << "exempt";
-}
-
 }  // namespace
 }  // namespace isthmus::dns64::test
