@@ -11,10 +11,14 @@ namespace {
 constexpr unsigned kRefusalBits = 12;  // of its table: 4096 networks
 
 // Random names must not have a bucket each: errors and names that do not exist have one, empty answers one
-// for each zone. Answers under a wildcard cannot be told from others.
+// for each zone.
 NameView bucket_of(NameView name, const Step& reply) {
   if (reply.rcode != rcode::kNoError) return {};
   return reply.is_nodata ? lookup_zone(name) : name;
+}
+
+std::uint32_t times(std::uint32_t rate, std::uint64_t factor) {
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(rate * factor, 0xffffffff));
 }
 
 }  // namespace
@@ -24,6 +28,7 @@ QueryLimits::QueryLimits(unsigned workers, std::uint32_t responses_per_second, c
       key_(key),
       clients_(0, key),
       responses_(share_of(responses_per_second), key),
+      zones_(times(share_of(responses_per_second), kNamesOfZone), key),
       refusals_(share_of(kRefusalsPerSecond), key, kRefusalBits) {}
 
 std::uint32_t QueryLimits::share_of(std::uint32_t rate) const {
@@ -44,7 +49,11 @@ ResponseVerdict QueryLimits::judge(const Query& query, const Step& reply, TimePo
     const bool allowed = refusals_.judge(client, {}, rcode::kRefused, now) == ResponseVerdict::kSend;
     return allowed ? ResponseVerdict::kSend : ResponseVerdict::kDrop;
   }
-  return responses_.judge(client, bucket_of(query.request().name.view(), reply), reply.rcode, now);
+  const auto name = query.request().name.view();
+  const auto verdict = responses_.judge(client, bucket_of(name, reply), reply.rcode, now);
+  const bool has_data = reply.rcode == rcode::kNoError && !reply.is_nodata;
+  if (verdict != ResponseVerdict::kSend || !has_data) return verdict;
+  return zones_.judge(client, lookup_zone(name), reply.rcode, now);
 }
 
 }  // namespace isthmus::dns64

@@ -15,6 +15,9 @@ class QueryLimits {
   // Refusals per second to one network over UDP, of all workers: enough for a person who looks for the
   // mistake, no use as a reflector.
   static constexpr std::uint32_t kRefusalsPerSecond = 20;
+  // Answers under one zone, whatever their names, for each that a name may have. What a wildcard makes of
+  // random names cannot be told from names that exist (an unsigned zone does not say), but has an end here.
+  static constexpr std::uint32_t kNamesOfZone = 10;
 
   // `responses_per_second`: equal ones towards one network over UDP, of all workers; 0: no limit.
   QueryLimits(unsigned workers, std::uint32_t responses_per_second, const HashKey& key);
@@ -35,6 +38,7 @@ class QueryLimits {
   std::uint32_t client_rate_ = 0;  // of clients_
   ClientRateLimit clients_;
   ResponseRateLimit responses_;
+  ResponseRateLimit zones_;  // answers with data
   ResponseRateLimit refusals_;
 };
 

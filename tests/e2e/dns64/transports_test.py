@@ -15,7 +15,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from dns64_site import Site, answers, ask  # noqa: E402
+from dns64_site import ZONE, Site, answers, ask  # noqa: E402
 from streams import (ended, exchange, framed, make_certificate, proxy_v2, read_frame,  # noqa: E402
                      tls_connect, tls_context)
 import dns.edns  # noqa: E402
@@ -63,7 +63,7 @@ def flags(directory, idle=2, extra=()):
 
 def setUpModule():
     global site, certificate
-    site = Site(lab_prefix("isthmus-dns64net-"))
+    site = Site(lab_prefix("isthmus-dns64net-"), zone=ZONE + "*.wild    A     20.0.1.90\n")
     unittest.addModuleCleanup(site.down)
     site.up()
     certificate, _ = make_certificate(site.node, site.dir, "dns")
@@ -333,6 +333,31 @@ class Protection(unittest.TestCase):
                 self.assertEqual(self.with_cookie(cookie).rcode(), dns.rcode.NOERROR)
         self.assertEqual(ask("warm1.test.", tcp=True).rcode(), dns.rcode.NOERROR)
         self.assertGreater(counted("drops_total", 'reason="response_rate_limited"'), 0)
+
+    def test_random_names_under_a_wildcard_have_an_end(self):
+        """Each name has a limit of its own; all of a zone together have ten times as much."""
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sender:
+            sender.setsockopt(socket.SOL_SOCKET, 33, 4 << 20)  # SO_RCVBUFFORCE
+            sender.settimeout(1)
+            sender.connect(("::1", 53))
+
+            def flood():
+                asked = [question(f"r{random.random()}.wild.test.", "A").to_wire() for _ in range(800)]
+                begin, took, replies = time.monotonic(), 0, []
+                for wire in asked:
+                    sender.send(wire)
+                try:
+                    while len(replies) < len(asked):
+                        replies.append(dns.message.from_wire(sender.recv(2048)))
+                        took = time.monotonic() - begin
+                except TimeoutError:
+                    pass
+                # The share of one of two workers, saved up and earned meanwhile.
+                self.assertLessEqual(sum(answers(reply, "A") == ["20.0.1.90"] for reply in replies), 200 * (took + 1) + 1)
+                return replies
+            eventually(lambda: any(reply.flags & dns.flags.TC for reply in flood()), 10, "some replies are truncated")
+        self.assertEqual(answers(ask(f"r{random.random()}.wild.test.", "A", tcp=True), "A"), ["20.0.1.90"])
+        self.assertEqual(answers(ask("warm2.test.", "A"), "A"), ["20.0.2.3"], "another zone has its own")
 
 
 class Certificates(unittest.TestCase):

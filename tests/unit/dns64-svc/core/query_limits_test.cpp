@@ -26,12 +26,12 @@ int sent(QueryLimits& limits, const Query& query, const Step& step, TimePoint no
   return count;
 }
 
-Query query_for(const std::string& name) {
+Query query_for(const std::string& name, const ClientAddress& address = kClient) {
   const auto compiled = Dns64Runtime::compile(lab_policy(), {}, *std::make_unique<ResolverGroups>()).value();
   const FactCache cache{{.max_bytes = 1 << 16, .stale_seconds = 0}, HashKey{}, 0};
   Query query;
   std::vector<std::uint8_t> room(1232);
-  (void)query.start(request({.name = name}), {.address = kClient},
+  (void)query.start(request({.name = name}), {.address = address},
                     {.runtime = *compiled, .cache = cache, .now = kNow}, room);
   return query;
 }
@@ -75,6 +75,34 @@ TEST(QueryLimits, EmptyAnswersOfAZoneShareALimitAndOthersHaveOneForEachName) {
     EXPECT_EQ(limits.judge(query_for("n1.other.test."), step, kNow), ResponseVerdict::kSend)
         << "of another zone";
   }
+}
+
+// How many answers with data for names under example. are sent at one moment, of `count` different ones.
+int sent_of_random_names(QueryLimits& limits, int count, TimePoint now = kNow) {
+  int sent = 0;
+  for (int i = 0; i < count; ++i)
+    if (limits.judge(query_for("n" + std::to_string(i) + ".www.example."),
+                     reply_of(Outcome::kSynthesized, rcode::kNoError), now) == ResponseVerdict::kSend)
+      ++sent;
+  return sent;
+}
+
+TEST(QueryLimits, RandomNamesUnderAWildcardHaveAnEnd) {
+  QueryLimits limits{1, 2, kKey};
+  EXPECT_EQ(sent_of_random_names(limits, 200), 20) << "ten times the limit of a name";
+  const auto answer = reply_of(Outcome::kPassed, rcode::kNoError);
+  EXPECT_EQ(sent(limits, query_for("www.other.test."), answer), 2) << "another zone";
+  Query elsewhere = query_for("n1.www.example.", v6("2001:db8:2::7"));
+  EXPECT_EQ(sent(limits, elsewhere, answer), 2) << "another network";
+  EXPECT_EQ(sent_of_random_names(limits, 200, after(1)), 20);
+  QueryLimits off{1, 0, kKey};
+  EXPECT_EQ(sent_of_random_names(off, 200), 200);
+}
+
+TEST(QueryLimits, AFloodForOneNameLeavesRoomForTheOthersOfItsZone) {
+  QueryLimits limits{1, 2, kKey};
+  EXPECT_EQ(sent(limits, query_for("www.example."), reply_of(Outcome::kPassed, rcode::kNoError)), 2);
+  EXPECT_EQ(sent_of_random_names(limits, 200), 18);
 }
 
 TEST(QueryLimits, AWorkerHasItsShareOfEachLimit) {
