@@ -36,7 +36,7 @@ void WhoHad::add(std::string_view line) {
     return;
   }
   Record record{text("time"), text("node"), text("event"), text("subscriber"), text("protocol"), lines_};
-  if (record.event != "service_started") {
+  if (record.event != "service_started" && record.event != "service_stopped") {
     const auto first = json.find("first_port");
     const auto last = json.find("last_port");
     if (first == json.end() || last == json.end() || !first->is_number_unsigned() ||
@@ -64,8 +64,14 @@ std::vector<Holding> WhoHad::answer() {
   for (const auto& r : records_) {
     if (r.event == "service_started") {
       end(r, [](const Holding&) { return true; }, false);
+    } else if (r.event == "service_stopped") {
+      end(r, [](const Holding&) { return true; }, true);
     } else if (r.event == "block_freed") {
       end(r, [&](const Holding& h) { return h.subscriber == r.subscriber && h.protocol.empty(); }, true);
+    } else if (r.event == "static_freed") {
+      end(
+          r, [&](const Holding& h) { return h.subscriber == r.subscriber && h.protocol == r.protocol; },
+          true);
     } else if (r.event == "block_taken" || r.event == "static_used") {
       all.push_back({r.node, r.subscriber, r.protocol, r.time, {}, true});
     }

@@ -14,9 +14,16 @@
 
 namespace isthmus::nat64 {
 
-enum class RecordKind : std::uint8_t { kBlockTaken, kBlockFreed, kStaticUsed, kLimitReached, kCount };
+enum class RecordKind : std::uint8_t {
+  kBlockTaken,
+  kBlockFreed,
+  kStaticUsed,   // a static mapping has its first session
+  kStaticFreed,  // and none any more
+  kLimitReached,
+  kCount
+};
 inline constexpr EnumNames<RecordKind> kRecordKindNames{
-    {"block_taken", "block_freed", "static_used", "limit_reached"}};
+    {"block_taken", "block_freed", "static_used", "static_freed", "limit_reached"}};
 
 struct EventRecord {
   RecordKind kind = RecordKind::kBlockTaken;
@@ -25,7 +32,7 @@ struct EventRecord {
   Ipv4Address public4;           // not for kLimitReached
   std::uint16_t first_port = 0;  // block, or the one port of a static mapping
   std::uint16_t last_port = 0;
-  Protocol protocol = Protocol::kTcp;            // kStaticUsed only: a block serves all protocols
+  Protocol protocol = Protocol::kTcp;            // of a static mapping: a block serves all
   DropReason limit = DropReason::kUnclassified;  // kLimitReached only
 };
 

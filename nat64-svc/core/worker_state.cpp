@@ -60,6 +60,11 @@ void WorkerState::log_block(RecordKind kind, std::uint32_t block, const Ipv6Addr
       {kind, now, prefix, ports.address, ports.first, ports.last, Protocol::kTcp, DropReason::kUnclassified});
 }
 
+void WorkerState::log_static(RecordKind kind, const Bib& b, TimePoint now) {
+  record({kind, now, Ipv6Prefix{b.client6, 128}, b.public4, b.port4, b.port4, b.protocol,
+          DropReason::kUnclassified});
+}
+
 void WorkerState::limit_reached(DropReason reason, const Ipv6Address& subscriber, TimePoint now) {
   if (!limit_records_.take(now, kLimitRecordsPerSecond)) return;
   const unsigned length = runtime->pools.empty() ? 128 : runtime->pools.front().subscribers.prefix_length;
@@ -149,10 +154,6 @@ Result<std::uint32_t, Refusal> WorkerState::make_session(std::uint32_t bib, cons
     const auto subscriber = find_or_add_subscriber(b.client6);
     if (!subscriber) return failure(subscriber.error());
     b.subscriber = *subscriber;
-    if (b.is_static) {
-      record({RecordKind::kStaticUsed, now, Ipv6Prefix{b.client6, 128}, b.public4, b.port4, b.port4,
-              b.protocol, DropReason::kUnclassified});
-    }
   }
   Subscriber& s = subscribers_[b.subscriber];
   const auto refuse = [&](DropReason reason) {
@@ -170,6 +171,7 @@ Result<std::uint32_t, Refusal> WorkerState::make_session(std::uint32_t bib, cons
   session.generation = generation;
   session.last_seen = session_ticks(now);
   wheel.add(tables.sessions(), number, due(session));
+  if (b.is_static && b.sessions == 1) log_static(RecordKind::kStaticUsed, b, now);
   ++s.sessions;
   ++made_since_expiry_;
   if (!runtime->pools.empty()) s.opened(now, runtime->pools.front().subscribers.new_sessions_per_second);
@@ -187,6 +189,8 @@ void WorkerState::end_session(std::uint32_t number, Event why, TimePoint now) {
   counters.of(why).add();
   --subscribers_[tables.bibs()[bib].subscriber].sessions;
   tables.remove_session(number);
+  const Bib& b = tables.bibs()[bib];
+  if (b.is_static && b.sessions == 0) log_static(RecordKind::kStaticFreed, b, now);
   drop_unused_bib(bib, now);
 }
 

@@ -101,6 +101,7 @@ class WorkerState {
   void sweep(std::uint32_t budget, TimePoint now);
   void end_everything(TimePoint now);
   void log_block(RecordKind kind, std::uint32_t block, const Ipv6Address& subscriber, TimePoint now);
+  void log_static(RecordKind kind, const Bib& bib, TimePoint now);
   void limit_reached(DropReason reason, const Ipv6Address& subscriber, TimePoint now);
 
   HashKey key_;

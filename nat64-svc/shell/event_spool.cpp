@@ -45,7 +45,7 @@ std::string event_line(const EventRecord& record, WallTime at, const std::string
   line["public4"] = record.public4.to_string();
   line["first_port"] = record.first_port;
   line["last_port"] = record.last_port;
-  if (record.kind == RecordKind::kStaticUsed) {
+  if (record.kind == RecordKind::kStaticUsed || record.kind == RecordKind::kStaticFreed) {
     line["protocol"] = std::string(kProtocolNames[static_cast<std::size_t>(record.protocol)]);
   }
   return line.dump();

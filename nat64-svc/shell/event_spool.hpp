@@ -3,7 +3,7 @@
 // or to stdout, and sent to a syslog collector. Workers put records into queues of their own and never wait;
 // a thread writes. A record that finds its queue full, or that cannot be written, is lost and counted: the
 // trail says how trustworthy it is. The trail of a run begins with "service_started", which ends what a run
-// before it may have left open.
+// before it may have left open, and ends with "service_stopped", which ends all that this one had.
 #pragma once
 
 #include <atomic>

@@ -21,6 +21,16 @@ std::string started(const char* time, const char* node = "gw1") {
          R"(","event":"service_started"})";
 }
 
+std::string stopped(const char* time, const char* node = "gw1") {
+  return std::string(R"({"time":"2026-01-31T)") + time + R"(Z","node":")" + node +
+         R"(","event":"service_stopped"})";
+}
+std::string mapping(const char* time, const char* event, const char* client, const char* protocol) {
+  return std::string(R"({"time":"2026-01-31T)") + time + R"(Z","node":"gw1","event":")" + event +
+         R"(","subscriber":")" + client + R"(","public4":"203.0.113.7","first_port":1100,"last_port":1100,)" +
+         R"("protocol":")" + protocol + R"("})";
+}
+
 std::vector<Holding> at(const char* time, const std::vector<std::string>& lines) {
   WhoHad who(kPort, record_time(std::string("2026-01-31T") + time + "Z").value());
   for (const auto& line : lines) who.add(line);
@@ -61,6 +71,44 @@ TEST(WhoHad, ARestartOfTheNodeEndsWhatItLeftOpenAndSaysSo) {
   EXPECT_EQ(two[0].subscriber, "2001:db8:2::/64");
   EXPECT_EQ(two[0].until, "2026-01-31T05:00:00.000Z");
   EXPECT_FALSE(two[0].certain);
+}
+
+TEST(WhoHad, ACleanStopEndsAllThatTheNodeHadAndTheNextHolderIsTheOnlyOne) {
+  const std::vector<std::string> lines{
+      started("00:00:00.000"),
+      record("01:00:00.000", "block_taken", "2001:db8:1::/64"),
+      mapping("01:00:00.000", "static_used", "2001:db8:5::1/128", "tcp"),
+      stopped("02:00:00.000", "gw3"),  // somebody else
+      stopped("03:00:00.000"),
+      record("04:00:00.000", "block_taken", "2001:db8:2::/64", "1024", "203.0.113.7", "gw2"),
+  };
+  const auto before = at("02:30:00", lines);
+  ASSERT_EQ(before.size(), 2U);
+  EXPECT_EQ(before[0].until, "2026-01-31T03:00:00.000Z");
+  EXPECT_TRUE(before[0].certain);
+  EXPECT_EQ(before[1].until, "2026-01-31T03:00:00.000Z");
+  EXPECT_TRUE(at("03:30:00", lines).empty());
+  const auto after = at("05:00:00", lines);
+  ASSERT_EQ(after.size(), 1U);
+  EXPECT_EQ(after[0].node, "gw2");
+}
+
+TEST(WhoHad, AStaticMappingThatIsFreedEndsForItsClientAndProtocolOnly) {
+  const std::vector<std::string> lines{
+      record("01:00:00.000", "block_taken", "2001:db8:5::1/128"),
+      mapping("01:00:00.000", "static_used", "2001:db8:5::1/128", "tcp"),
+      mapping("01:00:00.000", "static_used", "2001:db8:5::1/128", "udp"),
+      mapping("02:00:00.000", "static_freed", "2001:db8:5::1/128", "tcp"),
+      mapping("03:00:00.000", "static_used", "2001:db8:6::1/128", "tcp"),  // the policy gave it away
+  };
+  EXPECT_EQ(at("01:30:00", lines).size(), 3U);
+  const auto later = at("02:30:00", lines);
+  ASSERT_EQ(later.size(), 2U);
+  EXPECT_EQ(later[0].protocol, "");
+  EXPECT_EQ(later[1].protocol, "udp");
+  const auto last = at("03:30:00", lines);
+  ASSERT_EQ(last.size(), 3U);
+  EXPECT_EQ(last[2].subscriber, "2001:db8:6::1/128");
 }
 
 TEST(WhoHad, AHolderWithoutEndHasItStill) {

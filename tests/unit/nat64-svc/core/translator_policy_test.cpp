@@ -335,6 +335,58 @@ TEST(StaticMapping, LeadsInAndOut) {
   EXPECT_EQ(nat.translator.counters().subscribers.get(), 0U);
 }
 
+std::vector<EventRecord> records_of(Nat64Harness& nat) {
+  std::vector<EventRecord> all;
+  nat.translator.drain_events([&](const EventRecord& r) { all.push_back(r); });
+  return all;
+}
+
+TEST(StaticMapping, RecordsSayFromItsFirstSessionToItsLast) {
+  auto policy = test::nat64_policy();
+  policy.static_mappings = {
+      {Protocol::kUdp, {Ipv6Address::parse(kClient).value(), 53}, {Ipv4Address{203, 0, 113, 1}, 53}}};
+  Nat64Harness nat{policy};
+  const auto ask = [&](const char* from) {
+    return nat.from_v4(PacketBuilder::ipv4(from, "203.0.113.1").udp(5555, 53).bytes()).verdict.action;
+  };
+  ASSERT_EQ(ask("198.41.0.4"), Action::kForward);
+  nat.advance(100s);
+  ASSERT_EQ(ask("198.41.0.5"), Action::kForward);
+  nat.advance(250s);  // the first one is over, the second is not
+  auto records = records_of(nat);
+  ASSERT_EQ(records.size(), 1U);
+  EXPECT_EQ(records[0].kind, RecordKind::kStaticUsed);
+  nat.advance(100s);
+  records = records_of(nat);
+  ASSERT_EQ(records.size(), 1U);
+  EXPECT_EQ(records[0].kind, RecordKind::kStaticFreed);
+  EXPECT_EQ(records[0].subscriber.to_string(), std::string(kClient) + "/128");
+  EXPECT_EQ(records[0].first_port, 53);
+  EXPECT_EQ(records[0].protocol, Protocol::kUdp);
+}
+
+TEST(StaticMapping, ThatIsTakenOutIsFreedInTheRecords) {
+  auto policy = test::nat64_policy();
+  policy.static_mappings = {
+      {Protocol::kUdp, {Ipv6Address::parse(kClient).value(), 53}, {Ipv4Address{203, 0, 113, 1}, 53}}};
+  Nat64Harness nat{policy};
+  (void)nat.from_v4(PacketBuilder::ipv4("198.41.0.4", "203.0.113.1").udp(5555, 53).bytes());
+  nat.apply(test::nat64_policy(), test::nat64_allocation());
+  const auto records = records_of(nat);
+  ASSERT_EQ(records.size(), 2U);
+  EXPECT_EQ(records[1].kind, RecordKind::kStaticFreed);
+}
+
+TEST(StaticMapping, ARefusedSessionIsNoUse) {
+  auto policy = test::nat64_policy();
+  policy.nat64.max_sessions = 0;
+  policy.static_mappings = {
+      {Protocol::kUdp, {Ipv6Address::parse(kClient).value(), 53}, {Ipv4Address{203, 0, 113, 1}, 53}}};
+  Nat64Harness nat{policy};
+  (void)nat.from_v4(PacketBuilder::ipv4("198.41.0.4", "203.0.113.1").udp(5555, 53).bytes());
+  for (const auto& r : records_of(nat)) EXPECT_EQ(r.kind, RecordKind::kLimitReached);
+}
+
 TEST(Workers, EachPacketHasExactlyOneOwnerInBothDirections) {
   std::vector<std::unique_ptr<Nat64Harness>> workers;
   const auto blocks = std::make_shared<BlockShare>();

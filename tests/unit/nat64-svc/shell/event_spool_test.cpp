@@ -27,10 +27,12 @@ TEST(EventLine, ABlockNamesSubscriberAddressPortsAndUtcTime) {
 
 TEST(EventLine, AStaticMappingNamesItsProtocol) {
   auto record = block(80);
-  record.kind = RecordKind::kStaticUsed;
   record.last_port = 80;
   record.protocol = Protocol::kUdp;
-  EXPECT_NE(event_line(record, {}, "gw1").find(R"("last_port":80,"protocol":"udp"})"), std::string::npos);
+  for (const auto kind : {RecordKind::kStaticUsed, RecordKind::kStaticFreed}) {
+    record.kind = kind;
+    EXPECT_NE(event_line(record, {}, "gw1").find(R"("last_port":80,"protocol":"udp"})"), std::string::npos);
+  }
 }
 
 TEST(EventLine, ALimitNamesTheReasonAndNoAddress) {
