@@ -45,6 +45,7 @@ enum class Event : std::uint8_t {
   kBibCreated,
   kBibRemoved,
   kBlockTaken,
+  kBlockTakenEarly,  // less than two minutes after it was freed, for want of others (RFC 6888 REQ-8)
   kBlockFreed,
   kSynHeld,
   kSynReleased,  // a held SYN went on because its client opened the same connection
@@ -61,16 +62,13 @@ enum class Event : std::uint8_t {
   kCount
 };
 inline constexpr EnumNames<Event> kEventNames{{
-    "session_created",    "session_expired",
-    "session_ended",      "bib_created",
-    "bib_removed",        "block_taken",
-    "block_freed",        "syn_held",
-    "syn_released",       "probe_sent",
-    "fragment_held",      "fragment_released",
-    "fragments_made",     "icmp_error_translated",
-    "icmp_error_limited", "icmp_error_forbidden",
-    "hairpinned",         "mss_clamped",
-    "records_lost",
+    "session_created",    "session_expired",      "session_ended",
+    "bib_created",        "bib_removed",          "block_taken",
+    "block_taken_early",  "block_freed",          "syn_held",
+    "syn_released",       "probe_sent",           "fragment_held",
+    "fragment_released",  "fragments_made",       "icmp_error_translated",
+    "icmp_error_limited", "icmp_error_forbidden", "hairpinned",
+    "mss_clamped",        "records_lost",
 }};
 
 struct Counters {

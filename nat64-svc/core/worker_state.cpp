@@ -107,15 +107,16 @@ Result<std::uint32_t, Refusal> WorkerState::make_bib(Protocol protocol, const Tr
   };
   // Before a port, and perhaps a block, is taken for a session that will not be.
   if (const auto reason = at_limit(s, now)) return refuse(*reason);
-  const auto grant = pool.allocate(s, *subscriber, protocol, client6.port, random());
+  const auto grant = pool.allocate(s, *subscriber, protocol, client6.port, random(), now);
   if (!grant) return refuse(grant.error());
   tables.prefetch_new({protocol, grant->public4, peer});
   ++s.bibs;
+  if (!grant->rested) counters.of(Event::kBlockTakenEarly).add();
   if (grant->new_block != kNone) log_block(RecordKind::kBlockTaken, grant->new_block, s.prefix, now);
   const auto bib = tables.add_bib(protocol, client6, grant->public4);
   if (bib == kNone) {
     --s.bibs;
-    const auto freed = pool.release(s, protocol, grant->public4);
+    const auto freed = pool.release(s, protocol, grant->public4, now);
     if (freed != kNone) log_block(RecordKind::kBlockFreed, freed, s.prefix, now);
     drop_subscriber_if_idle(*subscriber);
     return failure(exhausted(DropReason::kSessionLimit));
@@ -135,7 +136,7 @@ void WorkerState::drop_unused_bib(std::uint32_t number, TimePoint now) {
     b.subscriber = kNone;
   } else {
     Subscriber& s = subscribers_[subscriber];
-    const auto freed = pool.release(s, b.protocol, {b.public4, b.port4});
+    const auto freed = pool.release(s, b.protocol, {b.public4, b.port4}, now);
     if (freed != kNone) log_block(RecordKind::kBlockFreed, freed, s.prefix, now);
     --s.bibs;
     counters.of(Event::kBibRemoved).add();

@@ -100,6 +100,8 @@ class WorkerState {
   void begin_generation(TimePoint now);
   void sweep(std::uint32_t budget, TimePoint now);
   void end_everything(TimePoint now);
+  void end_at_changed_ports(const Runtime& next, TimePoint now);
+  void free_former_static_ports(const Runtime& before);
   void log_block(RecordKind kind, std::uint32_t block, const Ipv6Address& subscriber, TimePoint now);
   void log_static(RecordKind kind, const Bib& bib, TimePoint now);
   void limit_reached(DropReason reason, const Ipv6Address& subscriber, TimePoint now);

@@ -9,26 +9,14 @@
 namespace isthmus::nat64 {
 namespace {
 
-// Another range of ports for an address that stays.
-bool same_ports(const Runtime& a, const Runtime& b) {
-  const auto ports = [](const Runtime& runtime, const RuntimeAddress& address) {
-    const auto& p = runtime.pools[address.pool].ports;
-    return std::pair{p.first, p.last};
-  };
-  return std::ranges::all_of(a.addresses, [&](const RuntimeAddress& x) {
-    const auto y = std::ranges::lower_bound(b.addresses, x.address, {}, &RuntimeAddress::address);
-    return y == b.addresses.end() || y->address != x.address || ports(a, x) == ports(b, *y);
-  });
-}
-
-// Blocks of another size or range, subscribers of another length or another share of the ports have nothing
-// in common with the old ones.
+// Blocks of another size, subscribers of another length or another share of the ports have nothing in common
+// with the old ones.
 bool same_layout(const Runtime& a, const Runtime& b) {
   if (a.options.worker != b.options.worker || a.options.workers != b.options.workers) return false;
   if (a.pools.empty() || b.pools.empty()) return a.pools.empty() == b.pools.empty();
   const auto& x = a.pools.front().subscribers;
   const auto& y = b.pools.front().subscribers;
-  return x.prefix_length == y.prefix_length && x.ports_per_block == y.ports_per_block && same_ports(a, b);
+  return x.prefix_length == y.prefix_length && x.ports_per_block == y.ports_per_block;
 }
 
 constexpr std::uint32_t kAll = 0xffffffff;
@@ -67,12 +55,32 @@ void WorkerState::end_everything(TimePoint now) {
   }
 }
 
+// An address with another range of ports, also one that was gone for a while: its blocks are others.
+void WorkerState::end_at_changed_ports(const Runtime& next, TimePoint now) {
+  const auto addresses = pool.that_change_ports(next);
+  if (addresses.empty()) return;
+  for (std::uint32_t n = 0; n < tables.sessions().touched(); ++n) {
+    const Session& session = tables.sessions()[n];
+    if (!session.live() || !std::ranges::binary_search(addresses, session.public4)) continue;
+    wheel.remove(tables.sessions(), n);
+    end_session(n, Event::kSessionEnded, now);
+  }
+}
+
+// They are in nobody's way any more, while the block is in use.
+void WorkerState::free_former_static_ports(const Runtime& before) {
+  for (const auto& m : before.static_mappings) {
+    if (tables.find_bib(m.protocol, m.public4) == kNone) pool.free_static_port(m.protocol, m.public4);
+  }
+}
+
 void WorkerState::set_runtime(std::shared_ptr<const Runtime> next, TimePoint now) {
   if (runtime && !same_layout(*runtime, *next)) {
     end_everything(now);
     pool = Pool4{};
   }
-  runtime = std::move(next);
+  end_at_changed_ports(*next, now);
+  const auto before = std::exchange(runtime, std::move(next));
   pool.configure(*runtime);
   std::vector<std::pair<Ipv4Address, TimePoint>> drains;
   for (const auto& a : runtime->addresses) {
@@ -84,6 +92,7 @@ void WorkerState::set_runtime(std::shared_ptr<const Runtime> next, TimePoint now
   tables.index_peers(runtime->nat64.filtering == Filtering::kAddressDependent);
   sync_static_mappings(now);
   pool.reserve_static_ports();
+  if (before) free_former_static_ports(*before);
   counters.addresses.set(pool.addresses());
   set_limits();
   counters.blocks_total.set(pool.blocks_total());

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One worker's part of the IPv4 pool (RFC 6146 §2), divided into blocks of ports for subscribers: paired
 // pooling (RFC 4787 REQ-2), a random port inside the block (RFC 6056), parity kept for UDP where possible
-// (RFC 4787 REQ-4). One block serves all three protocols. Blocks that nobody uses belong to no worker:
-// BlockOwners.
+// (RFC 4787 REQ-4). One block serves all three protocols. Blocks that nobody uses belong to no worker and
+// rest before the next subscriber gets them: BlockOwners.
 #pragma once
 
 #include <array>
@@ -29,25 +29,32 @@ struct Block {
 
 class Pool4 {
  public:
-  // Takes over the runtime's addresses. Those that are gone stay until their last port is given back.
+  // Takes over the runtime's addresses. Those that are gone stay until their last port is given back; whoever
+  // calls has ended what is mapped at those that change their ports.
   void configure(const Runtime& runtime);
+  // Addresses with blocks in use that have another range of ports in `runtime`, sorted.
+  [[nodiscard]] std::vector<Ipv4Address> that_change_ports(const Runtime& runtime) const;
   // Keeps the ports of static mappings out of blocks that are in use already.
   void reserve_static_ports();
+  // The port of a mapping that is static no more and that no BIB entry has.
+  void free_static_port(Protocol protocol, const TransportAddress4& public4);
 
   // A free port for the subscriber, a new block if need be. Takes at most max_blocks.
   // Refusals: kNoPoolAddress, kPoolExhausted, kBlockLimit.
   struct Grant {
     TransportAddress4 public4;
     std::uint32_t new_block = kNone;  // to be logged
+    bool rested = true;               // false: all free blocks were given back a short while ago
   };
   [[nodiscard]] Result<Grant, DropReason> allocate(Subscriber& subscriber, std::uint32_t subscriber_number,
                                                    Protocol protocol, std::uint16_t port6,
-                                                   std::uint64_t random);
+                                                   std::uint64_t random, TimePoint now);
   // What allocate() would refuse now; null: a subscriber yet unknown. In foresight.cpp.
   [[nodiscard]] std::optional<DropReason> would_refuse(const Subscriber* subscriber, Protocol protocol) const;
   // Gives a port back (those of static mappings stay reserved); the number of the block that became free with
   // it, or kNone.
-  std::uint32_t release(Subscriber& subscriber, Protocol protocol, const TransportAddress4& public4);
+  std::uint32_t release(Subscriber& subscriber, Protocol protocol, const TransportAddress4& public4,
+                        TimePoint now);
 
   [[nodiscard]] bool contains(Ipv4Address address) const { return find(address) != kNone; }
   // In the runtime, withdrawn or not.
@@ -78,10 +85,13 @@ class Pool4 {
   };
 
   [[nodiscard]] std::uint32_t find(Ipv4Address address) const;
+  std::uint32_t add_address(const RuntimeAddress& wanted, PortRange ports);
+  void forget_unused_addresses();
+  void make_room();
   [[nodiscard]] std::uint32_t take_block(const Subscriber& subscriber, std::uint32_t subscriber_number,
-                                         std::uint64_t random);
-  [[nodiscard]] std::uint32_t take_block_of(std::uint32_t address, std::uint32_t subscriber_number,
-                                            std::uint64_t random);
+                                         std::uint64_t random, TimePoint now);
+  [[nodiscard]] std::uint32_t enter_block(std::uint32_t address, std::optional<std::uint32_t> claimed,
+                                          std::uint32_t subscriber_number);
   [[nodiscard]] std::uint32_t pick_port(std::uint32_t block, Protocol protocol, std::uint16_t port6,
                                         bool parity, std::uint64_t random);
   void reserve_ports(std::uint32_t block);
@@ -90,11 +100,10 @@ class Pool4 {
   [[nodiscard]] Result<Grant, DropReason> allocate_in_new_block(Subscriber& subscriber,
                                                                 std::uint32_t subscriber_number,
                                                                 Protocol protocol, std::uint16_t port6,
-                                                                std::uint64_t random);
-  [[nodiscard]] Grant granted(std::uint32_t block, Protocol protocol, std::uint32_t offset,
-                              std::uint32_t fresh);
-  void free_block(Subscriber& subscriber, std::uint32_t block);
-  void give_back(std::uint32_t block);
+                                                                std::uint64_t random, TimePoint now);
+  [[nodiscard]] TransportAddress4 use_port(std::uint32_t block, Protocol protocol, std::uint32_t offset);
+  void free_block(Subscriber& subscriber, std::uint32_t block, TimePoint now);
+  void forget_block(std::uint32_t block);
   [[nodiscard]] std::uint64_t* bitmap(std::uint32_t block, Protocol protocol);
 
   // In search of an unused address: a node's pool whole, and a bound for a gateway's.
@@ -102,8 +111,9 @@ class Pool4 {
   std::uint16_t worker_ = 0;
   std::uint32_t block_size_ = 256;
   std::uint32_t max_blocks_ = 8;
-  std::uint32_t words_ = 4;                // of a bitmap
-  std::vector<Address> addresses_;         // stable numbers
+  std::uint32_t words_ = 4;         // of a bitmap
+  std::vector<Address> addresses_;  // stable numbers; without owners: a number to be used again
+  std::vector<std::uint32_t> unused_numbers_;
   std::vector<std::uint32_t> by_address_;  // sorted by address
   std::vector<Block> blocks_;
   std::vector<std::uint64_t> bitmaps_;

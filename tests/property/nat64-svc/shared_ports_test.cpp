@@ -269,23 +269,28 @@ TEST(SharedPorts, ThreadsClaimAndGiveBackWithoutLosingABlock) {
   const auto work = [&](std::uint16_t worker) {
     std::vector<std::uint32_t> mine;
     std::mt19937 random{worker};
+    const auto claim = [&](std::uint32_t start, TimePoint now) {
+      const auto rested = owners->claim(worker, start, now);
+      return rested ? rested : owners->claim_oldest(worker);
+    };
     for (int i = 0; i < 20000; ++i) {
-      if (const auto block = owners->claim(worker, random()); block && mine.size() < 12) {
+      const TimePoint now{std::chrono::milliseconds{100} * i};
+      if (const auto block = claim(random(), now); block && mine.size() < 12) {
         if (held[*block].fetch_add(1) != 0) twice = true;
         if (owners->owner(static_cast<std::uint16_t>(*block * 16)) != worker) twice = true;
         mine.push_back(*block);
       } else if (block) {
-        owners->give_back(*block);
+        owners->give_back_unused(*block);
       }
       if (!mine.empty() && random() % 2 == 0) {
         held[mine.back()].fetch_sub(1);
-        owners->give_back(mine.back());
+        owners->give_back(mine.back(), now);
         mine.pop_back();
       }
     }
     for (const auto block : mine) {
       held[block].fetch_sub(1);
-      owners->give_back(block);
+      owners->give_back(block, TimePoint{std::chrono::hours{1}});
     }
   };
   std::thread other{work, std::uint16_t{1}};

@@ -281,6 +281,56 @@ TEST(LiveChange, AnAddressThatIsGoneEndsItsSessions) {
   EXPECT_EQ(nat.translator.counters().blocks_used.get(), 0U);
 }
 
+// Its old blocks may not be found again under the new range, whatever was swept meanwhile.
+TEST(LiveChange, AnAddressThatComesBackWithOtherPortsBeginsAnew) {
+  auto policy = test::nat64_policy();
+  policy.pools[0].ports = {1024, 2047};
+  auto allocation = test::nat64_allocation();
+  allocation.addresses.resize(1);
+  const auto blocks = std::make_shared<BlockShare>();
+  Nat64Harness workers[2];
+  const auto apply = [&](const Policy& p, const Allocation& a) {
+    for (std::uint16_t w = 0; w < 2; ++w)
+      workers[w].apply(p, a, {.worker = w, .workers = 2, .blocks = blocks});
+  };
+  apply(policy, allocation);
+  const std::size_t owner = workers[0].from_v6(question()).verdict.action == Action::kHandOver ? 1 : 0;
+  auto& mine = workers[owner];
+  ASSERT_EQ(mine.from_v6(question()).verdict.action, Action::kForward);
+  apply(policy, Allocation{});
+  policy.pools[0].ports = {3000, 3999};
+  apply(policy, Allocation{});
+  apply(policy, allocation);
+  EXPECT_EQ(mine.sessions(), 0U);
+  EXPECT_EQ(mine.translator.counters().blocks_used.get(), 0U);
+  const auto p = parse_ipv4(mine.from_v6(question()).packet).value();
+  EXPECT_GE(p.source_port, 3000);
+  EXPECT_LE(p.source_port, 3999);
+  const auto answer = PacketBuilder::ipv4("198.41.0.4", p.source.to_string()).udp(53, p.source_port).bytes();
+  EXPECT_EQ(workers[1 - owner].from_v4(answer).verdict.owner, owner);
+  EXPECT_EQ(mine.from_v4(answer).verdict.action, Action::kForward);
+}
+
+TEST(LiveChange, OtherPortsEndTheSessionsOfTheirPoolOnly) {
+  auto policy = test::nat64_policy();
+  policy.pools.push_back(policy.pools[0]);
+  policy.pools[1].name = "other";
+  auto allocation = test::nat64_allocation();
+  allocation.addresses[1].pool = "other";
+  Nat64Harness nat{policy, allocation};
+  std::uint64_t stay = 0;
+  for (int host = 1; host <= 40; ++host) {
+    const std::string client = "2001:db8:1::" + std::to_string(host);
+    if (parse_ipv4(nat.from_v6(question(client.c_str())).packet)->source == allocation.addresses[0].address)
+      ++stay;
+  }
+  ASSERT_GT(stay, 0U);
+  ASSERT_LT(stay, 40U);
+  policy.pools[1].ports = {3000, 3999};
+  nat.apply(policy, allocation);
+  EXPECT_EQ(nat.sessions(), stay);
+}
+
 TEST(LiveChange, UnchangedPolicyKeepsSessionsThroughManyGenerations) {
   Nat64Harness nat;
   (void)nat.from_v6(question());
@@ -375,6 +425,46 @@ TEST(StaticMapping, ThatIsTakenOutIsFreedInTheRecords) {
   const auto records = records_of(nat);
   ASSERT_EQ(records.size(), 2U);
   EXPECT_EQ(records[1].kind, RecordKind::kStaticFreed);
+}
+
+TEST(StaticMapping, ThatIsTakenOutLeavesItsPortToTheSubscriberOfTheBlock) {
+  auto policy = test::nat64_policy();
+  policy.pools[0].ports = {1024, 1039};
+  policy.pools[0].subscribers.ports_per_block = 16;
+  policy.pools[0].subscribers.max_blocks = 1;
+  auto allocation = test::nat64_allocation();
+  allocation.addresses.resize(1);
+  const auto plain = policy;
+  policy.static_mappings = {{Protocol::kUdp,
+                             {Ipv6Address::parse("2001:db8:1::53").value(), 53},
+                             {Ipv4Address{203, 0, 113, 1}, 1030}}};
+  Nat64Harness nat{policy, allocation};
+  for (std::uint16_t port = 1; port <= 15; ++port)
+    ASSERT_EQ(nat.from_v6(question(kClient, kServer6, port)).verdict.action, Action::kForward);
+  EXPECT_EQ(nat.from_v6(question(kClient, kServer6, 16)).verdict.reason, DropReason::kBlockLimit);
+  nat.apply(plain, allocation);
+  const auto sent = nat.from_v6(question(kClient, kServer6, 16));
+  ASSERT_EQ(sent.verdict.action, Action::kForward);
+  EXPECT_EQ(parse_ipv4(sent.packet)->source_port, 1030);
+  EXPECT_EQ(nat.from_v6(question(kClient, kServer6, 17)).verdict.reason, DropReason::kBlockLimit);
+}
+
+TEST(Limits, ABlockTakenBeforeItHasRestedIsCounted) {
+  auto policy = test::nat64_policy();
+  policy.pools[0].ports = {1024, 1039};
+  policy.pools[0].subscribers.ports_per_block = 16;
+  auto allocation = test::nat64_allocation();
+  allocation.addresses.resize(1);
+  Nat64Harness nat{policy, allocation};
+  const auto early = [&] { return nat.translator.counters().of(Event::kBlockTakenEarly).get(); };
+  (void)nat.from_v6(question());
+  nat.advance(302s);
+  EXPECT_EQ(nat.from_v6(question("2001:db8:1::6")).verdict.action, Action::kForward);
+  EXPECT_EQ(early(), 1U);
+  nat.advance(302s);
+  nat.advance(121s);
+  (void)nat.from_v6(question());
+  EXPECT_EQ(early(), 1U);
 }
 
 TEST(StaticMapping, ARefusedSessionIsNoUse) {

@@ -16,6 +16,7 @@ struct Case {
   Pool4 pool;
   Subscriber subscriber;
   std::uint64_t random = 1;
+  TimePoint now{std::chrono::hours{1}};
 
   explicit Case(std::uint32_t ports_per_block = 256, std::uint32_t max_blocks = 8, PortRange ports = {}) {
     policy.pools[0].subscribers.ports_per_block = ports_per_block;
@@ -25,8 +26,12 @@ struct Case {
   }
   void configure() { pool.configure(*make_runtime(policy, allocation, {}).value()); }
   Result<Pool4::Grant, DropReason> take(Protocol protocol = Protocol::kUdp, std::uint16_t port6 = 1000) {
+    return take_for(subscriber, protocol, port6);
+  }
+  Result<Pool4::Grant, DropReason> take_for(Subscriber& whom, Protocol protocol = Protocol::kUdp,
+                                            std::uint16_t port6 = 1000) {
     random = random * 6364136223846793005ULL + 1442695040888963407ULL;
-    return pool.allocate(subscriber, 0, protocol, port6, random ^ random >> 29);
+    return pool.allocate(whom, 0, protocol, port6, random ^ random >> 29, now);
   }
 };
 
@@ -108,8 +113,8 @@ TEST(Pool4, GivingBackTheLastPortFreesTheBlock) {
   Case c;
   const auto a = c.take()->public4;
   const auto b = c.take()->public4;
-  EXPECT_EQ(c.pool.release(c.subscriber, Protocol::kUdp, a), kNone);
-  EXPECT_NE(c.pool.release(c.subscriber, Protocol::kUdp, b), kNone);
+  EXPECT_EQ(c.pool.release(c.subscriber, Protocol::kUdp, a, c.now), kNone);
+  EXPECT_NE(c.pool.release(c.subscriber, Protocol::kUdp, b, c.now), kNone);
   EXPECT_EQ(c.pool.blocks_used(), 0U);
   EXPECT_EQ(c.subscriber.blocks, 0U);
 }
@@ -166,9 +171,118 @@ TEST(Pool4, APortThatBecameStaticWhileInUseStaysReservedWhenItIsGivenBack) {
   c.policy.static_mappings = {{Protocol::kUdp, {Ipv6Address{}, 53}, taken}};
   c.configure();
   c.pool.reserve_static_ports();
-  c.pool.release(c.subscriber, Protocol::kUdp, taken);
+  c.pool.release(c.subscriber, Protocol::kUdp, taken, c.now);
   for (int i = 0; i < 14; ++i) EXPECT_NE(c.take()->public4.port, taken.port);
   EXPECT_EQ(c.take().error(), DropReason::kBlockLimit);
+}
+
+TEST(Pool4, APortThatIsStaticNoMoreIsGivenOutAgainFromABlockInUse) {
+  Case c{16, 1, {1024, 1039}};
+  c.allocation.addresses.resize(1);
+  c.policy.static_mappings = {{Protocol::kUdp, {Ipv6Address{}, 53}, {Ipv4Address{203, 0, 113, 1}, 1030}}};
+  c.configure();
+  const TransportAddress4 freed = c.policy.static_mappings[0].public4;
+  for (int i = 0; i < 15; ++i) EXPECT_NE(c.take()->public4.port, freed.port);
+  EXPECT_FALSE(c.take());
+  c.pool.free_static_port(Protocol::kUdp, freed);
+  EXPECT_FALSE(c.take()) << "it is static still";
+  c.policy.static_mappings.clear();
+  c.configure();
+  c.pool.free_static_port(Protocol::kUdp, freed);
+  EXPECT_EQ(c.take()->public4, freed);
+}
+
+TEST(Pool4, AFormerStaticPortOutsideTheRangeStaysOutside) {
+  Case c{16, 1, {1024, 1030}};
+  c.allocation.addresses.resize(1);
+  c.configure();
+  ASSERT_TRUE(c.take());
+  c.pool.free_static_port(Protocol::kUdp, {Ipv4Address{203, 0, 113, 1}, 1035});
+  for (int i = 0; i < 6; ++i) EXPECT_LE(c.take()->public4.port, 1030);
+  EXPECT_FALSE(c.take());
+}
+
+TEST(Pool4, AnAddressThatIsGoneIsForgottenWithItsLastPort) {
+  Case c;
+  const auto kept = c.take()->public4;
+  const auto before = c.allocation;
+  c.allocation.addresses.clear();
+  c.configure();
+  const Ipv4Address other{203, 0, 113, static_cast<std::uint8_t>(3 - kept.address.value() % 4)};
+  EXPECT_TRUE(c.pool.contains(kept.address));
+  EXPECT_FALSE(
+      c.pool.contains(Ipv4Address{203, 0, 113, static_cast<std::uint8_t>(kept.address.value() % 4 ^ 3)}));
+  EXPECT_EQ(c.take().error(), DropReason::kNoPoolAddress);
+  c.pool.release(c.subscriber, Protocol::kUdp, kept, c.now);
+  c.configure();
+  EXPECT_FALSE(c.pool.contains(kept.address));
+  c.allocation = before;
+  c.configure();
+  EXPECT_EQ(c.pool.addresses(), 2U);
+  EXPECT_TRUE(c.take());
+}
+
+// RFC 6888 REQ-8.
+TEST(Pool4, ABlockThatWasFreedRestsTwoMinutesWhileThereAreOthers) {
+  Case c{16, 1, {1024, 1087}};  // four blocks on each of two addresses
+  const auto first = c.take()->public4;
+  c.pool.release(c.subscriber, Protocol::kUdp, first, c.now);
+  std::vector<Subscriber> others(8);
+  for (std::size_t i = 0; i < 7; ++i) {
+    const auto grant = c.take_for(others[i]);
+    ASSERT_TRUE(grant);
+    EXPECT_TRUE(grant->rested);
+    EXPECT_FALSE(grant->public4.address == first.address && grant->public4.port / 16 == first.port / 16);
+  }
+  const auto last = c.take_for(others[7]);
+  ASSERT_TRUE(last) << "rather than none";
+  EXPECT_FALSE(last->rested);
+  EXPECT_EQ(last->public4.port / 16, first.port / 16);
+  c.pool.release(others[7], Protocol::kUdp, last->public4, c.now);
+  c.now += std::chrono::seconds{119};
+  EXPECT_FALSE(c.take_for(others[7])->rested);
+}
+
+TEST(Pool4, ABlockThatHasRestedIsLikeAnyOther) {
+  Case c{16, 1, {1024, 1039}};
+  c.allocation.addresses.resize(1);
+  c.pool = {};
+  c.configure();
+  c.pool.release(c.subscriber, Protocol::kUdp, c.take()->public4, c.now);
+  c.now += std::chrono::seconds{121};
+  EXPECT_TRUE(c.take()->rested);
+}
+
+TEST(Pool4, WhenAllRestTheOneFreedLongestAgoComesFirst) {
+  Case c{16, 1, {1024, 1087}};
+  c.allocation.addresses.resize(1);
+  c.pool = {};
+  c.configure();
+  std::vector<Subscriber> holders(4);
+  std::vector<TransportAddress4> held;
+  for (auto& holder : holders) held.push_back(c.take_for(holder)->public4);
+  for (std::size_t i = 0; i < 4; ++i) {
+    c.now += std::chrono::seconds{2};
+    c.pool.release(holders[i], Protocol::kUdp, held[i], c.now);
+  }
+  for (std::size_t i = 0; i < 4; ++i) {
+    const auto grant = c.take_for(holders[i]);
+    ASSERT_TRUE(grant);
+    EXPECT_FALSE(grant->rested);
+    EXPECT_EQ(grant->public4.port / 16, held[i].port / 16);
+  }
+}
+
+TEST(Pool4, ABlockThatWasOnlyLookedAtNeedNotRest) {
+  Case c{16, 8, {1024, 1039}};
+  c.allocation.addresses.resize(1);
+  for (std::uint16_t port = 1024; port < 1040; ++port)
+    c.policy.static_mappings.push_back(
+        {Protocol::kTcp, {Ipv6Address{}, port}, {Ipv4Address{203, 0, 113, 1}, port}});
+  c.pool = {};
+  c.configure();
+  EXPECT_FALSE(c.take(Protocol::kTcp));
+  EXPECT_TRUE(c.take(Protocol::kUdp)->rested);
 }
 
 }  // namespace
