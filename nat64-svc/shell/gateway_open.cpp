@@ -106,6 +106,7 @@ Result<void, std::string> Gateway::open_workers(const StartupConfig& config) {
   WorkerOptions options;
   options.busy_poll = config.busy_poll;
   options.limits.max_sessions = config.max_sessions;
+  options.limits.max_subscribers = config.max_subscribers();
   options.key = key_;
   if (node_) options.kernel_end = kKernelEndMac;
   const auto view = watcher_->view().get();

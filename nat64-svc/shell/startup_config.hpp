@@ -2,7 +2,9 @@
 // What needs a restart to change: command-line flags. Everything else comes with the policy.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -36,6 +38,10 @@ struct StartupConfig {
   std::string tls_ca, tls_certificate, tls_key;
   LogOptions log;
 
+  // Of each worker's table: one for 16 sessions, at least 65536, and no more than there can be.
+  [[nodiscard]] std::uint32_t max_subscribers() const {
+    return std::min(max_sessions, std::max(1U << 16, max_sessions / 16));
+  }
   [[nodiscard]] bool one_interface() const { return interface6 == interface4; }
 };
 

@@ -90,5 +90,18 @@ INSTANTIATE_TEST_SUITE_P(
             {"--interface6", "a", "--interface4", "b", "--controller", "c:1", "--tls-certificate", "c.pem"},
             "--tls-key"}));
 
+TEST(StartupConfig, TheSubscribersTableGrowsWithTheSessions) {
+  const auto subscribers = [](std::uint32_t sessions) {
+    StartupConfig config;
+    config.max_sessions = sessions;
+    return config.max_subscribers();
+  };
+  EXPECT_EQ(subscribers(1024), 1024U);
+  EXPECT_EQ(subscribers(65536), 65536U);
+  EXPECT_EQ(subscribers(1U << 20), 65536U);
+  EXPECT_EQ(subscribers(1U << 22), 1U << 18);
+  EXPECT_EQ(subscribers(1U << 28), 1U << 24);
+}
+
 }  // namespace
 }  // namespace isthmus::nat64
