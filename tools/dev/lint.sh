@@ -49,6 +49,7 @@ dev_lint() {
   lint_step "dependency rule" "docs/architecture.md tells which directory may use which" \
     /usr/bin/python3 tools/dev/check_dependencies.py
   lint_step "paths in the documentation" "correct the document" /usr/bin/python3 tools/dev/check_docs_paths.py
+  lint_step "tests and functions in the ledgers" "correct docs/rfc*.md" /usr/bin/python3 tools/dev/check_ledgers.py
   say "compiling generated headers for clang-tidy"
   compile dev
   lint_step "clang-tidy" "mend the finding; a NOLINT needs its reason beside it" tidy "$@"

@@ -283,6 +283,29 @@ TEST(Translator, ATcpSegmentThatOpensNothingIsDropped) {
   EXPECT_EQ(nat.sessions(), 0U);
 }
 
+// RFC 6146 §3.5.2.2, CLOSED: with a BIB entry they pass, in both directions, and no session is made.
+TEST(Translator, ATcpSegmentThatOpensNothingPassesWithABinding) {
+  Nat64Harness nat;
+  const auto p = parse_ipv4(nat.from_v6(out6().tcp(4001, 80, tcp_flag::kSyn).bytes()).packet).value();
+  ASSERT_EQ(nat.sessions(), 1U);
+  const std::string pool = p.source.to_string();
+  const auto in =
+      nat.from_v4(PacketBuilder::ipv4("198.41.0.77", pool).tcp(443, p.source_port, tcp_flag::kAck).bytes());
+  ASSERT_EQ(in.verdict.action, Action::kForward) << kDropReasonNames[in.verdict.reason];
+  EXPECT_EQ(
+      in.packet,
+      PacketBuilder::ipv6("64:ff9b::198.41.0.77", kClient).ttl(63).tcp(443, 4001, tcp_flag::kAck).bytes());
+  const auto out = nat.from_v6(
+      PacketBuilder::ipv6(kClient, "64:ff9b::198.41.0.77").tcp(4001, 443, tcp_flag::kRst).bytes());
+  ASSERT_EQ(out.verdict.action, Action::kForward) << kDropReasonNames[out.verdict.reason];
+  const auto sent = parse_ipv4(out.packet).value();
+  EXPECT_EQ(sent.destination.to_string(), "198.41.0.77");
+  EXPECT_EQ(sent.source.to_string(), pool);
+  EXPECT_EQ(sent.source_port, p.source_port);
+  EXPECT_EQ(nat.sessions(), 1U);
+  EXPECT_EQ(nat.bib_entries(), 1U);
+}
+
 TEST(Translator, PrefixesOfAllSixLengthsWorkAtOnce) {
   const std::pair<const char*, const char*> rows[] = {
       // RFC 6052 §2.4 with 192.0.2.33.
