@@ -74,6 +74,7 @@ EventSpool::EventSpool(std::unique_ptr<EventFile> file, std::unique_ptr<SyslogSe
     : file_(std::move(file)), syslog_(std::move(syslog)), node_id_(std::move(node_id)) {
   for (std::size_t i = 0; i < workers; ++i) queues_.push_back(std::make_unique<EventQueue>());
   write_life("service_started");
+  if (syslog_) syslog_->start();
   thread_ = std::thread([this] { run(); });
 }
 
@@ -131,7 +132,6 @@ void EventSpool::flush() {
   (failed ? not_written_ : written_).add(round_);
   lines_.clear();
   round_ = 0;
-  if (syslog_) syslog_->send(boot_now());
 }
 
 }  // namespace isthmus::nat64

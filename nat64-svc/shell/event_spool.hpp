@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who had which address and ports when, written down: one JSON object per line, UTC times, appended to a file
 // or to stdout, and sent to a syslog collector. Workers put records into queues of their own and never wait;
-// a thread writes. A record that finds its queue full, or that cannot be written, is lost and counted: the
-// trail says how trustworthy it is. The trail of a run begins with "service_started", which ends what a run
-// before it may have left open, and ends with "service_stopped", which ends all that this one had.
+// a thread writes the file, another one talks to the collector, so that none waits for the other. A record
+// that finds its queue full, or that cannot be written, is lost and counted: the trail says how trustworthy
+// it is. The trail of a run begins with "service_started", which ends what a run before it may have left
+// open, and ends with "service_stopped", which ends all that this one had.
 #pragma once
 
 #include <atomic>
@@ -47,7 +48,7 @@ class EventQueue {
 // Where records go; either may be empty.
 struct EventTargets {
   std::string file;    // "-" is stdout
-  std::string syslog;  // see SyslogSender::open
+  std::string syslog;  // see SyslogSocket::parse
 };
 
 class EventSpool {

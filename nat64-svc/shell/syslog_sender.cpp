@@ -1,19 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nat64-svc/shell/syslog_sender.hpp"
 
-#include <netdb.h>
 #include <spdlog/spdlog.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
-
-#include "common/net/host_port.hpp"
+#include <iterator>
+#include <utility>
 
 namespace isthmus::nat64 {
 namespace {
@@ -21,7 +16,7 @@ namespace {
 constexpr int kPriority = 16 * 8 + 6;  // facility local0, severity informational
 constexpr std::size_t kLongestHost = 255, kLongestId = 32;
 constexpr std::chrono::seconds kFirstPause{1}, kLongestPause{30};
-constexpr timeval kPatience{2, 0};
+constexpr std::chrono::milliseconds kSendEvery{200};
 
 // RFC 5424 §6: header fields are printable US-ASCII without blanks, "-" when there is nothing.
 std::string field(std::string_view text, std::size_t longest) {
@@ -44,102 +39,118 @@ std::string syslog_message(std::string_view time, std::string_view node, int pid
 
 Result<std::unique_ptr<SyslogSender>, std::string> SyslogSender::open(const std::string& target,
                                                                       std::size_t capacity) {
-  const auto refused = [&] {
-    return failure("--events-syslog " + target +
-                   " is none of unix:/dev/log, udp:HOST:PORT, tcp:HOST:PORT ([...] around an IPv6 address)");
-  };
-  const auto colon = target.find(':');
-  if (colon == std::string::npos) return refused();
-  const auto kind = target.substr(0, colon);
-  const auto rest = target.substr(colon + 1);
-  if (kind == "unix") {
-    if (rest.empty() || rest.size() >= sizeof(sockaddr_un{}.sun_path)) return refused();
-    return std::unique_ptr<SyslogSender>(new SyslogSender(Transport::kUnix, rest, {}, capacity));
+  auto socket = SyslogSocket::parse(target);
+  if (!socket) return failure(socket.error());
+  return std::unique_ptr<SyslogSender>(new SyslogSender(std::move(*socket), capacity));
+}
+
+SyslogSender::~SyslogSender() {
+  if (thread_.joinable()) {
+    {
+      const std::lock_guard lock(mutex_);
+      stop_ = true;
+    }
+    stopping_.notify_all();
+    thread_.join();
+    if (pause_ == Duration{}) send(boot_now());
   }
-  const auto address = parse_host_port(rest);
-  if (!address || (kind != "udp" && kind != "tcp")) return refused();
-  const auto transport = kind == "udp" ? Transport::kUdp : Transport::kTcp;
-  return std::unique_ptr<SyslogSender>(
-      new SyslogSender(transport, address->host, std::to_string(address->port), capacity));
+  if (!waiting_.empty())
+    spdlog::warn("{} records for the syslog collector {} were not sent", waiting_.size(), socket_.host());
+}
+
+void SyslogSender::start() {
+  thread_ = std::thread([this] { run(); });
+}
+
+void SyslogSender::run() {
+  std::unique_lock lock(mutex_);
+  while (!stop_) {
+    lock.unlock();
+    send(boot_now());
+    lock.lock();
+    stopping_.wait_for(lock, kSendEvery, [this] { return stop_; });
+  }
 }
 
 void SyslogSender::add(std::string message) {
-  if (waiting_.size() >= capacity_) return lost_.add();
+  const std::lock_guard lock(mutex_);
+  if (waiting_.size() + unacknowledged_.size() >= capacity_) return lost_.add();
   waiting_.push_back(std::move(message));
 }
 
 void SyslogSender::send(TimePoint now) {
-  if (waiting_.empty() || now < retry_at_) return;
-  if (!fd_.valid() && !connect()) return gave_up(now);
-  while (!waiting_.empty()) {
-    if (!send_one(waiting_.front())) return gave_up(now);
-    waiting_.pop_front();
-    sent_.add();
-  }
-  pause_ = {};
+  settle(now);
+  if (now < retry_at_) return;
+  Step step = Step::kSent;
+  while (step == Step::kSent) step = send_next();
+  if (step == Step::kFailed) return give_up(now, std::strerror(errno));
+  if (!socket_.acknowledges()) pause_ = {};
+  settle(now);
 }
 
-void SyslogSender::gave_up(TimePoint now) {
-  const int error = errno;
-  fd_ = UniqueFd{};
+// Only this thread takes from the front, so what is sent here without the lock stays where it is.
+SyslogSender::Step SyslogSender::send_next() {
+  const std::string* message = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    if (waiting_.empty()) return Step::kNothing;
+    message = &waiting_.front();
+  }
+  if (!socket_.connected() && !socket_.connect()) return Step::kFailed;
+  if (!socket_.send(*message)) return Step::kFailed;
+  const std::lock_guard lock(mutex_);
+  if (socket_.acknowledges()) {
+    unacknowledged_bytes_ += SyslogSocket::framed_size(message->size());
+    unacknowledged_.push_back(std::move(waiting_.front()));
+  } else {
+    sent_.add();
+  }
+  waiting_.pop_front();
+  return Step::kSent;
+}
+
+// A collector that closed the connection is asked for another one at once, unless it took nothing from this.
+void SyslogSender::settle(TimePoint now) {
+  if (!socket_.connected() || !socket_.acknowledges()) return;
+  if (const auto bytes = socket_.unacknowledged()) return forget_acknowledged(*bytes);
+  if (pause_ != Duration{}) return give_up(now, "it closes the connection");
+  spdlog::warn("syslog collector {} closed the connection; what it did not acknowledge is sent again",
+               socket_.host());
+  socket_.close();
+  send_again();
+  pause_ = kFirstPause;  // until the next one takes something
+}
+
+void SyslogSender::forget_acknowledged(std::size_t unacknowledged) {
+  const std::lock_guard lock(mutex_);
+  while (!unacknowledged_.empty()) {
+    const auto size = SyslogSocket::framed_size(unacknowledged_.front().size());
+    if (unacknowledged_bytes_ - size < unacknowledged) return;  // not, or not all of it
+    unacknowledged_bytes_ -= size;
+    unacknowledged_.pop_front();
+    sent_.add();
+    pause_ = {};
+  }
+}
+
+void SyslogSender::send_again() {
+  const std::lock_guard lock(mutex_);
+  waiting_.insert(waiting_.begin(), std::make_move_iterator(unacknowledged_.begin()),
+                  std::make_move_iterator(unacknowledged_.end()));
+  unacknowledged_.clear();
+  unacknowledged_bytes_ = 0;
+}
+
+void SyslogSender::give_up(TimePoint now, const char* why) {
+  socket_.close();
+  send_again();
   if (pause_ == Duration{}) {
-    spdlog::warn("syslog collector {} cannot be reached: {}; {} records wait", host_, std::strerror(error),
+    const std::lock_guard lock(mutex_);
+    spdlog::warn("syslog collector {} cannot be reached: {}; {} records wait", socket_.host(), why,
                  waiting_.size());
   }
   pause_ = pause_ == Duration{} ? Duration{kFirstPause} : std::min<Duration>(pause_ * 2, kLongestPause);
   retry_at_ = now + pause_;
-}
-
-bool SyslogSender::connect() {
-  return transport_ == Transport::kUnix ? connect_unix() : connect_inet();
-}
-
-bool SyslogSender::connect_unix() {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  std::copy(host_.begin(), host_.end(), address.sun_path);
-  UniqueFd fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!fd.valid()) return false;
-  setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &kPatience, sizeof kPatience);
-  const auto* generic = static_cast<const sockaddr*>(static_cast<const void*>(&address));
-  if (::connect(fd.get(), generic, sizeof address) != 0) return false;
-  fd_ = std::move(fd);
-  return true;
-}
-
-bool SyslogSender::connect_inet() {
-  addrinfo hints{};
-  hints.ai_socktype = transport_ == Transport::kUdp ? SOCK_DGRAM : SOCK_STREAM;
-  addrinfo* found = nullptr;
-  if (getaddrinfo(host_.c_str(), port_.c_str(), &hints, &found) != 0) {
-    errno = EHOSTUNREACH;
-    return false;
-  }
-  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> all(found, &freeaddrinfo);
-  for (const auto* at = found; at != nullptr; at = at->ai_next) {
-    UniqueFd fd(socket(at->ai_family, at->ai_socktype | SOCK_CLOEXEC, at->ai_protocol));
-    if (!fd.valid()) continue;
-    // For connect() of TCP too.
-    setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &kPatience, sizeof kPatience);
-    if (::connect(fd.get(), at->ai_addr, at->ai_addrlen) != 0) continue;
-    fd_ = std::move(fd);
-    return true;
-  }
-  return false;
-}
-
-bool SyslogSender::send_one(const std::string& message) {
-  if (transport_ != Transport::kTcp)
-    return ::send(fd_.get(), message.data(), message.size(), MSG_NOSIGNAL) >= 0;
-  // RFC 6587 §3.4.1. A message cut off by a lost connection is sent again whole: twice rather than never.
-  const std::string framed = std::to_string(message.size()) + " " + message;
-  for (std::size_t at = 0; at < framed.size();) {
-    const auto n = ::send(fd_.get(), framed.data() + at, framed.size() - at, MSG_NOSIGNAL);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
-    at += static_cast<std::size_t>(n);
-  }
-  return true;
 }
 
 }  // namespace isthmus::nat64

@@ -1,18 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-// Event records to a syslog collector (RFC 5424) over a local socket, UDP (RFC 5426) or TCP (RFC 6587, octet
-// counting). What cannot be sent now waits in a bounded queue; what finds the queue full is lost and counted.
-// UDP loses without telling: use TCP, or the file beside it, where every record counts.
+// Event records to a syslog collector (RFC 5424), by a thread of its own: nothing that the collector, the way
+// to it or the DNS does holds up whoever has records. What cannot be sent now waits in a bounded queue; what
+// finds the queue full is lost and counted.
+//
+// UDP loses without telling. With TCP a message stays in the queue until the collector's machine has
+// acknowledged it, and is sent again over the next connection if this one ends before: twice rather than
+// never. What that machine had acknowledged and the collector had not read when it died is lost; RFC 6587 has
+// no answer that would tell. The file beside it is where every record counts.
 #pragma once
 
+#include <condition_variable>
 #include <deque>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
+#include <thread>
 
 #include "common/base/clock.hpp"
 #include "common/base/result.hpp"
-#include "common/base/unique_fd.hpp"
 #include "nat64-svc/core/counters.hpp"
+#include "nat64-svc/shell/syslog_socket.hpp"
 
 namespace isthmus::nat64 {
 
@@ -23,37 +31,47 @@ namespace isthmus::nat64 {
 
 class SyslogSender {
  public:
-  // "unix:/dev/log", "udp:HOST:PORT" or "tcp:HOST:PORT"; the collector may be away. The error is a sentence
-  // with the remedy.
+  // For the target see SyslogSocket::parse(); the collector may be away.
   [[nodiscard]] static Result<std::unique_ptr<SyslogSender>, std::string> open(const std::string& target,
                                                                                std::size_t capacity = 1U
                                                                                                       << 16);
+  // Ends the thread; sends what waits unless the collector was away the last time.
+  ~SyslogSender();
+  SyslogSender(const SyslogSender&) = delete;
+  SyslogSender& operator=(const SyslogSender&) = delete;
 
+  void start();  // the thread
+  // Waits for nothing. One thread at a time.
   void add(std::string message);
-  // Sends what waits, as far as the collector takes it; waits for it at most two seconds.
+  // Sends what waits, as far as the collector takes it. By the thread; by tests that have started none.
   void send(TimePoint now);
+  // Given to the collector; TCP: and acknowledged by its machine.
   [[nodiscard]] std::uint64_t sent() const { return sent_.get(); }
   [[nodiscard]] std::uint64_t lost() const { return lost_.get(); }
 
  private:
-  enum class Transport { kUnix, kUdp, kTcp };
-  SyslogSender(Transport transport, std::string host, std::string port, std::size_t capacity)
-      : transport_(transport), host_(std::move(host)), port_(std::move(port)), capacity_(capacity) {}
-  [[nodiscard]] bool connect();
-  [[nodiscard]] bool connect_unix();
-  [[nodiscard]] bool connect_inet();
-  [[nodiscard]] bool send_one(const std::string& message);
-  void gave_up(TimePoint now);
+  SyslogSender(SyslogSocket socket, std::size_t capacity) : socket_(std::move(socket)), capacity_(capacity) {}
+  void run();
+  enum class Step { kSent, kNothing, kFailed };  // kFailed: errno says why
+  [[nodiscard]] Step send_next();
+  void settle(TimePoint now);
+  void forget_acknowledged(std::size_t unacknowledged);
+  void send_again();
+  void give_up(TimePoint now, const char* why);
 
-  Transport transport_;
-  std::string host_, port_;  // unix: the path in host_
+  SyslogSocket socket_;
   std::size_t capacity_;
-  UniqueFd fd_;
+  std::mutex mutex_;  // of the two queues and of stop_
   std::deque<std::string> waiting_;
+  std::deque<std::string> unacknowledged_;  // sent over this connection, TCP only
+  std::size_t unacknowledged_bytes_ = 0;
+  bool stop_ = false;
+  std::condition_variable stopping_;
   TimePoint retry_at_;
-  Duration pause_{};
+  Duration pause_{};  // not zero: the last attempt was in vain
   Counter sent_;
   Counter lost_;
+  std::thread thread_;
 };
 
 }  // namespace isthmus::nat64

@@ -2,9 +2,14 @@
 #include "nat64-svc/shell/event_spool.hpp"
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 namespace isthmus::nat64 {
 namespace {
@@ -83,6 +88,32 @@ TEST(EventSpool, EveryRecordIsInTheFileBetweenStartAndStop) {
   ASSERT_EQ(lines.size(), 4U);
   EXPECT_NE(lines.front().find(R"("event":"service_started")"), std::string::npos);
   EXPECT_NE(lines.back().find(R"("event":"service_stopped")"), std::string::npos);
+  std::filesystem::remove(path);
+}
+
+// A listener whose queue is full: connect() hangs until its patience ends.
+TEST(EventSpool, TheFileDoesNotWaitForTheSyslogCollector) {
+  const UniqueFd listener(socket(AF_INET, SOCK_STREAM, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof address;
+  auto* generic = static_cast<sockaddr*>(static_cast<void*>(&address));
+  ASSERT_EQ(bind(listener.get(), generic, length), 0);
+  ASSERT_EQ(getsockname(listener.get(), generic, &length), 0);
+  ASSERT_EQ(listen(listener.get(), 0), 0);
+  const UniqueFd first(socket(AF_INET, SOCK_STREAM, 0));
+  ASSERT_EQ(connect(first.get(), generic, length), 0);
+
+  const auto path = scratch("isthmus-alone-");
+  const auto begin = std::chrono::steady_clock::now();
+  auto spool =
+      EventSpool::open({path.string(), "tcp:127.0.0.1:" + std::to_string(ntohs(address.sin_port))}, "gw1", 1);
+  ASSERT_TRUE(spool) << spool.error();
+  (*spool)->queue(0).put(block(1024));
+  while (lines_of(path).size() < 2 && std::chrono::steady_clock::now() - begin < std::chrono::seconds{5})
+    std::this_thread::sleep_for(std::chrono::milliseconds{20});
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds{1500});
   std::filesystem::remove(path);
 }
 

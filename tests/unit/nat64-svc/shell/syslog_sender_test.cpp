@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <thread>
 
 namespace isthmus::nat64 {
 namespace {
@@ -35,6 +36,15 @@ UniqueFd bound(int type, std::uint16_t& port) {
   EXPECT_EQ(getsockname(fd.get(), generic, &length), 0);
   port = ntohs(address.sin_port);
   return fd;
+}
+
+// The acknowledgement may come a moment later.
+bool sends(SyslogSender& sender, std::uint64_t wanted) {
+  for (int i = 0; i < 200 && sender.sent() < wanted; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds{10});
+    sender.send(kStart + std::chrono::hours{1});
+  }
+  return sender.sent() == wanted;
 }
 
 TEST(SyslogMessage, HasTheHeaderOfRfc5424) {
@@ -77,9 +87,59 @@ TEST(SyslogSender, TcpCountsOctetsAndComesBackAfterTheCollectorWasAway) {
   (*sender)->send(kStart + std::chrono::milliseconds{900});  // not yet: it waits a second
   EXPECT_EQ((*sender)->sent(), 0U);
   (*sender)->send(kStart + std::chrono::seconds{1});
-  EXPECT_EQ((*sender)->sent(), 1U);
   const UniqueFd peer(accept(listener.get(), nullptr, nullptr));
   EXPECT_EQ(receive(peer.get()), "5 hello");
+  EXPECT_TRUE(sends(**sender, 1));
+}
+
+TEST(SyslogSender, ACollectorThatClosedTheConnectionGetsTheNextMessageOverAnotherOne) {
+  std::uint16_t port = 0;
+  const auto listener = bound(SOCK_STREAM, port);
+  ASSERT_EQ(listen(listener.get(), 4), 0);
+  auto sender = SyslogSender::open("tcp:127.0.0.1:" + std::to_string(port));
+  ASSERT_TRUE(sender);
+  (*sender)->add("one");
+  (*sender)->send(kStart);
+  {
+    const UniqueFd peer(accept(listener.get(), nullptr, nullptr));
+    EXPECT_EQ(receive(peer.get()), "3 one");
+    ASSERT_TRUE(sends(**sender, 1));
+  }
+  (*sender)->add("two");
+  (*sender)->send(kStart);
+  const UniqueFd peer(accept(listener.get(), nullptr, nullptr));
+  EXPECT_EQ(receive(peer.get()), "3 two");
+}
+
+// A collector that reads nothing and dies.
+TEST(SyslogSender, WhatWasNotAcknowledgedIsSentAgain) {
+  std::uint16_t port = 0;
+  const auto listener = bound(SOCK_STREAM, port);
+  const int small = 4096;
+  ASSERT_EQ(setsockopt(listener.get(), SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
+  ASSERT_EQ(listen(listener.get(), 4), 0);
+  auto sender = SyslogSender::open("tcp:127.0.0.1:" + std::to_string(port));
+  ASSERT_TRUE(sender);
+  constexpr int kMessages = 20;
+  const std::string padding(4000, 'x');
+  for (int i = 0; i < kMessages; ++i) (*sender)->add("<" + std::to_string(i) + ">" + padding);
+  (*sender)->send(kStart);
+  close(accept(listener.get(), nullptr, nullptr));
+  (*sender)->send(kStart);
+  const auto sent = (*sender)->sent();
+  ASSERT_LT(sent, static_cast<std::uint64_t>(kMessages)) << "all of it cannot have been acknowledged";
+  (*sender)->send(kStart);
+  const UniqueFd peer(accept(listener.get(), nullptr, nullptr));
+  std::string all;
+  const auto last = "<" + std::to_string(kMessages - 1) + ">" + padding;
+  for (std::string more = receive(peer.get()); !more.empty(); more = receive(peer.get())) {
+    all += more;
+    if (all.ends_with(last)) break;
+  }
+  for (auto i = sent; i < kMessages; ++i)
+    EXPECT_NE(all.find("<" + std::to_string(i) + ">"), std::string::npos) << i;
+  EXPECT_TRUE(sends(**sender, kMessages));
+  EXPECT_EQ((*sender)->lost(), 0U);
 }
 
 TEST(SyslogSender, ALocalSocketIsServed) {
