@@ -40,4 +40,10 @@ bool takes_vlan_tags_off(const std::string& interface) {
   return ask(interface, &flags) && (flags.data & ETH_FLAG_RXVLAN) != 0;
 }
 
+bool merges_segments(const std::string& interface) {
+  ethtool_value on{};
+  on.cmd = ETHTOOL_GGRO;
+  return ask(interface, &on) && on.data != 0;
+}
+
 }  // namespace isthmus::nat64

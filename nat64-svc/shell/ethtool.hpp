@@ -14,4 +14,7 @@ namespace isthmus::nat64 {
 // Does it take the VLAN tag off frames before anybody sees them ("rx-vlan-offload: on")?
 [[nodiscard]] bool takes_vlan_tags_off(const std::string& interface);
 
+// Does the kernel merge what it received into larger packets ("generic-receive-offload: on")?
+[[nodiscard]] bool merges_segments(const std::string& interface);
+
 }  // namespace isthmus::nat64

@@ -11,6 +11,7 @@
 #include "nat64-svc/shell/busy_poll_settings.hpp"
 #include "nat64-svc/shell/ethtool.hpp"
 #include "nat64-svc/shell/gateway.hpp"
+#include "nat64-svc/shell/lower_devices.hpp"
 #include "nat64-svc/shell/xsk/steer_maps.h"
 
 namespace isthmus::nat64 {
@@ -35,6 +36,16 @@ void warn_of_hidden_tags(const WorkerPort& port, const Interface& parent) {
         "{0} takes VLAN tags off before XDP sees them, so nothing of {1} will be translated: ethtool -K {0} "
         "rxvlan off",
         port.device, port.interface);
+  }
+}
+
+void warn_of_merged_segments(const std::string& device) {
+  for (const auto& lower : merging_below(device, ask_kernel())) {
+    spdlog::warn(
+        "{0}, below {1}, merges TCP segments before XDP sees them at {1}, and those that are then too long "
+        "for "
+        "a frame are lost: ethtool -K {0} gro off",
+        lower, device);
   }
 }
 
@@ -103,6 +114,7 @@ Result<void, std::string> Gateway::open_device(std::size_t number) {
     return {};
   }
   if (auto done = attach(number); !done) return done;
+  if (ports_[number].mode == XdpMode::kGeneric) warn_of_merged_segments(port.device);
   const auto queues = queue_count(port.device);
   if (queues > STEER_MAX_QUEUES) {
     return failure(port.device + " has " + std::to_string(queues) + " queues, at most " +

@@ -251,6 +251,13 @@ with socket.create_connection((sys.argv[1], int(sys.argv[2])), 5) as peer:
         self.assertTrue(lab.pings(embedded(WEB4), 2))
         self.assertEqual(1, lab.counter("xdp_mode", 'mode="generic"', 'interface="lanm"'))
         self.assertIn("native XDP is not possible on lanm", lab.nat64.log())
+        self.assertNotIn("merges TCP segments", lab.nat64.log(), "a veth does not")
+        lab.nat64.kill()
+        lab.node.run("ethtool -K lan gro on")
+        self.addCleanup(lab.node.run, "ethtool -K lan gro off")
+        lab.start_alone(lan="lanm")
+        self.assertIn("lan, below lanm, merges TCP segments", lab.nat64.log())
+        self.assertIn("ethtool -K lan gro off", lab.nat64.log())
 
     def test_packets_for_another_machine_on_the_link_are_not_taken(self):
         lab.start_alone()
