@@ -229,5 +229,20 @@ class RecordWalk {
 [[nodiscard]] Name stored_name(const Fact& fact, std::size_t body_offset);
 // Owner of the final RRset: the end of the chain. The question's name when there is no chain.
 [[nodiscard]] Name final_owner(const Fact& fact);
+// True when `matches` any name whose records the fact holds: the question's, those of the chain, and those in
+// the additional section. `matches(NameView)`: names may be in any case.
+template <class Match>
+[[nodiscard]] bool speaks_of(const Fact& fact, const Match& matches) {
+  if (matches(fact.name())) return true;
+  const auto any_owner = [&](Fact::PartIndex part) {
+    StoredRecord record;
+    for (RecordWalk walk{fact, part}; walk.next(record);)
+      if (matches(stored_name(fact, record.owner_at).view())) return true;
+    return false;
+  };
+  if (fact.fields().chain_count != 0 && (any_owner(Fact::kAnswer) || matches(final_owner(fact).view())))
+    return true;
+  return fact.fields().parts[Fact::kAdditional].count != 0 && any_owner(Fact::kAdditional);
+}
 
 }  // namespace isthmus::dns64

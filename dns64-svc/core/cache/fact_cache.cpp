@@ -253,12 +253,15 @@ std::size_t FactCache::flush_if(Match match) {
 
 std::size_t FactCache::flush(NameView name, std::uint16_t type) {
   return flush_if([&](const Fact& fact) {
-    return (type == rr::kAny || fact.type() == type) && equal_names(fact.name(), name);
+    return (type == rr::kAny || fact.type() == type) &&
+           speaks_of(fact, [&](NameView held) { return equal_names(held, name); });
   });
 }
 
 std::size_t FactCache::flush_subtree(NameView apex) {
-  return flush_if([&](const Fact& fact) { return is_at_or_below(fact.name(), apex); });
+  return flush_if([&](const Fact& fact) {
+    return speaks_of(fact, [&](NameView held) { return is_at_or_below(held, apex); });
+  });
 }
 
 std::size_t FactCache::flush_all() {

@@ -63,7 +63,9 @@ class FactCache {
   void insert(FactPtr fact, TimePoint now);
 
   void set_limits(const Limits& limits);
-  std::size_t flush(NameView name, std::uint16_t type = rr::kAny);  // all groups; gives how many went
+  // All facts that hold records of the name, in all groups: its own, and those whose CNAMEs lead past it.
+  // Gives how many went.
+  std::size_t flush(NameView name, std::uint16_t type = rr::kAny);
   std::size_t flush_subtree(NameView apex);
   std::size_t flush_all();
   // Shows each fact to `visit` (under the shard's lock: be short) until it returns false.

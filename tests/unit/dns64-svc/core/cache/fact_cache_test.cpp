@@ -90,6 +90,33 @@ TEST_F(FactCacheTest, FlushesByNameSubtreeAndAll) {
   EXPECT_EQ(cache.stats().entries, 0U);
 }
 
+// Its own record is one of what a CNAME's answer holds: to forget the name is to forget it there, too.
+TEST_F(FactCacheTest, AFlushReachesFactsWhoseChainLeadsThroughTheName) {
+  const auto fill = [&] {
+    cache.flush_all();
+    cache.insert(fact("www.site.example.", rr::kA,
+                      {{Section::kAnswer, "www.site.example.", rr::kCname, 60, "Node.cdn.example."},
+                       {Section::kAnswer, "node.cdn.example.", rr::kCname, 60, "end.other."},
+                       {Section::kAnswer, "end.other.", rr::kA, 60, "192.0.2.1"}}),
+                 kNow);
+    cache.insert(fact("nothing.site.example.", rr::kA,
+                      {{Section::kAnswer, "nothing.site.example.", rr::kCname, 60, "gone.cdn.example."}},
+                      Security::kInsecure, rcode::kNxDomain),
+                 kNow);
+    cache.insert(address("mail.example."), kNow);
+  };
+  fill();
+  EXPECT_EQ(cache.flush(name_of("node.CDN.example.").view()), 1U);
+  EXPECT_EQ(find("www.site.example."), Freshness::kMiss);
+  fill();
+  EXPECT_EQ(cache.flush(name_of("end.other.").view()), 1U);
+  EXPECT_EQ(cache.flush(name_of("gone.cdn.example.").view()), 1U) << "the end, which has no record";
+  fill();
+  EXPECT_EQ(cache.flush_subtree(name_of("cdn.example.").view()), 2U);
+  EXPECT_EQ(cache.flush(name_of("cdn.example.").view()), 0U);
+  EXPECT_EQ(find("mail.example."), Freshness::kFresh);
+}
+
 TEST_F(FactCacheTest, FactsOutliveTheirEviction) {
   cache.insert(address("www.example."), kNow);
   const auto held = cache.lookup(name_of("www.example.").view(), rr::kA, 0, kNow).fact;
