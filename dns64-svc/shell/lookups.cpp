@@ -50,7 +50,7 @@ GroupConfigs Lookups::keep(const GroupConfigs& groups) {
     const auto found = groups_.find(id);
     if (found == groups_.end())
       missing.emplace(id, config);
-    else if (found->second.state == Group::State::kRetired)
+    else if (found->second.state != Group::State::kUsed)
       found->second.state = Group::State::kPrepared;  // else settle() might let it go before use() is called
   }
   return missing;
@@ -86,6 +86,12 @@ void Lookups::use(const GroupConfigs& groups, const Dns64Limits& limits, const F
     group.state = groups.contains(id) ? Group::State::kUsed : Group::State::kRetired;
 }
 
+void Lookups::let_go() {
+  for (auto& [id, group] : groups_) {
+    if (group.state == Group::State::kRetired) group.state = Group::State::kLeaving;
+  }
+}
+
 Lookups::Contexts Lookups::make_contexts(const GroupConfigs& groups, const Dns64Limits& limits) {
   Contexts made;
   for (const auto& [id, config] : groups) {
@@ -104,6 +110,8 @@ void Lookups::renew(Contexts&& fresh) {
     replaced_.push_back(std::move(context));
   }
   fresh.clear();
+  for (auto& [ticket, lookup] : in_flight_) lookup.keep = false;
+  ticket_of_key_.clear();
 }
 
 void Lookups::refuse(const Waiter& waiter, ResolveFailure why) {
@@ -128,7 +136,8 @@ void Lookups::resolve(const Ask& ask, const Waiter& waiter) {
       (of_zone != in_flight_of_zone_.end() && of_zone->second >= zone_limit))
     return refuse(waiter, ResolveFailure::kBusy);
   const auto group = groups_.find(ask.group);
-  if (group == groups_.end()) return refuse(waiter, ResolveFailure::kInternal);
+  // Not asked, which says nothing of the name: no reason to take A for the answer (RFC 6147 §5.1.2).
+  if (group == groups_.end()) return refuse(waiter, ResolveFailure::kBusy);
   const auto ticket = next_ticket_++;
   ticket_of_key_.emplace(key, ticket);
   ++in_flight_of_zone_[zone];
@@ -142,23 +151,24 @@ void Lookups::resolve(const Ask& ask, const Waiter& waiter) {
 void Lookups::forget(std::unordered_map<std::uint64_t, Lookup>::iterator lookup) {
   const auto zone = in_flight_of_zone_.find(lookup->second.zone);
   if (--zone->second == 0) in_flight_of_zone_.erase(zone);
-  ticket_of_key_.erase(lookup->second.key);
+  if (lookup->second.keep) ticket_of_key_.erase(lookup->second.key);
   in_flight_.erase(lookup);
 }
 
-LookupResult Lookups::fact_of(const Ask& ask, const ResolverReply& reply) {
+LookupResult Lookups::fact_of(const Lookup& lookup, const ResolverReply& reply) {
+  const auto& ask = lookup.ask;
   const FactOrigin origin{.group = ask.group,
                           .security = reply.security,
                           .ede = reply.security == Security::kBogus ? ede::kDnssecBogus : ede::kNone,
                           .now = loop_.now()};
   if (reply.rcode != rcode::kNoError) {
-    cache_.insert(failure_fact(ask.name.view(), ask.type, origin, reply.rcode), loop_.now());
+    if (lookup.keep) cache_.insert(failure_fact(ask.name.view(), ask.type, origin, reply.rcode), loop_.now());
     return {.fact = {},
             .why = reply.rcode == rcode::kRefused ? ResolveFailure::kRefused : ResolveFailure::kServFail};
   }
   auto fact = fact_from_response(reply.wire, origin, fact_limits_);
   if (!fact) return {.fact = {}, .why = ResolveFailure::kInternal};
-  cache_.insert(*fact, loop_.now());
+  if (lookup.keep) cache_.insert(*fact, loop_.now());
   return {.fact = std::move(*fact)};
 }
 
@@ -167,7 +177,7 @@ void Lookups::on_reply(std::uint16_t /*group*/, ResolverReply&& reply) {
   if (found == in_flight_.end()) return;
   const Lookup lookup = found->second;
   forget(found);
-  const auto result = fact_of(lookup.ask, reply);
+  const auto result = fact_of(lookup, reply);
   if (!result.fact) ++failures_[static_cast<std::size_t>(result.why)];
   for (const auto& waiter : lookup.waiters) deliver_(waiter, result);
   loop_.breathe();
@@ -182,9 +192,10 @@ void Lookups::settle() {
   }
   if (more) loop_.arm(again_, Duration{0});  // the loop does not sleep
   std::erase_if(replaced_, [](const auto& context) { return context->outstanding() == 0; });
-  // What is prepared stays although nobody asks it yet: its policy comes a moment later.
+  // What is prepared stays although nobody asks it yet, for its policy comes a moment later; what is retired
+  // because others still ask.
   std::erase_if(groups_, [](const auto& entry) {
-    return entry.second.state == Group::State::kRetired && entry.second.context->outstanding() == 0;
+    return entry.second.state == Group::State::kLeaving && entry.second.context->outstanding() == 0;
   });
 }
 

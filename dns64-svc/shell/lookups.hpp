@@ -61,15 +61,18 @@ class Lookups {
   Lookups& operator=(const Lookups&) = delete;
 
   using Contexts = std::unordered_map<std::uint16_t, std::unique_ptr<ResolverContext>>;
-  // A policy comes in four steps; only make_all_contexts() takes long, and it alone may run in any thread, so
+  // A policy comes in five steps; only make_all_contexts() takes long, and it alone may run in any thread, so
   // that answers do not wait for it. Groups on their way out that are named here stay; returned are those
   // that are missing.
   [[nodiscard]] GroupConfigs keep(const GroupConfigs& groups);
   [[nodiscard]] Result<Contexts, std::string> make_all_contexts(const GroupConfigs& groups,
                                                                 const Dns64Limits& limits);
   void adopt(const GroupConfigs& groups, Contexts&& fresh);  // `fresh`: contexts of some of `groups`
-  // From now on these groups are used; contexts of others go when nothing waits for them any more.
+  // From now on these groups are used. Others are still asked: by workers that run the policy before.
   void use(const GroupConfigs& groups, const Dns64Limits& limits, const FactLimits& fact_limits);
+  // No worker runs the policy before any more: contexts of groups that are not used go when nothing waits for
+  // them.
+  void let_go();
 
   // The result comes by `deliver`, perhaps before this returns when the lookup is refused.
   void resolve(const Ask& ask, const Waiter& waiter);
@@ -79,8 +82,9 @@ class Lookups {
   // Asks for the root's keys where it is time to; how long until the next call.
   [[nodiscard]] Duration follow_root();
   // New contexts in place of those in use: what they had learned of servers, delegations and CNAMEs is
-  // forgotten. Lookups in flight end in the old ones. Making takes long and may be done in any thread; a
-  // group without memory for a second context keeps its first, one that is gone meanwhile stays so.
+  // forgotten. Lookups in flight end in the old ones, for those who wait already: what they bring is not kept
+  // in the cache, and nobody joins them. Making takes long and may be done in any thread; a group without
+  // memory for a second context keeps its first, one that is gone meanwhile stays so.
   [[nodiscard]] Contexts make_contexts(const GroupConfigs& groups, const Dns64Limits& limits);
   void renew(Contexts&& fresh);
   [[nodiscard]] bool has_answered() const;
@@ -96,18 +100,19 @@ class Lookups {
     std::string key;
     std::uint64_t zone = 0;
     std::vector<Waiter> waiters;
+    bool keep = true;  // what it brings goes into the cache; else its key is not in ticket_of_key_ either
   };
   struct Group {
     std::unique_ptr<ResolverContext> context;
     std::unique_ptr<UpstreamProbe> probe;
-    enum class State : std::uint8_t { kPrepared, kUsed, kRetired } state = State::kPrepared;
+    enum class State : std::uint8_t { kPrepared, kUsed, kRetired, kLeaving } state = State::kPrepared;
   };
   // Its only work is that the loop turns once more.
   struct OneMoreTurn final : Timer {
     void on_timer() override {}
   };
   void on_reply(std::uint16_t group, ResolverReply&& reply);
-  [[nodiscard]] LookupResult fact_of(const Ask& ask, const ResolverReply& reply);
+  [[nodiscard]] LookupResult fact_of(const Lookup& lookup, const ResolverReply& reply);
   void refuse(const Waiter& waiter, ResolveFailure why);
   void forget(std::unordered_map<std::uint64_t, Lookup>::iterator lookup);
   [[nodiscard]] Result<std::unique_ptr<ResolverContext>, std::string> make_context(std::uint16_t id,

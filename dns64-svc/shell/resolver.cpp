@@ -133,10 +133,12 @@ bool ResolverContext::ask(const Name& name, std::uint16_t type, std::uint64_t ti
   outstanding_.emplace(key, std::move(question));
   // Presentation form with escapes, so that binary labels survive. May call on_reply() before it returns.
   const auto text = name.to_string();
+  asking_ = true;
   const int error = refresh_ttl == 0
                         ? ub_resolve_event(context_, text.c_str(), type, kClassIn, key, on_reply, nullptr)
                         : ub_resolve_event_fresh(context_, text.c_str(), type, kClassIn,
                                                  static_cast<int>(refresh_ttl), key, on_reply);
+  asking_ = false;
   if (error != 0) outstanding_.erase(key);
   return error == 0;
 }
@@ -152,7 +154,7 @@ void ResolverContext::on_reply(void* argument, int rcode, void* packet, int size
   if (rcode == 0 && packet != nullptr && size > 0) {
     const auto* bytes = static_cast<const std::uint8_t*>(packet);
     reply.wire.assign(bytes, bytes + size);
-    self.answered_ = self.answered_ || reply.ticket != kStarting;
+    self.answered_ = self.answered_ || !self.asking_;
   } else if (rcode == 0) {
     reply.rcode = rcode::kServFail;
   }

@@ -72,6 +72,8 @@ class ResolverContext {
   // Asks for the root's keys when it is time to (RFC 5011 §2.3), where a file follows them. How long until
   // the next call.
   [[nodiscard]] Duration follow_root();
+  // Something came from the network. What libunbound answers by itself (localhost., private reverse zones)
+  // comes before ask() has returned, and tells nothing of the upstream.
   [[nodiscard]] bool has_answered() const { return answered_; }
   [[nodiscard]] std::size_t outstanding() const { return outstanding_.size(); }
 
@@ -90,6 +92,7 @@ class ResolverContext {
   std::vector<std::string> zones_;
   std::unordered_map<const Question*, std::unique_ptr<Question>> outstanding_;
   std::vector<ResolverReply> arrived_;
+  bool asking_ = false;
   bool answered_ = false;
 };
 

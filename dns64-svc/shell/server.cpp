@@ -216,6 +216,8 @@ Applied Server::apply(std::shared_ptr<const Policy> policy, const HealthySet& he
     if (future.wait_for(kApplyPatience) != std::future_status::ready)
       return failure(node_cannot("a worker does not respond: restart dns64-svc"));
   }
+  // What a worker asked of another under the orders before was posted before this.
+  for (auto& worker : workers_) worker->let_go_of_resolvers();
   policy_ = std::move(policy);
   healthy_ = healthy;
   runtime_ = *runtime;

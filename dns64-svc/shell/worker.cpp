@@ -153,6 +153,10 @@ std::future<void> Worker::run(std::shared_ptr<const Orders> orders) {
   return future;
 }
 
+void Worker::let_go_of_resolvers() {
+  loop_->post([this] { lookups_.let_go(); });
+}
+
 void Worker::name_counters() {
   view_stats_.clear();
   for (const auto& view : runtime_->views()) view_stats_.push_back(&stats_.views.of(view.name));

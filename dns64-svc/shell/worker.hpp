@@ -88,6 +88,7 @@ class Worker final : public RequestHandler {
   // The resolvers that these orders need and this worker lacks; those it has stay.
   [[nodiscard]] std::future<GroupConfigs> keep_resolvers(std::shared_ptr<const Orders> orders);
   [[nodiscard]] std::future<void> run(std::shared_ptr<const Orders> orders);
+  void let_go_of_resolvers();  // once all workers run their orders: those of the orders before
   void use_tls(std::shared_ptr<const TlsContexts> contexts);
   void use_cookies(std::shared_ptr<const CookieJar> jar);
   [[nodiscard]] std::future<void> drain();             // no new requests

@@ -218,6 +218,38 @@ TEST_F(LookupsTest, AfterARenewalLookupsInFlightEndInTheOldContextAndNewOnesInTh
   EXPECT_TRUE(delivered_[1].result.fact);
 }
 
+// What was asked before a flush may be old when it comes.
+TEST_F(LookupsTest, WhatWasInFlightAtARenewalReachesWhoWaitsButNotTheCacheAndNobodyJoins) {
+  run_policy();
+  lookups_->resolve(a_of("host.example."), {.worker = 0, .query = 1});
+  turn_until([&] { return upstream_.questions == 1; });  // the answer is on its way
+  lookups_->renew(lookups_->make_contexts(groups_, limits_));
+  lookups_->resolve(a_of("host.example."), {.worker = 0, .query = 2});
+  const auto cached = [&] {
+    return cache_.lookup(Name::parse("host.example.")->view(), rr::kA, 3, loop_->now()).freshness;
+  };
+  turn_until([&] { return !delivered_.empty(); });
+  EXPECT_EQ(delivered_[0].waiter.query, 1U);
+  EXPECT_TRUE(delivered_[0].result.fact);
+  if (delivered_.size() == 1) {
+    EXPECT_EQ(cached(), Freshness::kMiss);
+  }
+  turn_until([&] { return delivered_.size() == 2; });
+  EXPECT_EQ(delivered_[1].waiter.query, 2U);
+  EXPECT_EQ(upstream_.questions, 2);
+  EXPECT_EQ(cached(), Freshness::kFresh);
+  EXPECT_EQ(lookups_->outstanding(), 0U);
+}
+
+TEST_F(LookupsTest, WhatTheOldContextBringsAfterARenewalIsNotKept) {
+  run_policy();
+  lookups_->resolve(a_of("host.example."), {.worker = 0, .query = 1});
+  lookups_->renew(lookups_->make_contexts(groups_, limits_));
+  turn_until([&] { return delivered_.size() == 1; });
+  EXPECT_TRUE(delivered_[0].result.fact);
+  EXPECT_EQ(cache_.stats().entries, 0U);
+}
+
 TEST_F(LookupsTest, ContextsMadeInAnotherThreadAskOnlyWhenTheyAreTakenUp) {
   run_policy();
   turn_until([&] { return lookups_->has_answered(); });
@@ -238,7 +270,7 @@ TEST_F(LookupsTest, ARenewalOfAGroupThatIsGoneChangesNothing) {
   lookups_->use(groups_, limits_, {});
   lookups_->resolve(a_of("host.example."), {.worker = 0, .query = 1});
   ASSERT_EQ(delivered_.size(), 1U);
-  EXPECT_EQ(delivered_[0].result.why, ResolveFailure::kInternal);
+  EXPECT_EQ(delivered_[0].result.why, ResolveFailure::kBusy) << "nobody was asked: A must not stand in";
 }
 
 // One policy, another, and the first again before what waits under it has ended.
@@ -247,6 +279,7 @@ TEST_F(LookupsTest, AGroupOnItsWayOutThatIsPreparedAgainStays) {
   run_policy();
   lookups_->resolve(a_of("host.example."), {.worker = 0, .query = 1});
   lookups_->use({}, limits_, {});
+  lookups_->let_go();
   ASSERT_TRUE(prepare(groups_));
   turn_until([&] { return delivered_.size() == 1; });
   for (int i = 0; i < 20; ++i) loop_->turn(10ms);  // nothing is outstanding any more
@@ -291,12 +324,38 @@ TEST_F(LookupsTest, AGroupThatNoPolicyUsesGoesWhenNobodyWaitsForIt) {
   run_policy();
   lookups_->resolve(a_of("host.example."), {.worker = 0, .query = 1});
   lookups_->use({}, limits_, {});
+  lookups_->let_go();
   turn_until([&] { return delivered_.size() == 1; });
   EXPECT_TRUE(delivered_[0].result.fact);
   turn_until([&] { return !lookups_->has_answered(); });  // the group that had answered is gone
   lookups_->resolve(a_of("other.example."), {.worker = 0, .query = 2});
   ASSERT_EQ(delivered_.size(), 2U);
-  EXPECT_EQ(delivered_[1].result.why, ResolveFailure::kInternal);
+  EXPECT_EQ(delivered_[1].result.why, ResolveFailure::kBusy);
+}
+
+// Workers change one after the other: until all have, the others ask by the policy before.
+TEST_F(LookupsTest, AGroupThatIsNotUsedAnyMoreIsAskedUntilItIsLetGo) {
+  upstream_.refuses_root = false;  // its first question ends soon
+  run_policy();
+  turn_until([&] { return lookups_->has_answered(); });
+  lookups_->use({}, limits_, {});
+  for (int i = 0; i < 20; ++i) loop_->turn(10ms);  // nothing is outstanding
+  lookups_->resolve(a_of("host.example."), {.worker = 1, .query = 1});
+  turn_until([&] { return delivered_.size() == 1; });
+  EXPECT_TRUE(delivered_[0].result.fact);
+  lookups_->let_go();
+  turn_until([&] { return !lookups_->has_answered(); });
+}
+
+TEST_F(LookupsTest, WhatIsAnsweredWithoutAnUpstreamDoesNotTellThatItLives) {
+  groups_.at(3).upstreams[0].port = 9;  // nobody listens on the discard port of loopback
+  groups_.at(3).local_zones = true;
+  run_policy();
+  for (const auto* name : {"localhost.", "host.test.", "1.0.0.127.in-addr.arpa."})
+    lookups_->resolve(a_of(name), {.worker = 0, .query = 1});
+  turn_until([&] { return delivered_.size() == 3; });
+  EXPECT_TRUE(delivered_[0].result.fact);
+  EXPECT_FALSE(lookups_->has_answered());
 }
 
 TEST_F(LookupsTest, AnUpstreamThatRefusesTheRootHasAnsweredNonetheless) {
