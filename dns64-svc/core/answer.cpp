@@ -221,8 +221,8 @@ Step Answerer::answer_ptr(Ipv4Address embedded) {
   if (local_name(target.view()) == LocalName::kReverse) {
     ReplyBuilder reply{request_, query_.client(), buffer_};
     const bool fits =
-        reply.record(rr::kCname, kIpv4OnlyTtl, target.view()) &&
-        reply.record(target.view(), rr::kPtr, kIpv4OnlyTtl, ipv4only_arpa_name(), Section::kAnswer);
+        reply.record(rr::kCname, local_ttl(), target.view()) &&
+        reply.record(target.view(), rr::kPtr, local_ttl(), ipv4only_arpa_name(), Section::kAnswer);
     if (!fits) reply.truncate();
     return done(reply, Outcome::kPtrSynthesized, {});
   }
@@ -238,7 +238,7 @@ Step Answerer::answer_ptr(Ipv4Address embedded) {
     note("RFC 6147 §5.3.1", "under a prefix of the site, but the IPv4 address has no PTR");
     // RFC 2308 §3: that clients may keep it. The SOA of in-addr.arpa's denial would not do, for the
     // question's name is not in that zone: one of a zone just above it, which denies no other name.
-    const auto ttl = std::min(rule(fact.fields().ttl), kIpv4OnlyTtl);
+    const auto ttl = std::min(rule(fact.fields().ttl), local_ttl());
     if (!reply.record(parent_of(request_.name.view()), rr::kSoa, ttl, ipv4only_arpa_soa(),
                       Section::kAuthority))
       reply.truncate();
@@ -276,26 +276,26 @@ Step Answerer::answer_local(LocalName local) {
   if (local == LocalName::kBelowIpv4OnlyArpa) {
     ending.rcode = rcode::kNxDomain;
   } else if (request_.type == rr::kSoa) {
-    fits = reply.record(rr::kSoa, kIpv4OnlyTtl, ipv4only_arpa_soa());
+    fits = reply.record(rr::kSoa, local_ttl(), ipv4only_arpa_soa());
   } else if (local == LocalName::kReverse) {
-    if (request_.type == rr::kPtr) fits = reply.record(rr::kPtr, kIpv4OnlyTtl, ipv4only_arpa_name());
+    if (request_.type == rr::kPtr) fits = reply.record(rr::kPtr, local_ttl(), ipv4only_arpa_name());
   } else if (request_.type == rr::kA || request_.type == rr::kAaaa) {
     for (const auto server4 : {kIpv4OnlyFirst, kIpv4OnlySecond}) {
       std::array<std::uint8_t, 4> v4{};
       server4.store(v4.data());
-      if (request_.type == rr::kA) fits = fits && reply.record(rr::kA, kIpv4OnlyTtl, v4);
+      if (request_.type == rr::kA) fits = fits && reply.record(rr::kA, local_ttl(), v4);
       for (const auto index : view_->prefixes) {
         const auto& prefix = context_.runtime.prefixes()[index];
         if (request_.type != rr::kAaaa || !prefix.serves(query_.subject())) continue;
         first_prefix_ = std::min(first_prefix_, static_cast<std::uint16_t>(index));
-        const auto ttl = prefix.per_node ? std::min(kIpv4OnlyTtl, view_->steering_ttl) : kIpv4OnlyTtl;
+        const auto ttl = prefix.per_node ? std::min(local_ttl(), view_->steering_ttl) : local_ttl();
         fits = fits && reply.record(rr::kAaaa, ttl, embed(prefix.choose(query_.subject()), server4).bytes());
       }
     }
   }
   // RFC 2308 §2: a negative answer carries the SOA of its zone.
   if (reply.count(Section::kAnswer) == 0)
-    fits = reply.record(zone, rr::kSoa, kIpv4OnlyTtl, ipv4only_arpa_soa(), Section::kAuthority);
+    fits = reply.record(zone, rr::kSoa, local_ttl(), ipv4only_arpa_soa(), Section::kAuthority);
   if (!fits) reply.truncate();
   return done(reply, Outcome::kIpv4OnlyArpa, ending);
 }
@@ -303,7 +303,8 @@ Step Answerer::answer_local(LocalName local) {
 Step Answerer::answer_any() {
   note("RFC 8482 §4.2", "ANY gets a minimal answer");
   ReplyBuilder reply{request_, query_.client(), buffer_};
-  if (!reply.record(rr::kHinfo, kAnyTtl, kAnyHinfo)) reply.truncate();
+  if (!reply.record(rr::kHinfo, std::min(kAnyTtl, context_.runtime.limits().max_ttl_seconds), kAnyHinfo))
+    reply.truncate();
   return done(reply, Outcome::kAnyRefused, {});
 }
 

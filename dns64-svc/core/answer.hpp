@@ -71,6 +71,9 @@ class Answerer {
   [[nodiscard]] std::size_t withheld_count(const Fact& fact) const;
   [[nodiscard]] bool is_enough_without_aaaa(const Query::Slot& a) const;
   [[nodiscard]] TtlRule ttl_rule(const Query::Slot& slot) const;
+  // The policy's limit on how old a fact may get, whatever it was when the fact was made.
+  [[nodiscard]] std::uint32_t longest_life(const Fact& fact) const;
+  [[nodiscard]] std::uint32_t local_ttl() const;  // of the names that are answered here
   [[nodiscard]] std::uint32_t synthesis_ttl_cap(const Query::Slot& aaaa) const;
   void note_what_is_known() const;  // for `explain`
   [[nodiscard]] bool usable(Ipv4Address server4, const RuntimePrefix& prefix) const;

@@ -29,8 +29,8 @@ Query::Slot& Answerer::look(std::uint8_t index, const Name& name, std::uint16_t 
   slot.type = type;
   const auto group = view_->resolver_group;
   auto found = context_.cache.lookup(name.view(), type, group, context_.now);
-  if (found.freshness == Freshness::kFresh) {
-    const auto now = to_seconds(context_.now);
+  const auto now = to_seconds(context_.now);
+  if (found.freshness == Freshness::kFresh && found.fact->age(now) < longest_life(*found.fact)) {
     const Fact& fact = *found.fact;
     if (fact.hits() >= kRefreshMinHits && fact.remaining(now) * kRefreshFraction <= fact.fields().ttl &&
         !fact.is_failure() && fact.claim_refresh(now))
@@ -40,7 +40,7 @@ Query::Slot& Answerer::look(std::uint8_t index, const Name& name, std::uint16_t 
   }
   slot.state = State::kAsked;
   slot.fact = std::move(found.fact);  // stale, in case nothing better comes (RFC 8767)
-  if (slot.fact && slot.fact->is_held(to_seconds(context_.now))) {
+  if (slot.fact && slot.fact->is_held(now)) {
     slot.stale = true;
     slot.state = State::kFact;
   } else if (query_.given_up_) {
@@ -193,8 +193,23 @@ bool Answerer::is_enough_without_aaaa(const Query::Slot& a) const {
 TtlRule Answerer::ttl_rule(const Query::Slot& slot) const {
   auto rule = slot.stale ? TtlRule::stale() : TtlRule::fresh(slot.fact->age(to_seconds(context_.now)));
   const auto& aaaa = query_.slots_[0];
-  if (request_.type == rr::kAaaa && (aaaa.state == State::kFailed || aaaa.stale)) rule.cap = kFailedAaaaCap;
+  rule.cap = context_.runtime.limits().max_ttl_seconds;
+  if (request_.type == rr::kAaaa && (aaaa.state == State::kFailed || aaaa.stale))
+    rule.cap = std::min(rule.cap, kFailedAaaaCap);
   return rule;
+}
+
+std::uint32_t Answerer::longest_life(const Fact& fact) const {
+  // Short of themselves (RFC 9520 §3.2), and never stale.
+  if (fact.is_failure() || fact.security() == Security::kBogus) return 0xffffffff;
+  const auto& limits = context_.runtime.limits();
+  return fact.is_positive() ? limits.max_ttl_seconds
+                            : std::min(limits.max_ttl_seconds, limits.max_negative_ttl_seconds);
+}
+
+// The controller takes a prefix from NAT64 when the policy's longest TTL has passed: no answer lives longer.
+std::uint32_t Answerer::local_ttl() const {
+  return std::min(kIpv4OnlyTtl, context_.runtime.limits().max_ttl_seconds);
 }
 
 // RFC 6147 §5.1.7: no longer than the absence of AAAA may be believed.

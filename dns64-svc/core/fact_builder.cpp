@@ -78,6 +78,8 @@ class Builder {
   std::optional<WireError> write(Section section, Piece& piece);
   void end_part(Fact::PartIndex part, Section section, std::uint16_t before);
   void find_negative_ttl();
+  // Once the answer part is written.
+  [[nodiscard]] bool is_negative() const { return fields_.parts[Fact::kAnswer].count == fields_.chain_count; }
 
   const MessageView& message_;
   const FactOrigin& origin_;
@@ -146,7 +148,10 @@ std::optional<WireError> Builder::follow_chain() {
 std::optional<WireError> Builder::write(Section section, Piece& piece) {
   piece.taken = true;
   if (!expand_rdata(message_.bytes(), piece.view, rdata_)) return WireError::kBadRdata;
-  const auto ttl = sane_ttl(piece.view.ttl, limits_.max_ttl);
+  // RFC 2308 §5, RFC 9077 §3: the SOA and the proofs of a denial live no longer than it.
+  const bool denies = section == Section::kAuthority && is_negative();
+  const auto cap = denies ? std::min(limits_.max_ttl, limits_.max_negative_ttl) : limits_.max_ttl;
+  const auto ttl = sane_ttl(piece.view.ttl, cap);
   ttl_ = std::min(ttl_, ttl);
   if (!writer_.record(section, piece.owner.view(), piece.view.type, kClassIn, ttl, rdata_))
     return WireError::kTooLarge;
@@ -180,7 +185,7 @@ std::optional<WireError> Builder::write_answer() {
 
 std::optional<WireError> Builder::write_part(Fact::PartIndex part, Section section, bool proofs) {
   const auto before = writer_.count(section);
-  const bool negative = fields_.parts[Fact::kAnswer].count == fields_.chain_count;
+  const bool negative = is_negative();
   for (auto& piece : pieces_) {
     if (piece.view.section != section || piece.taken || is_proof(piece.view.type) != proofs) continue;
     if (section == Section::kAnswer &&
@@ -238,8 +243,7 @@ Result<FactPtr, WireError> Builder::build() {
   fields_.ede = origin_.ede;
   fields_.name_size = static_cast<std::uint8_t>(key.size());
   fields_.received = to_seconds(origin_.now);
-  const bool negative = fields_.parts[Fact::kAnswer].count == fields_.chain_count;
-  if (negative) ttl_ = std::min(ttl_, fields_.has_soa ? fields_.negative_ttl : kNoSoaTtl);
+  if (is_negative()) ttl_ = std::min(ttl_, fields_.has_soa ? fields_.negative_ttl : kNoSoaTtl);
   if (fields_.security == Security::kBogus) ttl_ = std::min(ttl_, kMaxBogusTtl);
   fields_.ttl = std::min(ttl_, limits_.max_ttl);
   return Fact::make(fields_, writer_.written().subspan(kHeaderSize));

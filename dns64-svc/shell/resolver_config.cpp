@@ -20,6 +20,10 @@ constexpr const char* kRootAnchors[] = {
 constexpr const char* kSpecialZones[] = {"test.",      "home.arpa.", "invalid.",
                                          "localhost.", "onion.",     "resolver.arpa."};
 
+std::uint64_t questions_at_a_time(const Dns64Limits& limits) {
+  return std::min<std::uint64_t>(limits.max_outstanding, 4096);
+}
+
 // Whatever the operator wrote ends up between quotes: nothing may end them.
 bool is_quotable(const std::string& text) {
   return std::none_of(text.begin(), text.end(),
@@ -134,8 +138,8 @@ Result<std::string, std::string> unbound_config(const Resolver& resolver, const 
   // RFC 5452 §9 and 0x20: hard to guess questions. Forwarders are not asked in mixed case: some mangle it.
   out.yes("use-caps-for-id", resolver.mode == ResolverMode::kRecurse);
   out.plain("edns-buffer-size", std::uint64_t{1232});
-  out.plain("outgoing-range", std::min<std::uint64_t>(limits.max_outstanding, 4096));
-  out.plain("num-queries-per-thread", std::min<std::uint64_t>(limits.max_outstanding, 4096));
+  out.plain("outgoing-range", questions_at_a_time(limits));
+  out.plain("num-queries-per-thread", questions_at_a_time(limits));
   out.plain("outgoing-num-tcp", std::uint64_t{64});
   out.plain("cache-max-ttl", limits.max_ttl_seconds);
   out.plain("cache-max-negative-ttl", limits.max_negative_ttl_seconds);
@@ -152,6 +156,11 @@ Result<std::string, std::string> unbound_config(const Resolver& resolver, const 
   if (resolver.mode == ResolverMode::kForward) write_zone(out, ".", ZoneKind::kForward, resolver.upstreams);
   for (const auto& zone : resolver.zones) write_zone(out, zone.name, zone.kind, zone.upstreams);
   return out.take();
+}
+
+bool alike_in_config(const Dns64Limits& a, const Dns64Limits& b) {
+  return a.max_ttl_seconds == b.max_ttl_seconds && a.max_negative_ttl_seconds == b.max_negative_ttl_seconds &&
+         questions_at_a_time(a) == questions_at_a_time(b);
 }
 
 std::string built_in_root_anchors() {

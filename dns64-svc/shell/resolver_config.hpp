@@ -28,6 +28,9 @@ struct UnboundFiles {
                                                               const Dns64Limits& limits,
                                                               const UnboundFiles& files);
 
+// Contexts made with these two are told the same: a change of the other limits needs no new ones.
+[[nodiscard]] bool alike_in_config(const Dns64Limits& a, const Dns64Limits& b);
+
 // The built-in anchors of the root, as the first content of RootAnchor::file.
 [[nodiscard]] std::string built_in_root_anchors();
 

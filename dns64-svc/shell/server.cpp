@@ -218,9 +218,11 @@ Applied Server::apply(std::shared_ptr<const Policy> policy, const HealthySet& he
   }
   // What a worker asked of another under the orders before was posted before this.
   for (auto& worker : workers_) worker->let_go_of_resolvers();
+  const bool renews = runtime_ != nullptr && !alike_in_config(runtime_->limits(), limits);
   policy_ = std::move(policy);
   healthy_ = healthy;
   runtime_ = *runtime;
+  if (renews) renew_resolvers();
   has_views_.store(!runtime_->views().empty());
   has_policy_.store(true);
   return {};
@@ -245,15 +247,19 @@ void Server::explain(const Request& request, const ClientInfo& client, OnExplain
   workers_.front()->explain(request, client, std::move(done));
 }
 
-// Before facts are flushed, or what the resolvers have kept would come back into the cache.
 void Server::renew_resolvers() {
-  const std::lock_guard lock{applying_};
   if (runtime_ == nullptr) return;
   const auto groups = groups_of(*runtime_);
   std::vector<std::future<void>> renewed;
   renewed.reserve(workers_.size());
   for (auto& worker : workers_) renewed.push_back(worker->renew_resolvers(groups, runtime_->limits()));
   for (auto& future : renewed) (void)future.wait_for(kApplyPatience);
+}
+
+// Before facts are flushed, or what the resolvers have kept would come back into the cache.
+void Server::forget_what_resolvers_learned() {
+  const std::lock_guard lock{applying_};
+  renew_resolvers();
 }
 
 GroupConfigs Server::groups_of(const Dns64Runtime& runtime) const {
@@ -264,17 +270,17 @@ GroupConfigs Server::groups_of(const Dns64Runtime& runtime) const {
 }
 
 std::size_t Server::flush(NameView name) {
-  renew_resolvers();
+  forget_what_resolvers_learned();
   return cache_.flush(name);
 }
 
 std::size_t Server::flush_subtree(NameView apex) {
-  renew_resolvers();
+  forget_what_resolvers_learned();
   return cache_.flush_subtree(apex);
 }
 
 std::size_t Server::flush_all() {
-  renew_resolvers();
+  forget_what_resolvers_learned();
   return cache_.flush_all();
 }
 

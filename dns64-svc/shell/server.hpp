@@ -83,7 +83,8 @@ class Server {
   [[nodiscard]] Result<void, std::string> load_cookies();
   [[nodiscard]] Applied apply(std::shared_ptr<const Policy> policy, const HealthySet& healthy);
 
-  void renew_resolvers();
+  void forget_what_resolvers_learned();
+  void renew_resolvers();  // with `applying_` held
   [[nodiscard]] GroupConfigs groups_of(const Dns64Runtime& runtime) const;
 
   std::vector<std::shared_ptr<QueryTaps>> taps_;  // outlive the workers, whose taps lead here

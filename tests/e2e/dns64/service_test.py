@@ -198,26 +198,50 @@ class PolicyChange(unittest.TestCase):
         done = threading.Event()
 
         def load(number):
-            lost = 0
+            lost = []
+            turn = 0
             while not done.is_set():
-                try:
-                    ask(f"warm{number}.test.", timeout=3)
-                except dns.exception.Timeout:
-                    lost += 1
+                turn += 1
+                for name, rcode in ((f"warm{number}.test.", dns.rcode.NOERROR), (f"change{number}x{turn}.test.", dns.rcode.NXDOMAIN)):
+                    try:
+                        if (got := ask(name, timeout=3).rcode()) != rcode:
+                            lost.append(f"{name}: {dns.rcode.to_text(got)}")
+                    except dns.exception.Timeout:
+                        lost.append(f"{name}: no answer")
             return lost
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             loads = [pool.submit(load, number) for number in range(4)]
-            for change in range(6):
-                site.write("policy.yaml", POLICY + (EXCLUSION if change % 2 else ""))
+            for change in range(12):
+                policy = POLICY + (EXCLUSION if change % 2 else "")
+                # Every second one has another resolver: the workers take it up one after the other.
+                site.write("policy.yaml", policy if change % 2 else policy.replace("name: main,", f"name: main, negative_trust_anchors: [x{change}.example],"))
                 time.sleep(0.4)
             done.set()
-            self.assertEqual([result.result() for result in loads], [0, 0, 0, 0])
+            self.assertEqual([result.result() for result in loads], [[], [], [], []])
         self.assertGreaterEqual(site.service.metrics()["isthmus_feed_policy_version"], 3)
 
     def test_a_resolver_that_changes_is_replaced_while_queries_go_on(self):
         site.write("policy.yaml", POLICY.replace("{address: 127.0.0.53}", "{address: 127.0.0.53}, {address: 127.0.0.54}"))
         eventually(lambda: site.service.log().count(" runs") >= 2, 5, "the policy runs")
         self.assertEqual(answers(ask("two.test.", timeout=5), "AAAA").__len__(), 2)
+
+    def limited(self, **limits):
+        before = site.service.metrics()["isthmus_feed_policy_version"]
+        site.write("policy.yaml", POLICY + "  limits: {" + ", ".join(f"{name}: {value}" for name, value in limits.items()) + "}\n")
+        eventually(lambda: site.service.metrics()["isthmus_feed_policy_version"] > before, 10, "the limits are in force")
+
+    def test_limits_hold_at_once_and_whether_they_are_raised_or_lowered(self):
+        """The names are those that no other test has brought into the cache."""
+        self.limited(max_ttl_seconds=20, max_negative_ttl_seconds=10)
+        self.assertLessEqual(ask("middle.test.", "A").answer[0].ttl, 20)
+        self.assertLessEqual(ask("limits1.test.").authority[0].ttl, 10)
+        self.assertLessEqual(ask("ipv4only.arpa.").answer[0].ttl, 20)
+        self.limited(max_ttl_seconds=200, max_negative_ttl_seconds=50)
+        self.assertGreater(ask("ns.test.", "A").answer[0].ttl, 180)
+        self.assertGreater(ask("limits2.test.").authority[0].ttl, 40)
+        self.limited(max_ttl_seconds=15, max_negative_ttl_seconds=10)
+        self.assertLessEqual(ask("ns.test.", "A").answer[0].ttl, 15, "it is in the cache for longer")
+        self.assertLessEqual(ask("limits3.test.").authority[0].ttl, 10)
 
     def test_a_policy_that_breaks_rules_is_refused_and_the_old_one_runs(self):
         site.write("policy.yaml", POLICY.replace("::1/128", "not a prefix"))

@@ -56,6 +56,18 @@ TEST(FactFromResponse, ANegativeAnswerKeepsOneSoaAndItsTtl) {
   }
 }
 
+// RFC 2308 §5, RFC 9077 §3: or it would be kept for longer downstream.
+TEST(FactFromResponse, TheSoaAndProofsOfADenialLiveNoLongerThanIt) {
+  const auto wire = response("www.example.", rr::kA,
+                             {soa(3600, 3600), {Section::kAuthority, "www.example.", rr::kNsec, 3600, "n"}});
+  const auto f = fact_from_response(wire, {.now = kNow}, {.max_negative_ttl = 60}).value();
+  for (const auto part : {Fact::kAuthority, Fact::kAuthorityDnssec}) {
+    StoredRecord record;
+    ASSERT_TRUE(RecordWalk(*f, part).next(record));
+    EXPECT_EQ(record.ttl, 60U);
+  }
+}
+
 // RFC 2308 §2.1, RFC 6604 §3.
 TEST(FactFromResponse, ANameErrorKeepsItsChainAndNoRecordsOfANameThatDoesNotExist) {
   const auto f = fact("www.example.", rr::kAaaa,

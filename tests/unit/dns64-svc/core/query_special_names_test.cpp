@@ -48,6 +48,17 @@ TEST_F(QueryTest, Ipv4OnlyArpaIsAnsweredHereInTheClientsPrefix) {
               ElementsAre("170.0.0.192.in-addr.arpa. 600 PTR ipv4only.arpa."));
 }
 
+// Else answers in a prefix would outlive the time after which it is no longer translated.
+TEST_F(QueryTest, WhatIsAnsweredHereLivesNoLongerThanThePolicySays) {
+  policy.dns64.limits.max_ttl_seconds = 60;
+  EXPECT_THAT(ask({.name = "ipv4only.arpa."}).answer, ElementsAre("ipv4only.arpa. 60 AAAA 64:ff9b::c000:aa",
+                                                                  "ipv4only.arpa. 60 AAAA 64:ff9b::c000:ab"));
+  EXPECT_THAT(ask({.name = "170.0.0.192.in-addr.arpa.", .type = rr::kPtr}).answer,
+              ElementsAre("170.0.0.192.in-addr.arpa. 60 PTR ipv4only.arpa."));
+  EXPECT_THAT(ask({.name = "ipv4only.arpa.", .type = rr::kTxt}).authority,
+              ElementsAre("ipv4only.arpa. 60 SOA ipv4only.arpa."));
+}
+
 // RFC 4035 §3.1.4.1: DS belongs to the parent, whose denial says that the delegation is insecure.
 TEST_F(QueryTest, TheDsOfASpecialZoneIsAskedOfItsParent) {
   for (const char* zone : {"ipv4only.arpa.", "170.0.0.192.in-addr.arpa."}) {

@@ -117,6 +117,16 @@ TEST(ResolverConfig, NothingThatAnOperatorWritesCanEndItsQuotes) {
   }
 }
 
+TEST(ResolverConfig, LimitsThatItSpeaksOfAreToldFromOthers) {
+  const auto text = [](const Dns64Limits& limits) { return unbound_config({.name = "main"}, limits, {}); };
+  for (const Dns64Limits& other :
+       {Dns64Limits{.max_ttl_seconds = 60}, Dns64Limits{.max_negative_ttl_seconds = 60},
+        Dns64Limits{.max_outstanding = 60}, Dns64Limits{.max_outstanding = 5000},
+        Dns64Limits{.cache_bytes = 1 << 20}, Dns64Limits{.stale_seconds = 0}}) {
+    EXPECT_EQ(alike_in_config({}, other), text({}).value() == text(other).value());
+  }
+}
+
 TEST(ResolverConfig, RootHintsBecomeAZone) {
   EXPECT_EQ(root_hints_zone({.root_hints = {"a.root.test 192.0.2.1", "b.root.test. 2001:db8::1"}}).value(),
             ". 3600000 IN NS a.root.test.\na.root.test. 3600000 IN A 192.0.2.1\n"
