@@ -41,9 +41,16 @@ struct HealthyNode {
   bool operator==(const HealthyNode&) const = default;
 };
 
+// A translation prefix that was in answers and is no longer.
+struct RetiredPrefix {
+  Ipv6Prefix prefix;
+  unsigned embed_length = 96;  // of the prefixes that addresses were made with (TranslationPrefix)
+  bool operator==(const RetiredPrefix&) const = default;
+};
+
 struct HealthySet {
   std::vector<HealthyNode> nodes;
-  std::vector<Ipv6Prefix> retired_prefixes;
+  std::vector<RetiredPrefix> retired_prefixes;
   bool operator==(const HealthySet&) const = default;
 };
 

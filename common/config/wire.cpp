@@ -21,6 +21,33 @@ std::vector<NodePrefix> read_node_prefixes(const NodePrefixes& in, const std::st
   return out;
 }
 
+// What a service makes of a prefix of which it has the text alone.
+unsigned assumed_embed_length(const Ipv6Prefix& prefix) {
+  return Pref64::make(prefix) ? prefix.length() : 96U;
+}
+
+std::vector<RetiredPrefix> read_retired(const v1::HealthySet& in, Checker& check) {
+  std::vector<RetiredPrefix> out;
+  for (int i = 0; i < in.retired_size(); ++i) {
+    const auto& from = in.retired(i);
+    const auto path = at("retired", i);
+    const auto prefix = Ipv6Prefix::parse(from.prefix());
+    if (!prefix) {
+      check.refuse(path + ".prefix", "must be an IPv6 prefix");
+    } else if (from.embed_length() < prefix->length() || from.embed_length() > 96 ||
+               !Pref64::make(Ipv6Prefix{prefix->address(), from.embed_length()})) {
+      check.refuse(path + ".embed_length", "must be a length of RFC 6052, and not shorter than the prefix");
+    } else {
+      out.push_back({*prefix, from.embed_length()});
+    }
+  }
+  if (in.retired_size() == 0) {  // from a controller that knows the text alone
+    for (const auto& prefix : check.ipv6_prefixes(in.retired_prefixes(), "retired_prefixes"))
+      out.push_back({prefix, assumed_embed_length(prefix)});
+  }
+  return out;
+}
+
 void write_node_prefix(const NodePrefix& in, v1::NodePrefix& out) {
   out.set_translation_prefix(in.translation_prefix);
   out.set_prefix(in.prefix.to_string());
@@ -90,7 +117,7 @@ Result<HealthySet, std::vector<Violation>> from_proto(const v1::HealthySet& in) 
     out.nodes.push_back({in.nodes(i).node_id(),
                          read_node_prefixes(in.nodes(i).prefixes(), at("nodes", i) + ".prefixes", check)});
   }
-  out.retired_prefixes = check.ipv6_prefixes(in.retired_prefixes(), "retired_prefixes");
+  out.retired_prefixes = read_retired(in, check);
   if (!check.clean()) return failure(check.take());
   return out;
 }
@@ -102,7 +129,12 @@ v1::HealthySet to_proto(const HealthySet& in) {
     to.set_node_id(node.node_id);
     for (const auto& prefix : node.prefixes) write_node_prefix(prefix, *to.add_prefixes());
   }
-  for (const auto& prefix : in.retired_prefixes) out.add_retired_prefixes(prefix.to_string());
+  for (const auto& [prefix, embed_length] : in.retired_prefixes) {
+    auto& to = *out.add_retired();
+    to.set_prefix(prefix.to_string());
+    to.set_embed_length(embed_length);
+    if (embed_length == assumed_embed_length(prefix)) out.add_retired_prefixes(prefix.to_string());
+  }
   return out;
 }
 

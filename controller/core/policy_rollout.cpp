@@ -16,6 +16,8 @@ void PolicyRollout::begin(PolicySteps steps, TimePoint now) {
   Side& nat64 = at(ServiceKind::kNat64);
   Side& dns64 = at(ServiceKind::kDns64);
   const bool first = target_.empty();
+  if (!dns64.base.text.empty()) answers_.may_run(*dns64.base.text.policy);
+  if (phase_ == RolloutPhase::kDns64) answers_.may_run(*dns64.next.text.policy);
   const Edition target = edition(steps.target);
   target_ = steps.target;
   target_version_ = target.version;
@@ -78,7 +80,8 @@ void PolicyRollout::leave(TimePoint now) {
       return;
     case RolloutPhase::kDns64:
       phase_ = bridge_.empty() ? RolloutPhase::kDone : RolloutPhase::kAnswers;
-      answers_until_ = now + answers_live_;
+      answers_.all_run(now);
+      answers_until_ = last_answer(now);
       break;
     case RolloutPhase::kAnswers: {
       phase_ = RolloutPhase::kContract;
@@ -94,6 +97,21 @@ void PolicyRollout::leave(TimePoint now) {
       break;
   }
   if (phase_ == RolloutPhase::kDone) retired_.clear();
+}
+
+// In a prefix that goes. A parent's are of nodes' /96s, so that it has no length of its own to embed at.
+TimePoint PolicyRollout::last_answer(TimePoint now) const {
+  TimePoint last = now + answers_live_;
+  for (const auto& [prefix, embed_length] : retired_) {
+    const bool shared = prefix.length() == embed_length;
+    last = std::max(last, answers_.until(shared ? Assignment::kShared : Assignment::kPerNode));
+  }
+  return last;
+}
+
+void PolicyRollout::remember(const Policy& before, TimePoint now) {
+  answers_.may_run(before);
+  answers_.all_run(now);
 }
 
 RolloutMarks PolicyRollout::marks(std::uint64_t target, RolloutMarks before) const {

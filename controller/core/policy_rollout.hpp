@@ -23,7 +23,9 @@
 #include <vector>
 
 #include "common/base/enum_names.hpp"
+#include "common/config/allocation.hpp"
 #include "common/config/policy.hpp"
+#include "controller/core/answers_in_use.hpp"
 #include "controller/core/waves.hpp"
 
 namespace isthmus::controller {
@@ -42,9 +44,11 @@ struct PolicySteps {
   PolicyText target;
   PolicyText bridge;            // empty: no prefix goes, the target does
   PerKind<PolicyText> interim;  // empty: the exclusions stay as they are
-  PerKind<bool> staged{};   // goes by waves, and the next phase waits for it; false: to all of this kind now
-  Duration answers_live{};  // how long an answer in a prefix that goes may be in use
-  std::vector<Ipv6Prefix> retired;  // prefixes that go: answered for PTR until the end
+  PerKind<bool> staged{};  // goes by waves, and the next phase waits for it; false: to all of this kind now
+  // How long an answer in a prefix that goes may be in use, by the policies that run. Others that ran lately
+  // are for the rollout to remember.
+  Duration answers_live{};
+  std::vector<RetiredPrefix> retired;  // prefixes that go: answered for PTR until the end
 };
 
 enum class RolloutPhase : std::uint8_t { kDone, kNat64, kDns64, kAnswers, kContract, kCount };
@@ -73,6 +77,8 @@ class PolicyRollout {
   // Moves on as far as the members (in any order, of both kinds) allow. True: another phase was entered.
   [[nodiscard]] bool step(const std::vector<Waves::Member>& members, TimePoint now);
   void raise_epoch(std::uint64_t epoch);
+  // DNS64 services may have run this policy, from before all that this rollout has seen, until now.
+  void remember(const Policy& before, TimePoint now);
 
   // What this service should run; null before the first policy.
   [[nodiscard]] const Edition* wanted(const Key& key) const;
@@ -86,7 +92,7 @@ class PolicyRollout {
   [[nodiscard]] const PolicyText& target() const { return target_; }
   [[nodiscard]] Version target_version() const { return target_version_; }
   [[nodiscard]] TimePoint answers_until() const { return answers_until_; }
-  [[nodiscard]] const std::vector<Ipv6Prefix>& retired() const { return retired_; }
+  [[nodiscard]] const std::vector<RetiredPrefix>& retired() const { return retired_; }
   // Of the phase's kind: nobody when it is not a phase of waves.
   [[nodiscard]] const Waves* waves() const;
   // The newest target that every NAT64 node ran; empty before the first policy.
@@ -108,6 +114,7 @@ class PolicyRollout {
   [[nodiscard]] std::optional<ServiceKind> moving() const;
   void leave(TimePoint now);
   void pass(TimePoint now);
+  [[nodiscard]] TimePoint last_answer(TimePoint now) const;
 
   PerKind<Side> sides_;
   std::uint64_t epoch_;
@@ -119,7 +126,8 @@ class PolicyRollout {
   PolicyText nat64_runs_;
   Duration answers_live_{};
   TimePoint answers_until_;
-  std::vector<Ipv6Prefix> retired_;
+  std::vector<RetiredPrefix> retired_;
+  AnswersInUse answers_;
 };
 
 }  // namespace isthmus::controller

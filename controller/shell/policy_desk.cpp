@@ -31,6 +31,8 @@ Result<PolicyRollout, std::string> replayed(PolicyRollout rollout, const Desired
   const PolicyEdit& base = done ? **done : *newest;
   rollout.begin(PolicySteps{.target = base.text, .bridge = {}, .interim = {}, .retired = {}}, now);
   for (const auto& edit : desired.edits()) {
+    // When services stopped to run it is not kept: their answers may be a moment old.
+    if (edit.number < base.number) rollout.remember(*edit.text.policy, now);
     const bool reached = edit.number <= marks.nat64;
     const bool plays = edit.number == marks.nat64 || &edit == newest || (all && reached);
     if (edit.number <= base.number || !plays) continue;

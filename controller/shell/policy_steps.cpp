@@ -37,15 +37,6 @@ bool has(const v1::Policy& policy, const std::string& prefix_name) {
                              [&](const auto& prefix) { return prefix.name() == prefix_name; });
 }
 
-// How long an answer in this prefix may be used after the last DNS64 service stopped to give it.
-Duration answers_live(const TranslationPrefix& prefix, const Policy& running) {
-  if (prefix.assignment == Assignment::kShared)
-    return std::chrono::seconds{running.dns64.limits.max_ttl_seconds};
-  Duration longest{};
-  for (const auto& view : running.dns64.views) longest = std::max(longest, view.steering_ttl);
-  return longest;
-}
-
 // Adds to the bridge what `running` translates and the target does not.
 void keep_prefixes(const PolicyText& running, const PolicyText& target, v1::Policy& bridge,
                    PolicySteps& steps) {
@@ -54,13 +45,14 @@ void keep_prefixes(const PolicyText& running, const PolicyText& target, v1::Poli
     const auto kept = [&](const TranslationPrefix& other) {
       return other.prefix == prefix.prefix && other.assignment == prefix.assignment;
     };
-    const bool known = std::ranges::find(steps.retired, prefix.prefix) != steps.retired.end();
+    const bool known =
+        std::ranges::find(steps.retired, prefix.prefix, &RetiredPrefix::prefix) != steps.retired.end();
     if (known || std::ranges::any_of(target.policy->translation_prefixes, kept)) continue;
     auto& copy = *bridge.add_translation_prefixes();
     copy = running.wire->translation_prefixes(static_cast<int>(i));
     if (has(*target.wire, copy.name())) copy.set_name(copy.name().substr(0, 50) + "-goes");
-    steps.retired.push_back(prefix.prefix);
-    steps.answers_live = std::max(steps.answers_live, answers_live(prefix, *running.policy));
+    steps.retired.push_back({prefix.prefix, prefix.embed_length()});
+    steps.answers_live = std::max(steps.answers_live, answers_live(*running.policy, prefix.assignment));
   }
 }
 

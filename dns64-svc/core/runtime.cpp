@@ -108,8 +108,8 @@ std::optional<std::string> Dns64Runtime::take_prefixes(const Policy& policy, con
     prefixes_.push_back(std::move(*prefix));
     site_prefixes_.push_back({from.prefix, from.embed_length()});
   }
-  for (const auto& retired : healthy.retired_prefixes)
-    site_prefixes_.push_back({retired, Pref64::make(retired) ? retired.length() : 96U});
+  for (const auto& [retired, embed_length] : healthy.retired_prefixes)
+    site_prefixes_.push_back({retired, embed_length});
   return std::nullopt;
 }
 

@@ -102,7 +102,7 @@ TEST_F(PolicyRolloutTest, APrefixThatGoesIsTranslatedAsLongAsAnswersLive) {
   auto steps = staged(text(3));
   steps.bridge = text(2);
   steps.answers_live = seconds{30};
-  steps.retired = {*Ipv6Prefix::parse("64:ff9b::/96")};
+  steps.retired = {{*Ipv6Prefix::parse("64:ff9b::/96"), 96}};
   rollout.begin(std::move(steps), now);
   soak();
   ASSERT_EQ(Phase::kDns64, rollout.phase());
@@ -123,6 +123,76 @@ TEST_F(PolicyRolloutTest, APrefixThatGoesIsTranslatedAsLongAsAnswersLive) {
   EXPECT_EQ(Phase::kDone, rollout.phase());
   EXPECT_TRUE(rollout.retired().empty());
   EXPECT_EQ(rollout.target_version(), rollout.wanted(gw2)->version);
+}
+
+PolicyText with_max_ttl(std::uint64_t revision, std::uint32_t seconds) {
+  auto policy = std::make_shared<Policy>();
+  policy->revision = revision;
+  policy->dns64.limits.max_ttl_seconds = seconds;
+  return {policy, nullptr};
+}
+
+// What a policy gave with longer TTLs is in caches for as long as those say, whatever the next one says.
+TEST_F(PolicyRolloutTest, AnswersOfPoliciesThatWereReplacedLatelyAreWaitedFor) {
+  rollout.begin(staged(with_max_ttl(2, 7200)), now);
+  soak();
+  soak();
+  ASSERT_EQ(Phase::kDone, rollout.phase());
+  now += std::chrono::hours{48};  // the first one's are gone
+  rollout.begin(staged(with_max_ttl(3, 900)), now);
+  soak();
+  ASSERT_EQ(Phase::kDns64, rollout.phase());
+  now += seconds{1000};
+  soak();
+  ASSERT_EQ(Phase::kDone, rollout.phase());
+  const auto replaced = now;
+  const auto remove_prefix = [&](const char* prefix, unsigned embed_length) {
+    auto steps = staged(with_max_ttl(5, 900));
+    steps.bridge = with_max_ttl(4, 900);
+    steps.answers_live = seconds{900};
+    steps.retired = {{*Ipv6Prefix::parse(prefix), embed_length}};
+    rollout.begin(std::move(steps), now);
+    soak();
+    soak();
+    EXPECT_EQ(Phase::kAnswers, rollout.phase());
+    return rollout.answers_until();
+  };
+  EXPECT_EQ(replaced + seconds{7200}, remove_prefix("64:ff9b::/96", 96));
+  now += seconds{7200};
+  run();
+  soak();
+  ASSERT_EQ(Phase::kDone, rollout.phase());
+  EXPECT_LE(remove_prefix("64:ff9b::/96", 96), now + seconds{900});
+}
+
+TEST_F(PolicyRolloutTest, AnswersOfAPolicyThatReachedSomeOnlyAreWaitedForToo) {
+  now += std::chrono::hours{48};
+  rollout.begin(staged(with_max_ttl(2, 7200)), now);
+  rollout.begin(staged(with_max_ttl(3, 604800)), now);  // overtakes: no DNS64 service ran 2
+  soak();
+  ASSERT_EQ(Phase::kDns64, rollout.phase());
+  (void)step();
+  auto steps = staged(with_max_ttl(5, 60));
+  steps.bridge = with_max_ttl(4, 60);
+  steps.retired = {{*Ipv6Prefix::parse("64:ff9b::/96"), 96}};
+  rollout.begin(std::move(steps), now);
+  soak();
+  ASSERT_EQ(Phase::kDns64, rollout.phase());
+  soak();
+  ASSERT_EQ(Phase::kAnswers, rollout.phase());
+  EXPECT_EQ(now + seconds{604800}, rollout.answers_until());
+}
+
+TEST_F(PolicyRolloutTest, APrefixOfAllNodesWaitsForSteeredAnswersAlone) {
+  auto steps = staged(text(3));
+  steps.bridge = text(2);
+  steps.answers_live = seconds{30};
+  steps.retired = {{*Ipv6Prefix::parse("2001:db8:64::/48"), 96}};
+  rollout.begin(std::move(steps), now);
+  soak();
+  soak();
+  ASSERT_EQ(Phase::kAnswers, rollout.phase());
+  EXPECT_LE(rollout.answers_until(), now + seconds{30});
 }
 
 TEST_F(PolicyRolloutTest, NewExclusionsReachAllBeforeTheRestIsOnItsWay) {

@@ -118,6 +118,23 @@ TEST_F(PolicyDeskTest, AVersionThatAllRunIsJustThere) {
   EXPECT_EQ(LeaseState::kGranted, state(kNew));
 }
 
+// Version 1 allowed a day, and services may have stopped to run it a moment before.
+TEST_F(PolicyDeskTest, AnswersOfVersionsBeforeTheOneThatAllRunAreWaitedFor) {
+  v1::Policy wire = *parse_policy_yaml(test::kSmallPolicy);
+  std::vector<PolicyEdit> kept{edit(1, wire)};
+  wire.mutable_dns64()->mutable_limits()->set_max_ttl_seconds(60);
+  kept.push_back(edit(2, wire));
+  core = std::make_unique<ControlPlane>(
+      Settings{}, Memory{.epoch = 7, .settling = false, .leases = {}, .nodes = {}}, now);
+  ASSERT_TRUE(desk.restore(*core, kept, {.done = 2, .nat64 = 2, .dns64 = 2}, now));
+  wire.mutable_translation_prefixes(0)->set_prefix("2001:db8:64::/96");
+  auto text = edit(3, wire).text;
+  ASSERT_TRUE(desk.propose(*core, {.from = PolicyOrigin::kStore, .text = text}, {}, now));
+  for (int i = 0; i < 5; ++i) core->settle(now += Settings{}.adopt_grace);
+  ASSERT_EQ(RolloutPhase::kAnswers, core->rollout().phase());
+  EXPECT_EQ(TimePoint{seconds{1000}} + std::chrono::hours{24}, core->rollout().answers_until());
+}
+
 TEST_F(PolicyDeskTest, WhatDnsServicesReachedTooIsNotTakenBackFromThem) {
   restore(3, {.done = 1, .nat64 = 2, .dns64 = 2});
   EXPECT_EQ("198.51.100.0/28", pool_wanted(ServiceKind::kDns64));

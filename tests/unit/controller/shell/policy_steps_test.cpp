@@ -82,8 +82,16 @@ TEST_F(PolicyStepsTest, APrefixThatGoesIsInTheBridgeAndRetiredForTheLongestTtl) 
   ASSERT_FALSE(steps.bridge.empty());
   EXPECT_EQ(2U, steps.bridge.policy->translation_prefixes.size());
   ASSERT_EQ(1U, steps.retired.size());
-  EXPECT_EQ("64:ff9b::/96", steps.retired[0].to_string());
+  EXPECT_EQ("64:ff9b::/96", steps.retired[0].prefix.to_string());
+  EXPECT_EQ(96U, steps.retired[0].embed_length);
   EXPECT_EQ(Duration{std::chrono::hours{24}}, steps.answers_live) << "max_ttl_seconds of what runs";
+}
+
+TEST_F(PolicyStepsTest, Ipv4OnlyArpaIsWaitedForAlsoWhereTtlsAreShort) {
+  next.mutable_dns64()->mutable_limits()->set_max_ttl_seconds(60);
+  running = text(next);
+  next.mutable_translation_prefixes(0)->set_prefix("2001:db8:64::/96");
+  EXPECT_EQ(Duration{std::chrono::seconds{600}}, plan().answers_live);
 }
 
 TEST_F(PolicyStepsTest, AParentThatGoesLivesAsLongAsSteeredAnswers) {
@@ -94,6 +102,8 @@ TEST_F(PolicyStepsTest, AParentThatGoesLivesAsLongAsSteeredAnswers) {
   next.mutable_translation_prefixes(0)->set_prefix("2001:db8:65::/64");
   next.mutable_dns64()->mutable_views(0)->set_prefixes(0, "second");
   EXPECT_EQ(Duration{std::chrono::seconds{30}}, plan().answers_live);
+  EXPECT_EQ((std::vector<RetiredPrefix>{{*Ipv6Prefix::parse("2001:db8:64::/64"), 96}}), plan().retired)
+      << "its nodes' prefixes are /96s, although RFC 6052 knows its own length too";
 }
 
 TEST_F(PolicyStepsTest, PrefixesThatCannotRunSideBySideAreRefusedWithTheRemedy) {

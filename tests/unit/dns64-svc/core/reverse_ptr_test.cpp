@@ -43,7 +43,7 @@ TEST_F(ReversePtrTest, PrefixesOfAllSixLengthsInUseOrRetiredLeadIntoInAddrArpa) 
     run_policy();
     EXPECT_EQ(asked_for(row.address), kReverse4) << row.prefix;
     policy = lab_policy();
-    healthy.retired_prefixes = {prefix};
+    healthy.retired_prefixes = {{prefix, prefix.length()}};
     run_policy();
     EXPECT_EQ(asked_for(row.address), kReverse4) << row.prefix << ", retired";
   }
@@ -56,6 +56,11 @@ TEST_F(ReversePtrTest, PrefixesOfAllNodesDoSoForEveryClient) {
   healthy.nodes.push_back({"n1", {{"wkp", Pref64::parse("2001:db8:64:1::/96").value(), "n1"}}});
   EXPECT_EQ(asked_for("2001:db8:64:1::192.0.2.33"), kReverse4);
   EXPECT_EQ(asked_for("2001:db8:64:2::192.0.2.33"), kReverse4) << "of a node that is not healthy now";
+}
+
+TEST_F(ReversePtrTest, APrefixOfAllNodesThatIsRetiredDoesSoAsItDidInUse) {
+  healthy.retired_prefixes = {{Ipv6Prefix::parse("2001:db8:64::/48").value(), 96}};
+  EXPECT_EQ(asked_for("2001:db8:64:1::192.0.2.33"), kReverse4);
 }
 
 // RFC 2308 §3.

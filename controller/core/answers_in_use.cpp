@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/core/answers_in_use.hpp"
+
+namespace isthmus::controller {
+namespace {
+
+// Of ipv4only.arpa's AAAA, by services that gave them without a look at max_ttl_seconds.
+constexpr Duration kIpv4OnlyArpa = std::chrono::seconds{600};
+
+}  // namespace
+
+Duration answers_live(const Policy& policy, Assignment assignment) {
+  if (assignment == Assignment::kShared)
+    return std::max<Duration>(std::chrono::seconds{policy.dns64.limits.max_ttl_seconds}, kIpv4OnlyArpa);
+  Duration longest{};
+  for (const auto& view : policy.dns64.views) longest = std::max(longest, view.steering_ttl);
+  return longest;
+}
+
+void AnswersInUse::may_run(const Policy& policy) {
+  shared_.running = std::max(shared_.running, answers_live(policy, Assignment::kShared));
+  per_node_.running = std::max(per_node_.running, answers_live(policy, Assignment::kPerNode));
+}
+
+void AnswersInUse::all_run(TimePoint now) {
+  for (auto* kind : {&shared_, &per_node_}) {
+    kind->until = std::max(kind->until, now + kind->running);
+    kind->running = {};
+  }
+}
+
+}  // namespace isthmus::controller
