@@ -9,6 +9,7 @@
 #include <iostream>
 #include <thread>
 
+#include "common/config/doubts.hpp"
 #include "common/config/yaml.hpp"
 #include "isthmusctl/ask.hpp"
 #include "isthmusctl/policy_input.hpp"
@@ -24,6 +25,11 @@ int verdict(const std::string& file, const std::vector<Violation>& violations) {
   return kRefused;
 }
 
+// Beside the verdict, which they do not change.
+void warn(const Policy& policy) {
+  for (const auto& doubt : doubts_about(policy)) std::cerr << "warning: " << show({doubt});
+}
+
 int unreadable(const std::string& file, const std::vector<Violation>& violations) {
   if (violations.size() == 1 && violations.front().path.empty())
     return complain(violations.front().message);  // the file itself
@@ -36,12 +42,14 @@ int validate_command(const std::string& file) {
   const auto input = read_policy(file);
   if (!input) return unreadable(file, input.error());
   const auto policy = load_policy(input->yaml);
+  if (policy) warn(*policy);
   return verdict(file, policy ? std::vector<Violation>{} : policy.error());
 }
 
 int validate_remote_command(const ControllerAddress& controller, const std::string& file) {
   const auto input = read_policy(file);
   if (!input) return unreadable(file, input.error());
+  if (const auto policy = load_policy(input->yaml)) warn(*policy);
   v1::ValidateRequest request;
   request.set_yaml(input->yaml);
   return ask<v1::ValidateResponse>(controller, &v1::Admin::Stub::Validate, request, [&](const auto& answer) {

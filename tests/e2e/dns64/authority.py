@@ -7,6 +7,7 @@ on purpose, signs as it answers, and remembers every question.
   sec.test    knot      signed, NSEC
   evil.test   FakeAuthority: signed by itself; the first label says what is broken
   odd.test    FakeAuthority: unsigned; the first label says what is odd
+  hidden.sec.test  FakeAuthority: unsigned; who asks knot hears that there is no such zone, with its signature
   arpa        FakeAuthority: knows the PTR of 20.0.4.1 alone, writes down who asks
 """
 
@@ -228,6 +229,10 @@ class FakeAuthority:
             self.evil(reply, owner, kind)
         elif owner.endswith("odd.test."):
             return self.odd(reply, owner, kind, transport)
+        elif owner.endswith("hidden.sec.test."):
+            soa = rrset("hidden.sec.test.", 60, "SOA", "ns.odd.test. h.odd.test. 1 3600 600 86400 60")
+            known = {"A": rrset(owner, 300, "A", "20.0.4.1"), "SOA": soa} if owner != "hidden.sec.test." else {"SOA": soa}
+            (reply.answer if kind in known else reply.authority).append(known.get(kind, soa))
         elif (owner, kind) == ("1.4.0.20.in-addr.arpa.", "PTR"):
             reply.answer.append(rrset(owner, 300, "PTR", "host.odd.test."))
         elif "1.4.0.20.in-addr.arpa.".endswith(owner) and owner != "arpa.":  # what lies between (RFC 8020)

@@ -17,6 +17,7 @@ import dns.rcode  # noqa: E402
 
 from lib import suite  # noqa: E402
 from lib.daemon import Daemon, eventually  # noqa: E402
+from lib.topology import BIN  # noqa: E402
 
 DOT = "127.0.0.55"
 site = None
@@ -134,6 +135,23 @@ class Zones(unittest.TestCase):
         self.assertGreater(len(site.fake.questions("forwarded.odd.test.")), before)
         self.assertEqual(answers(ask("plain.test."), "AAAA"), ["64:ff9b::1400:101"])
         self.assertFalse(site.fake.questions("plain.test."))
+
+    def test_a_private_zone_that_its_signed_parent_denies_needs_a_negative_trust_anchor(self):
+        zones = f"zones: [{{name: hidden.sec.test, kind: STUB, upstreams: [{{address: {FAKE}}}]}}]"
+        run_policy(site.policy(more=zones))
+        response = ask("a.hidden.sec.test.", use_edns=0, timeout=4)
+        self.assertEqual(response.rcode(), dns.rcode.SERVFAIL)
+        said = [int(option.code) for option in response.options if option.otype == dns.edns.OptionType.EDE]
+        self.assertEqual(said, [6], "EDE: bogus")
+        self.assertIn("negative_trust_anchors", self.warnings())
+        run_policy(site.policy(more=zones + "\n      negative_trust_anchors: [hidden.sec.test]"))
+        eventually(lambda: answers(ask("b.hidden.sec.test.", timeout=4), "AAAA") == ["64:ff9b::1400:401"], 5, "the zone answers")
+        self.assertEqual(self.warnings(), "")
+        self.assertTrue(ask("v4.sec.test.", use_edns=0, want_dnssec=True).flags & dns.flags.AD, "its parent is validated as before")
+
+    @staticmethod
+    def warnings():
+        return subprocess.run([f"{BIN}/isthmusctl", "validate", site.policy_file], capture_output=True, text=True, check=True).stderr
 
     def test_private_reverse_zones_end_here_or_go_upstream_as_the_policy_says(self):
         """RFC 6303: answered here, names of a private network are not told to the world."""
