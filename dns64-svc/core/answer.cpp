@@ -148,8 +148,8 @@ Step Answerer::answer_from_a(const Query::Slot& aaaa, bool ignored, bool always)
     note("RFC 6147 §5.1.6", "there is no A either");
     if (ignored) {
       // The AAAA are withheld, so the answer is empty; the SOA that says for how long is that of the A's
-      // denial.
-      return fact.is_nodata() ? resolved(a, Outcome::kNoA) : filtered(aaaa, Outcome::kNoA);
+      // denial. Its proofs are not: an NSEC of the same name says that there are AAAA.
+      return fact.is_nodata() ? resolved(a, Outcome::kNoA, Proofs::kNone) : filtered(aaaa, Outcome::kNoA);
     }
     return resolved(aaaa, Outcome::kNoA);
   }

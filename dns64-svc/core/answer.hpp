@@ -45,7 +45,9 @@ class Answerer {
   [[nodiscard]] Step pending();
 
   // Replies.
-  [[nodiscard]] Step resolved(const Query::Slot& slot, Outcome outcome);
+  // kNone: neither signatures, nor proofs, nor AD, for an answer that is not what was signed.
+  enum class Proofs : std::uint8_t { kNone, kAsStored };
+  [[nodiscard]] Step resolved(const Query::Slot& slot, Outcome outcome, Proofs proofs = Proofs::kAsStored);
   [[nodiscard]] Step filtered(const Query::Slot& slot, Outcome outcome);
   [[nodiscard]] Step failed(const Query::Slot& slot, Outcome outcome);
   [[nodiscard]] Step refuse(Outcome outcome, std::uint16_t code, std::uint16_t error = ede::kNone);

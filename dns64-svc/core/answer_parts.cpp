@@ -224,7 +224,7 @@ std::uint32_t Answerer::synthesis_ttl_cap(const Query::Slot& aaaa) const {
 
 // ---- replies
 
-Step Answerer::resolved(const Query::Slot& slot, Outcome outcome) {
+Step Answerer::resolved(const Query::Slot& slot, Outcome outcome, Proofs which) {
   if (slot.state == State::kFailed)
     return failed(slot, outcome == Outcome::kPassed ? Outcome::kFailed : outcome);
   const Fact& fact = *slot.fact;
@@ -232,7 +232,8 @@ Step Answerer::resolved(const Query::Slot& slot, Outcome outcome) {
     note("RFC 4035 §5.5", "the data fails validation: SERVFAIL");
     return refuse(Outcome::kBogus, rcode::kServFail, ede::kDnssecBogus);
   }
-  const bool proofs = request_.edns.dnssec_ok;
+  const bool proofs = which == Proofs::kAsStored && request_.edns.dnssec_ok;
+  const bool secure = which == Proofs::kAsStored && fact.security() == Security::kSecure && !slot.stale;
   const auto ttl = ttl_rule(slot);
   ReplyBuilder reply{request_, query_.client(), buffer_};
   const bool fits = reply.copy(fact, Fact::kAnswer, Section::kAnswer, ttl) &&
@@ -246,7 +247,7 @@ Step Answerer::resolved(const Query::Slot& slot, Outcome outcome) {
   const auto stale_code = fact.rcode() == rcode::kNxDomain ? ede::kStaleNxdomain : ede::kStaleAnswer;
   return done(reply, slot.stale ? Outcome::kStale : outcome,
               {.rcode = fact.rcode(),
-               .authenticated = fact.security() == Security::kSecure && request_.wants_ad() && !slot.stale,
+               .authenticated = secure && request_.wants_ad(),
                .ede = slot.stale ? stale_code : fact.fields().ede,
                .cookie = {}});
 }

@@ -73,6 +73,7 @@ dual     A     20.0.2.2
 dual     AAAA  2001:db8::2
 mapped   A     20.0.2.3
 mapped   AAAA  ::ffff:20.0.2.3
+mapped6  AAAA  ::ffff:20.0.2.6
 alias    CNAME v4
 outside  CNAME plain.test.
 *.wild   A     20.0.2.4

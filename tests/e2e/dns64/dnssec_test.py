@@ -81,6 +81,11 @@ class Secure(unittest.TestCase):
         self.assertEqual(answers(query("mapped.sec.test.", do=True), "AAAA"), ["64:ff9b::1400:203"])
         self.assertEqual(answers(query("mapped.sec.test.", do=True, cd=True), "AAAA"), ["::ffff:20.0.2.3"])
 
+    def test_an_excluded_aaaa_alone_leaves_an_empty_answer_that_no_proof_contradicts(self):
+        response = query("mapped6.sec.test.", do=True)
+        self.assertEqual((response.rcode(), response.answer, types(response.authority)), (dns.rcode.NOERROR, [], ["SOA"]))
+        self.assertFalse(response.flags & dns.flags.AD)
+
     def test_a_chain_that_leaves_the_signed_zone_has_no_ad(self):
         response = query("outside.sec.test.", ad=True)
         self.assertEqual(types(response.answer), ["CNAME", "AAAA"])

@@ -70,6 +70,37 @@ TEST_F(QueryTest, SynthesizedAnswersCarryNoSignaturesOrProofs) {
   EXPECT_EQ(last.ede, ede::kSynthesized);
 }
 
+// RFC 6147 §5.1.4: the NSEC that denies A says that there are AAAA, which the answer is without.
+TEST_F(QueryTest, ADenialOfAInPlaceOfWithheldAaaaCarriesNoProofAndNoAd) {
+  struct Row {
+    const char *why, *name, *address;
+  };
+  policy.exclusions.always_synthesize = {"legacy.example."};
+  for (const auto& row : {Row{"excluded", "www.example.", "::ffff:192.0.2.1"},
+                          Row{"always_synthesize", "www.legacy.example.", "2001:db8::80"}}) {
+    know(fact(row.name, rr::kAaaa,
+              {cname(row.name, "web.example."),
+               aaaa("web.example.", row.address),
+               {Section::kAnswer, row.name, rr::kRrsig, 300, "sig"},
+               {Section::kAnswer, "web.example.", rr::kRrsig, 300, "sig"}},
+              Security::kSecure));
+    know(fact(row.name, rr::kA,
+              {cname(row.name, "web.example."),
+               {Section::kAnswer, row.name, rr::kRrsig, 300, "sig"},
+               soa(),
+               {Section::kAuthority, "example.", rr::kRrsig, 300, "sig"},
+               {Section::kAuthority, "web.example.", rr::kNsec, 300, "nsec"}},
+              Security::kSecure));
+    const auto r = ask({.name = row.name, .ad = true, .dnssec_ok = true});
+    EXPECT_EQ(r.header.rcode(), rcode::kNoError) << row.why;
+    EXPECT_THAT(r.answer, ElementsAre(std::string{row.name} + " 300 CNAME web.example.")) << row.why;
+    EXPECT_THAT(r.authority, ElementsAre("example. 300 SOA ns.example.")) << row.why;
+    EXPECT_FALSE(r.flag(flag::kAd)) << row.why;
+    EXPECT_EQ(last.outcome, Outcome::kNoA) << row.why;
+    EXPECT_TRUE(ask({.name = row.name, .type = rr::kA, .ad = true}).flag(flag::kAd)) << "asked for itself";
+  }
+}
+
 TEST_F(QueryTest, SignaturesAndProofsGoOnlyToClientsThatSetDo) {
   know(fact("www.example.", rr::kA,
             {a("www.example.", "198.51.0.33"), {Section::kAnswer, "www.example.", rr::kRrsig, 300, "sig"}}));
