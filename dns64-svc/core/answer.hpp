@@ -23,7 +23,7 @@ class Answerer {
 
   [[nodiscard]] Step run();
   [[nodiscard]] Step slip();
-  static void settle(Query::Slot& slot, FactPtr fact, TimePoint now);
+  static void settle(Query::Slot& slot, FactPtr fact, bool checking_disabled, TimePoint now);
   static void fail(Query::Slot& slot, ResolveFailure why, TimePoint now);
 
  private:

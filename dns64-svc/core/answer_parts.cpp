@@ -35,7 +35,7 @@ Query::Slot& Answerer::look(std::uint8_t index, const Name& name, std::uint16_t 
     if (fact.hits() >= kRefreshMinHits && fact.remaining(now) * kRefreshFraction <= fact.fields().ttl &&
         !fact.is_failure() && fact.claim_refresh(now))
       refreshes_[refresh_count_++] = {index, type, group, name, fact.fields().ttl};
-    settle(slot, std::move(found.fact), context_.now);
+    settle(slot, std::move(found.fact), request_.checking_disabled(), context_.now);
     return slot;
   }
   slot.state = State::kAsked;
@@ -51,12 +51,17 @@ Query::Slot& Answerer::look(std::uint8_t index, const Name& name, std::uint16_t 
   return slot;
 }
 
-void Answerer::settle(Query::Slot& slot, FactPtr fact, TimePoint now) {
+void Answerer::settle(Query::Slot& slot, FactPtr fact, bool checking_disabled, TimePoint now) {
   if (slot.state != State::kEmpty && slot.state != State::kAsked) return;  // came after its deadline
   if (fact->is_failure()) {
     fail(slot, fact->rcode() == rcode::kRefused ? ResolveFailure::kRefused : ResolveFailure::kServFail, now);
     return;
   }
+  // Data that fails validation is a failed refresh (RFC 8767 §4 leaves open what is one), and what was known
+  // before serves for its stale time, as if the servers were dead: whoever can spoil answers could suppress
+  // them as well. The spoiled data itself goes to clients that set CD, nowhere else.
+  if (fact->security() == Security::kBogus && slot.fact && !checking_disabled)
+    return fail(slot, ResolveFailure::kServFail, now);
   slot.fact = std::move(fact);
   slot.state = State::kFact;
 }

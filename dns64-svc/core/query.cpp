@@ -57,7 +57,7 @@ Step Query::on_fact(std::uint8_t slot, FactPtr fact, const Context& context, std
                          (!waiting.own_name || (fact->name().size() == request_.name.size() &&
                                                 equal_names(fact->name(), request_.name.view())));
     if (matches)
-      Answerer::settle(waiting, std::move(fact), context.now);
+      Answerer::settle(waiting, std::move(fact), request_.checking_disabled(), context.now);
     else
       Answerer::fail(waiting, ResolveFailure::kInternal, context.now);
   }

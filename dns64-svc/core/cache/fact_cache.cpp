@@ -44,6 +44,22 @@ std::size_t cost(const Fact& fact) {
   return fact.memory() + kAllocationOverhead;
 }
 
+// RFC 8767: what may be handed out after its TTL. Neither the memory of a failure nor data that failed
+// validation ever is.
+bool may_serve_stale(const Fact& fact) {
+  return !fact.is_failure() && fact.security() != Security::kBogus;
+}
+
+// Seconds after it was received.
+std::uint32_t end_of_service(const Fact& fact, std::uint32_t stale_seconds) {
+  return fact.fields().ttl + (may_serve_stale(fact) ? stale_seconds : 0);
+}
+
+// A failure tells least, data that fails validation may still go to clients that check for themselves.
+unsigned worth(const Fact& fact) {
+  return fact.is_failure() ? 0 : fact.security() == Security::kBogus ? 1 : 2;
+}
+
 }  // namespace
 
 // Open addressing with linear probing; deletion shifts back, so there are no tombstones.
@@ -119,7 +135,7 @@ struct alignas(64) FactCache::Shard {
     hand = (hand + 1) & mask();
     const Fact* fact = slots[hand].fact;
     if (fact == nullptr) return {};
-    const bool dead = fact->age(now) >= fact->fields().ttl + stale_seconds;
+    const bool dead = fact->age(now) >= end_of_service(*fact, stale_seconds);
     if (!dead && fact->take_recent()) return {};
     dead ? ++stats.expired : ++stats.evictions;
     auto gone = take(hand);
@@ -163,12 +179,11 @@ Lookup FactCache::lookup(std::uint64_t name_hash, NameView name, std::uint16_t t
     found.fact = FactPtr::share(fact);
   }
   const auto seconds = to_seconds(now);
-  const auto& fields = found.fact->fields();
   if (found.fact->is_fresh(seconds)) {
     found.freshness = Freshness::kFresh;
     found.fact->touch();
-  } else if (!fields.failure && fields.security != Security::kBogus &&
-             found.fact->age(seconds) - fields.ttl < stale_seconds_.load(std::memory_order_relaxed)) {
+  } else if (found.fact->age(seconds) <
+             end_of_service(*found.fact, stale_seconds_.load(std::memory_order_relaxed))) {
     found.freshness = Freshness::kStale;
   } else {
     found.fact = {};
@@ -214,8 +229,10 @@ void FactCache::insert(FactPtr fact, TimePoint now) {
   shard.grow();
   auto at = shard.find(static_cast<std::uint32_t>(hash), fact->name(), fact->type(), fact->fields().group);
   if (const Fact* old = shard.slots[at].fact; old != nullptr) {
-    // RFC 8767 §4: a failure does not drive out an answer that may still serve.
-    if (fact->is_failure() && !old->is_failure() && old->age(seconds) < old->fields().ttl + stale) return;
+    // RFC 8767 §4: a failed refresh does not drive out an answer that may still serve. One that fails
+    // validation is such a failure: what was good before stays good for its TTL, and a zone whose parent or
+    // keys cannot be reached is as dead as one whose servers are.
+    if (worth(*fact) < worth(*old) && old->age(seconds) < end_of_service(*old, stale)) return;
     gone[gone_count++] = shard.take(at);
     at = shard.find(static_cast<std::uint32_t>(hash), fact->name(), fact->type(), fact->fields().group);
   }

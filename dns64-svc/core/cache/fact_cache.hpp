@@ -58,8 +58,8 @@ class FactCache {
   // on. expect() looks at the table and gives the key for expect_fact(), to be called a while later.
   [[nodiscard]] std::uint64_t expect(NameView name, std::uint16_t type, std::uint16_t group) const;
   void expect_fact(std::uint64_t key) const;
-  // Replaces what is kept for the same key; but a failure never replaces an answer that may still serve
-  // stale.
+  // Replaces what is kept for the same key; but neither a failure nor data that fails validation replaces an
+  // answer that may still serve, fresh or stale.
   void insert(FactPtr fact, TimePoint now);
 
   void set_limits(const Limits& limits);

@@ -157,6 +157,7 @@ class FakeAuthority:
         self.stop = threading.Event()
         self.is_dead = False  # answers nothing at all
         self.moved = {}  # name: its new IPv4 address
+        self.spoiled = set()  # names below evil.test whose signatures are wrong from now on
         self.first = {}  # (name, type) of labels that are slow: when it was first asked
 
     def start(self):
@@ -259,7 +260,7 @@ class FakeAuthority:
         if kind in records:
             answer = rrset(owner, ttl_of(label), kind, *records[kind])
             reply.answer.append(answer)
-            broken = (label, kind) in (("bogusa", "A"), ("bogusaaaa", "AAAA"))
+            broken = (label, kind) in (("bogusa", "A"), ("bogusaaaa", "AAAA")) or owner in self.spoiled
             if label != "stripped":
                 reply.answer.append(self.key.sign(answer, broken, expired))
             return

@@ -4,6 +4,7 @@
 import os
 import subprocess
 import sys
+import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -175,6 +176,24 @@ class Bogus(unittest.TestCase):
         self.assertEqual((response.rcode(), response.answer), (dns.rcode.NOERROR, []))
 
 
+class Spoiled(unittest.TestCase):
+    """An answer was good, then the authority's signatures are wrong."""
+
+    def test_the_old_answer_serves_stale_and_the_spoiled_one_only_who_checks_for_himself(self):
+        owner = "ttl1-turns.evil.test."
+        first = query(owner, "A", ad=True)
+        self.assertEqual(answers(first, "A"), ["20.0.3.1"])
+        self.assertTrue(first.flags & dns.flags.AD)
+        site.fake.moved[owner] = "20.0.3.66"
+        site.fake.spoiled.add(owner)
+        time.sleep(2.1)
+        self.assertEqual(answers(query(owner, "A", do=True, cd=True), "A"), ["20.0.3.66"])
+        for response in (query(owner, "A", ad=True), query(owner, "A", ad=True)):
+            self.assertEqual((answers(response, "A"), ede_codes(response)), (["20.0.3.1"], [3]), response.to_text())
+            self.assertLessEqual(response.answer[0].ttl, 30)
+            self.assertFalse(response.flags & dns.flags.AD)
+
+
 class NegativeTrustAnchor(unittest.TestCase):
     def test_a_zone_on_the_list_is_not_validated(self):
         site.write("policy.yaml", site.policy(more='negative_trust_anchors: ["evil.test"]'))
@@ -185,6 +204,7 @@ class NegativeTrustAnchor(unittest.TestCase):
             self.assertFalse(query("bogusa.evil.test.", ad=True).flags & dns.flags.AD)
         finally:
             site.write("policy.yaml", site.policy())
+            eventually(lambda: query("bogusa.evil.test.").rcode() == dns.rcode.SERVFAIL, 10, "the zone is validated again")
 
 
 if __name__ == "__main__":

@@ -70,6 +70,39 @@ TEST_F(QueryTest, SynthesizedAnswersCarryNoSignaturesOrProofs) {
   EXPECT_EQ(last.ede, ede::kSynthesized);
 }
 
+// RFC 8767 §4: a refresh that fails validation is a failed refresh. What was good serves on, the spoiled data
+// goes to those who asked for unchecked data.
+TEST_F(QueryTest, WhenARefreshIsBogusTheOldAnswerServesStaleAndTheBogusDataOnlyWithCd) {
+  const auto bogus =
+      fact("www.example.", rr::kA, {a("www.example.", "198.51.0.66")}, Security::kBogus, 0, after(200));
+  for (const bool cd : {false, true}) {
+    cache.flush_all();
+    query = Query{};
+    know(fact("www.example.", rr::kA, {a("www.example.", "198.51.0.33", 100)}, Security::kSecure));
+    const Asked asked{.type = rr::kA, .cd = cd, .ad = true, .edns = true};
+    ASSERT_EQ(start(asked, after(200)).kind, Step::Kind::kAsk);
+    cache.insert(bogus, after(200));
+    const auto step = query.on_fact(0, bogus, context(after(200)), room);
+    const auto r = reply(step);
+    EXPECT_THAT(r.answer,
+                ElementsAre(cd ? "www.example. 300 A 198.51.0.66" : "www.example. 30 A 198.51.0.33"));
+    EXPECT_FALSE(r.flag(flag::kAd));
+    EXPECT_EQ(step.ede, cd ? ede::kNone : ede::kStaleAnswer);
+    if (cd) continue;
+    EXPECT_THAT(ask(asked, after(229)).answer, ElementsAre("www.example. 30 A 198.51.0.33"))
+        << "at once for half a minute";
+    EXPECT_TRUE(last.from_cache);
+  }
+}
+
+TEST_F(QueryTest, WithoutAnOlderAnswerBogusDataStaysAnError) {
+  ASSERT_EQ(start({.type = rr::kA, .edns = true}).kind, Step::Kind::kAsk);
+  const auto step = query.on_fact(
+      0, fact("www.example.", rr::kA, {a("www.example.", "198.51.0.66")}, Security::kBogus), context(), room);
+  EXPECT_EQ(reply(step).header.rcode(), rcode::kServFail);
+  EXPECT_EQ(step.ede, ede::kDnssecBogus);
+}
+
 // RFC 6147 §5.1.4: the NSEC that denies A says that there are AAAA, which the answer is without.
 TEST_F(QueryTest, ADenialOfAInPlaceOfWithheldAaaaCarriesNoProofAndNoAd) {
   struct Row {

@@ -59,6 +59,36 @@ TEST_F(FactCacheTest, AFailureDoesNotDriveOutWhatMayServeStale) {
   EXPECT_EQ(find("www.example.", after(205)), Freshness::kMiss) << "failures never serve stale";
 }
 
+// What failed validation is a failed refresh, but tells more than no answer at all.
+TEST_F(FactCacheTest, NeitherDoesDataThatFailsValidation) {
+  const auto name = name_of("www.example.");
+  const auto bogus = [&](int now) {
+    return fact("www.example.", rr::kA, {{Section::kAnswer, "www.example.", rr::kA, 60, "192.0.2.66"}},
+                Security::kBogus, 0, after(now));
+  };
+  const auto security = [&](int now) {
+    const auto found = cache.lookup(name.view(), rr::kA, 0, after(now)).fact;
+    return found ? found->security() : Security::kSecure;
+  };
+  cache.insert(address("www.example."), kNow);
+  cache.insert(bogus(55), after(55));
+  EXPECT_EQ(find("www.example.", after(59)), Freshness::kFresh);
+  EXPECT_EQ(security(59), Security::kInsecure) << "still the old answer";
+  cache.insert(bogus(61), after(61));
+  EXPECT_EQ(find("www.example.", after(61)), Freshness::kStale);
+  cache.insert(bogus(160), after(160));
+  EXPECT_EQ(security(160), Security::kBogus) << "the old answer's stale time is over";
+  cache.insert(failure_fact(name.view(), rr::kA, {.now = after(161)}), after(161));
+  EXPECT_EQ(security(161), Security::kBogus);
+  EXPECT_EQ(find("www.example.", after(220)), Freshness::kMiss) << "bogus data never serves stale";
+  cache.insert(failure_fact(name.view(), rr::kA, {.now = after(221)}), after(221));
+  EXPECT_EQ(find("www.example.", after(221)), Freshness::kFresh) << "nor does it keep failures out then";
+  cache.insert(bogus(222), after(222));
+  EXPECT_EQ(security(222), Security::kBogus);
+  cache.insert(address("www.example.", 60, after(223)), after(223));
+  EXPECT_EQ(security(223), Security::kInsecure) << "a good answer replaces all";
+}
+
 TEST_F(FactCacheTest, StaysWithinItsBytesAndKeepsWhatIsUsed) {
   cache.set_limits({.max_bytes = 64 << 10, .stale_seconds = 100});
   cache.insert(address("hot.example.", 1000), kNow);
