@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdio>
 
+#include "common/net/big_endian.hpp"
 #include "dns64-svc/core/wire/message_view.hpp"
 
 namespace isthmus::dns64 {
@@ -56,6 +57,12 @@ bool is_dns_message(std::string_view content_type) {
     content_type.remove_suffix(1);
   return std::equal(content_type.begin(), content_type.end(), kDnsMessageType.begin(), kDnsMessageType.end(),
                     [](char a, char b) { return lower(a) == b; });
+}
+
+// RFC 2308 §5: how long the denial that came with this SOA may be kept.
+std::uint32_t negative_ttl(const RecordView& soa) {
+  if (soa.rdata.size() < 4) return 0;
+  return std::min(soa.ttl, load_be32(soa.rdata.data() + soa.rdata.size() - 4));
 }
 
 }  // namespace
@@ -127,9 +134,10 @@ std::uint32_t lifetime_of(std::span<const std::uint8_t> reply) {
   std::uint32_t least = 0xffffffff;
   auto records = message->records();
   while (const auto record = records.next()) {
-    const bool counts =
-        record->section == Section::kAnswer || (message->header().answers == 0 && record->type == rr::kSoa);
-    if (counts) least = std::min(least, record->ttl);
+    if (record->section == Section::kAnswer) least = std::min(least, record->ttl);
+    // A chain that ends in a denial has both: neither may outlive the other.
+    if (record->section == Section::kAuthority && record->type == rr::kSoa)
+      least = std::min(least, negative_ttl(*record));
   }
   return least == 0xffffffff ? 0 : least;
 }

@@ -47,7 +47,7 @@ enum class DohMethod : std::uint8_t { kGet, kPost };
 [[nodiscard]] Result<std::vector<std::uint8_t>, HttpStatus> message_of_target(std::string_view target);
 // Whether there can be any reply to this: else the handler would say nothing, which HTTP cannot.
 [[nodiscard]] bool is_answerable(std::span<const std::uint8_t> message);
-// §5.1: the smallest TTL of the answer section; without one that of the negative answer's SOA; else 0.
+// §5.1: the smallest of the TTLs in the answer section and, in a denial, the negative TTL of its SOA; else 0.
 [[nodiscard]] std::uint32_t lifetime_of(std::span<const std::uint8_t> reply);
 // RFC 9110 §5.6.7: "Sun, 06 Nov 1994 08:49:37 GMT", of Unix time in seconds.
 [[nodiscard]] std::string http_date(std::uint32_t wall_seconds);

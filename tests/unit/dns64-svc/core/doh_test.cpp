@@ -61,8 +61,18 @@ TEST(Doh, AnAnswerLivesAsLongAsItsSmallestTtl) {
 
 TEST(Doh, ANegativeAnswerLivesAsLongAsItsSoaAndAnErrorNotAtAll) {
   EXPECT_EQ(lifetime_of(response("a.example.", rr::kA, {soa(60)})), 60U);
+  EXPECT_EQ(lifetime_of(response("a.example.", rr::kA, {soa(3600, 60)})), 60U) << "the SOA's MINIMUM";
   EXPECT_EQ(lifetime_of(response("a.example.", rr::kA, {}, rcode::kServFail)), 0U);
   EXPECT_EQ(lifetime_of(Bytes{1, 2, 3}), 0U);
+}
+
+// RFC 8484 §5.1 speaks of answers without records; a denial behind a CNAME may be kept no longer.
+TEST(Doh, ADenialBehindAChainLivesNoLongerThanItsSoa) {
+  const Rr chain{Section::kAnswer, "a.example.", rr::kCname, 86400, "b.example."};
+  for (const auto code : {rcode::kNoError, rcode::kNxDomain}) {
+    EXPECT_EQ(lifetime_of(response("a.example.", rr::kA, {chain, soa(60)}, code)), 60U);
+    EXPECT_EQ(lifetime_of(response("a.example.", rr::kA, {chain, soa(90000, 90000)}, code)), 86400U);
+  }
 }
 
 TEST(Doh, AServiceThatIsNotReadyIsTriedAgainAndALimitIsALimit) {
