@@ -230,7 +230,8 @@ Step Answerer::answer_ptr(Ipv4Address embedded) {
   if (ptr.state == State::kAsked) return pending();
   if (ptr.state == State::kFailed) return failed(ptr, Outcome::kPtrUnavailable);
   const Fact& fact = *ptr.fact;
-  if (fact.security() == Security::kBogus && !request_.checking_disabled())
+  // §5.5: bogus data must not become synthesized data, whatever CD says.
+  if (fact.security() == Security::kBogus)
     return refuse(Outcome::kBogus, rcode::kServFail, ede::kDnssecBogus);
   const auto rule = ttl_rule(ptr);
   ReplyBuilder reply{request_, query_.client(), buffer_};
@@ -280,15 +281,19 @@ Step Answerer::answer_local(LocalName local) {
   } else if (local == LocalName::kReverse) {
     if (request_.type == rr::kPtr) fits = reply.record(rr::kPtr, local_ttl(), ipv4only_arpa_name());
   } else if (request_.type == rr::kA || request_.type == rr::kAaaa) {
+    const auto& prefixes = context_.runtime.prefixes();
+    auto ttl = local_ttl();  // of all: one RRset has one TTL (RFC 2181 §5.2)
+    for (const auto index : view_->prefixes)
+      if (prefixes[index].per_node && prefixes[index].serves(query_.subject()))
+        ttl = std::min(ttl, view_->steering_ttl);
     for (const auto server4 : {kIpv4OnlyFirst, kIpv4OnlySecond}) {
       std::array<std::uint8_t, 4> v4{};
       server4.store(v4.data());
       if (request_.type == rr::kA) fits = fits && reply.record(rr::kA, local_ttl(), v4);
       for (const auto index : view_->prefixes) {
-        const auto& prefix = context_.runtime.prefixes()[index];
+        const auto& prefix = prefixes[index];
         if (request_.type != rr::kAaaa || !prefix.serves(query_.subject())) continue;
         first_prefix_ = std::min(first_prefix_, static_cast<std::uint16_t>(index));
-        const auto ttl = prefix.per_node ? std::min(local_ttl(), view_->steering_ttl) : local_ttl();
         fits = fits && reply.record(rr::kAaaa, ttl, embed(prefix.choose(query_.subject()), server4).bytes());
       }
     }

@@ -9,6 +9,7 @@ namespace {
 
 using testing::ElementsAre;
 using testing::IsEmpty;
+using testing::StartsWith;
 
 // RFC 6052 §3.1: what all four of today's servers do wrong.
 TEST_F(QueryTest, TheWellKnownPrefixNeverCarriesNonGlobalAddresses) {
@@ -69,6 +70,36 @@ TEST_F(QueryTest, PerNodeAnswersLiveNoLongerThanSteeringTtlAndStayWithTheClients
   healthy.nodes.erase(healthy.nodes.begin() + (node == "1" ? 1 : 0));
   run_policy();
   EXPECT_EQ(ask({}).answer, before);
+}
+
+// RFC 2181 §5.2: where a prefix of a node stands beside one of all, the smaller TTL is that of the RRset,
+// whichever comes first.
+TEST_F(QueryTest, PrefixesWithTwoTtlsGiveOneRrsetWithTheSmaller) {
+  auto of_nodes = policy.translation_prefixes[0];
+  of_nodes.name = "nodes";
+  of_nodes.prefix = Ipv6Prefix::parse("2001:db8:64::/48").value();
+  of_nodes.assignment = Assignment::kPerNode;
+  healthy.nodes.push_back({"n1", {{"nodes", Pref64::parse("2001:db8:64:1::/96").value(), "n1"}}});
+  policy.translation_prefixes.push_back(of_nodes);
+  know(nodata("www.example.", rr::kAaaa));
+  know(fact("www.example.", rr::kA,
+            {a("www.example.", "198.51.0.33", 300), a("www.example.", "198.51.0.34", 200)}));
+  const std::vector<std::vector<std::string>> orders{{"wkp", "nodes"}, {"nodes", "wkp"}};
+  for (const auto& order : orders) {
+    policy.dns64.views[0].prefixes = order;
+    run_policy();
+    for (const char* name : {"www.example.", "ipv4only.arpa."}) {
+      const auto r = ask({.name = name});
+      EXPECT_EQ(r.answer.size(), 4U);
+      for (const auto& line : r.answer) EXPECT_THAT(line, StartsWith(std::string{name} + " 30 AAAA "));
+    }
+  }
+  // A node's prefix that is for others does not shorten it.
+  policy.translation_prefixes[1].clients = {Ipv6Prefix::parse("2001:db8:2::/48").value()};
+  run_policy();
+  EXPECT_THAT(
+      ask({.name = "ipv4only.arpa."}).answer,
+      ElementsAre("ipv4only.arpa. 600 AAAA 64:ff9b::c000:aa", "ipv4only.arpa. 600 AAAA 64:ff9b::c000:ab"));
 }
 
 // RFC 6052 §2.2: the six lengths, each as §2.4 shows it.

@@ -79,6 +79,22 @@ TEST_F(ReversePtrTest, ADenialUnderAPrefixMayBeKeptAsLongAsThatOfInAddrArpa) {
   EXPECT_THAT(r.authority, ElementsAre(zone + " 600 SOA ipv4only.arpa."));
 }
 
+// RFC 6147 §5.5, as for A: bogus data is not synthesized from, whatever CD says.
+TEST_F(ReversePtrTest, ABogusPtrLeadsNowhereWithOrWithoutCd) {
+  for (const bool positive : {true, false}) {
+    cache.flush_all();
+    const Rr ptr{Section::kAnswer, kReverse4, rr::kPtr, 300, "www.example."};
+    know(fact(kReverse4, rr::kPtr, {positive ? ptr : soa(70, 70, "192.in-addr.arpa.")}, Security::kBogus));
+    for (const bool cd : {false, true}) {
+      const auto r = ask({.name = ip6_arpa("64:ff9b::192.0.2.33"), .type = rr::kPtr, .cd = cd, .edns = true});
+      EXPECT_EQ(r.header.rcode(), rcode::kServFail);
+      EXPECT_THAT(r.answer, IsEmpty());
+      EXPECT_EQ(last.outcome, Outcome::kBogus);
+      EXPECT_EQ(last.ede, ede::kDnssecBogus);
+    }
+  }
+}
+
 // RFC 8880 §7.2: each is a zone of its own.
 TEST_F(ReversePtrTest, TheReverseNamesOfIpv4OnlyArpaDenyWithASoaOfTheirOwn) {
   for (const std::string name : {"170.0.0.192.in-addr.arpa.", "171.0.0.192.in-addr.arpa."}) {
