@@ -99,7 +99,7 @@ Step Answerer::answer_aaaa() {
   // §5.5: data that fails validation is never a reason to synthesize. With CD it is given as it is, but for
   // what is withheld from this client anyway.
   if (fact.security() == Security::kBogus) return filtered(aaaa, Outcome::kBogus);
-  if (fact.rcode() == rcode::kNxDomain) {
+  if (fact.is_name_error()) {
     note("RFC 6147 §5.1.2", "the name does not exist: that is the answer");
     return resolved(aaaa, Outcome::kNxDomain);
   }
@@ -134,7 +134,7 @@ Step Answerer::answer_from_a(const Query::Slot& aaaa, bool ignored, bool always)
                ? filtered(aaaa, Outcome::kBogus)
                : refuse(Outcome::kBogus, rcode::kServFail, ede::kDnssecBogus);
   }
-  if (aaaa_failed && fact.rcode() == rcode::kNxDomain) {
+  if (aaaa_failed && fact.is_name_error()) {
     note("RFC 6147 §5.1.2", "the name does not exist, says the answer for A: that is the answer");
     return resolved(a, Outcome::kNxDomain);
   }

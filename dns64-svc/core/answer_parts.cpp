@@ -88,9 +88,9 @@ void Answerer::note_what_is_known() const {
     } else {
       const Fact& fact = *slot.fact;
       constexpr std::string_view kSecurity[] = {"insecure", "bogus", "secure"};
-      text += fact.rcode() == rcode::kNxDomain ? std::string{"the name does not exist"}
-              : fact.is_positive()             ? std::to_string(fact.final_count()) + " records"
-                                               : std::string{"no records"};
+      text += fact.is_name_error() ? std::string{"the name does not exist"}
+              : fact.is_positive() ? std::to_string(fact.final_count()) + " records"
+                                   : std::string{"no records"};
       if (fact.fields().chain_count != 0)
         text += " behind " + std::to_string(fact.fields().chain_count) + " CNAME or DNAME";
       text += ", " + std::string{kSecurity[static_cast<std::size_t>(fact.security())]};
@@ -182,7 +182,7 @@ bool Answerer::usable(Ipv4Address server4, const RuntimePrefix& prefix) const {
 bool Answerer::is_enough_without_aaaa(const Query::Slot& a) const {
   if (!query_.aaaa_is_overdue_ || view_->aaaa_failure != AaaaFailure::kSynthesize) return false;
   if (a.state != State::kFact || a.fact->security() == Security::kBogus) return false;
-  if (a.fact->rcode() == rcode::kNxDomain) return true;
+  if (a.fact->is_name_error()) return true;
   if (rule_for(a) == DomainRule::kNeverSynthesize) return false;
   StoredRecord record;
   for (RecordWalk walk{*a.fact, Fact::kAnswer}; walk.next(record);) {

@@ -76,7 +76,7 @@ class Fact {
     Security security = Security::kInsecure;
     std::uint16_t ede = ede::kNone;  // extended error that came with it
     std::uint8_t name_size = 0;
-    std::uint8_t chain_count = 0;    // CNAMEs and DNAMEs before the final RRset
+    std::uint8_t chain_count = 0;    // CNAMEs and DNAMEs before the final RRset, which may itself be a CNAME
     std::uint16_t final_at = 0;      // body offset of the first record of the final RRset (or answer's end)
     std::uint32_t received = 0;      // seconds, to_seconds()
     std::uint32_t ttl = 0;           // seconds from `received` that it is fresh
@@ -114,6 +114,11 @@ class Fact {
   [[nodiscard]] bool is_positive() const { return fields_.rcode == rcode::kNoError && final_count() != 0; }
   [[nodiscard]] bool is_nodata() const {
     return fields_.rcode == rcode::kNoError && final_count() == 0 && !fields_.failure;
+  }
+
+  // The name does not exist, or cannot: the DNAME above it would make it too long (RFC 6672 §2.2).
+  [[nodiscard]] bool is_name_error() const {
+    return !fields_.failure && (fields_.rcode == rcode::kNxDomain || fields_.rcode == rcode::kYxDomain);
   }
 
   [[nodiscard]] bool is_fresh(std::uint32_t now) const { return now - fields_.received < fields_.ttl; }
@@ -194,7 +199,8 @@ struct FactOrigin {
 
 // Takes an upstream answer apart and keeps what belongs: the chain from the question's name in order, the
 // final RRset, the SOA of a negative answer, the proofs. Whatever else the message holds is left out. Its id
-// is not looked at (libunbound gives 0). SERVFAIL, REFUSED and the like become failure facts.
+// is not looked at (libunbound gives 0). SERVFAIL, REFUSED and the like become failure facts; NXDOMAIN and
+// YXDOMAIN are answers.
 [[nodiscard]] Result<FactPtr, WireError> fact_from_response(std::span<const std::uint8_t> wire,
                                                             const FactOrigin& origin,
                                                             const FactLimits& limits);

@@ -12,7 +12,8 @@
 namespace isthmus::dns64 {
 namespace {
 
-constexpr std::size_t kMaxChain = 16;  // CNAMEs and DNAMEs together; unbound follows 11
+// CNAMEs and DNAMEs together: unbound follows 11 CNAMEs, each may have a DNAME before it.
+constexpr std::size_t kMaxChain = 24;
 // RFC 2308 §7.1 and RFC 9520 §3.2 allow up to 5 min; unbound keeps bogus data 60 s.
 constexpr std::uint32_t kMaxBogusTtl = 60;
 constexpr std::uint32_t kFailureTtl = 5;
@@ -109,32 +110,35 @@ std::optional<WireError> Builder::collect() {
 }
 
 // RFC 1034 §3.6.2, RFC 6672 §3: from the question's name along CNAMEs, each perhaps made by the DNAME above
-// it. The records may stand in any order; we keep them in the order of the chain.
+// it. The records may stand in any order; we keep them in the order of the chain. A question for CNAME itself
+// is not led on, but the DNAME that made the CNAME, which alone is signed, belongs to the answer; so does one
+// that makes none since the name would be too long (RFC 6672 §2.2: YXDOMAIN).
 std::optional<WireError> Builder::follow_chain() {
   final_ = message_.question_name();
   chain_names_.push_back(final_);
   const auto type = message_.question_type();
-  if (type == rr::kCname) return std::nullopt;
+  const bool too_long = message_.header().rcode() == rcode::kYxDomain;
   const auto find = [&](auto matches) {
     return std::find_if(pieces_.begin(), pieces_.end(), [&](const Piece& p) {
       return p.view.section == Section::kAnswer && !p.taken && matches(p);
     });
   };
   for (;;) {
-    const auto dname = type == rr::kDname ? pieces_.end() : find([&](const Piece& p) {
+    const auto dname = find([&](const Piece& p) {
       return p.view.type == rr::kDname && p.owner.size() < final_.size() &&
              is_at_or_below(final_.view(), p.owner.view());
     });
     const auto cname = find([&](const Piece& p) {
       return p.view.type == rr::kCname && equal_names(p.owner.view(), final_.view());
     });
-    if (cname == pieces_.end()) return std::nullopt;
+    if (cname == pieces_.end() && !too_long) return std::nullopt;
     if (chain_.size() + 2 > kMaxChain) return WireError::kChainTooLong;
     if (dname != pieces_.end()) {
       dname->taken = true;
       chain_.push_back(static_cast<std::size_t>(dname - pieces_.begin()));
       chain_names_.push_back(dname->owner);
     }
+    if (cname == pieces_.end() || type == rr::kCname) return std::nullopt;
     cname->taken = true;
     chain_.push_back(static_cast<std::size_t>(cname - pieces_.begin()));
     std::size_t at = cname->view.rdata_at;
@@ -170,7 +174,7 @@ std::optional<WireError> Builder::write_answer() {
   fields_.final_at = static_cast<std::uint16_t>(writer_.size() - kHeaderSize);
   // RFC 2308 §2.1, RFC 6604 §3: a name error is about the end of the chain. Records that come with it
   // contradict it; kept, they would reach clients past all that looks at answers (RFC 6147 §5.1.4).
-  const bool exists = message_.header().rcode() != rcode::kNxDomain;
+  const bool exists = message_.header().rcode() == rcode::kNoError;
   for (auto& piece : pieces_) {
     if (!exists) break;
     if (piece.view.section != Section::kAnswer || piece.taken || piece.view.type != message_.question_type())
@@ -258,7 +262,7 @@ Result<FactPtr, WireError> fact_from_response(std::span<const std::uint8_t> wire
   if (!message->header().is_response()) return failure(WireError::kNotAResponse);
   if (message->question_class() != kClassIn) return failure(WireError::kQuestionMismatch);
   const auto code = message->header().rcode();
-  if (code != rcode::kNoError && code != rcode::kNxDomain) {
+  if (code != rcode::kNoError && code != rcode::kNxDomain && code != rcode::kYxDomain) {
     Name key = message->question_name();
     key.fold();
     return failure_fact(key.view(), message->question_type(), origin, code, kFailureTtl);

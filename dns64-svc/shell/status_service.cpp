@@ -67,10 +67,10 @@ v1::CacheEntry entry_of(const Fact& fact, std::uint32_t now) {
   entry.set_name(name_to_string(fact.name()));
   entry.set_type(type_name(fact.type()));
   entry.set_resolver_group(fact.fields().group);
-  entry.set_kind(fact.is_failure()                  ? "failure"
-                 : fact.rcode() == rcode::kNxDomain ? "nxdomain"
-                 : fact.is_positive()               ? "answer"
-                                                    : "nodata");
+  entry.set_kind(fact.is_failure()      ? "failure"
+                 : fact.is_name_error() ? "nxdomain"
+                 : fact.is_positive()   ? "answer"
+                                        : "nodata");
   entry.set_security(std::string{kSecurity[static_cast<std::size_t>(fact.security())]});
   entry.set_age(fact.age(now));
   entry.set_ttl_left(std::int64_t{fact.fields().ttl} - fact.age(now));

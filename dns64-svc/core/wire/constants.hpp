@@ -22,7 +22,7 @@ inline constexpr std::uint16_t kClassIn = 1;
 
 namespace rcode {
 inline constexpr std::uint16_t kNoError = 0, kFormErr = 1, kServFail = 2, kNxDomain = 3, kNotImp = 4,
-                               kRefused = 5, kBadVers = 16, kBadCookie = 23;
+                               kRefused = 5, kYxDomain = 6, kBadVers = 16, kBadCookie = 23;
 }  // namespace rcode
 
 // Header flags (RFC 1035 §4.1.1, RFC 4035 §3).
@@ -38,9 +38,10 @@ inline constexpr std::uint16_t kClientSubnet = 8, kCookie = 10, kTcpKeepalive = 
 
 // Extended DNS errors (RFC 8914 and its registry).
 namespace ede {
-inline constexpr std::uint16_t kNone = 0xffff, kOther = 0, kStaleAnswer = 3, kDnssecBogus = 6, kBlocked = 15,
-                               kProhibited = 18, kStaleNxdomain = 19, kNotSupported = 21,
-                               kNoReachableAuthority = 22, kNetworkError = 23, kSynthesized = 29;
+inline constexpr std::uint16_t kNone = 0xffff, kOther = 0, kStaleAnswer = 3, kDnssecBogus = 6,
+                               kCachedError = 13, kBlocked = 15, kProhibited = 18, kStaleNxdomain = 19,
+                               kNotSupported = 21, kNoReachableAuthority = 22, kNetworkError = 23,
+                               kSynthesized = 29;
 }  // namespace ede
 
 inline constexpr std::size_t kHeaderSize = 12;

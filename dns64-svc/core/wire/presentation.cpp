@@ -73,8 +73,8 @@ std::optional<std::uint16_t> type_of(std::string_view name) {
 }
 
 std::string rcode_name(std::uint16_t rcode) {
-  constexpr std::array<std::string_view, 6> kNames{"NOERROR",  "FORMERR", "SERVFAIL",
-                                                   "NXDOMAIN", "NOTIMP",  "REFUSED"};
+  constexpr std::array<std::string_view, 7> kNames{"NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN",
+                                                   "NOTIMP",  "REFUSED", "YXDOMAIN"};
   if (rcode < kNames.size()) return std::string{kNames[rcode]};
   if (rcode == rcode::kBadVers) return "BADVERS";
   if (rcode == rcode::kBadCookie) return "BADCOOKIE";

@@ -79,6 +79,7 @@ outside  CNAME plain.test.
 *.wild   A     20.0.2.4
 tree     DNAME target
 x.target A     20.0.2.5
+long     DNAME {'t' * 63}.{'u' * 63}
 text     TXT   "nothing else"
 """
 

@@ -101,6 +101,20 @@ class Secure(unittest.TestCase):
         self.assertEqual(types(response.answer), ["DNAME", "CNAME", "AAAA"])
         self.assertEqual([rrset.name.to_text() for rrset in response.answer], ["tree.sec.test.", "x.tree.sec.test.", "x.target.sec.test."])
 
+    def test_below_a_dname_questions_for_cname_and_dname_get_it_with_its_signature(self):
+        made = query("x.tree.sec.test.", "CNAME", do=True)
+        self.assertEqual(types(made.answer), ["DNAME", "CNAME", "RRSIG"])
+        self.assertTrue(made.flags & dns.flags.AD)
+        none = query("x.tree.sec.test.", "DNAME", do=True)
+        self.assertEqual(types(none.answer), ["DNAME", "CNAME", "RRSIG"])
+        self.assertEqual(sorted(types(none.authority)), ["NSEC", "RRSIG", "RRSIG", "SOA"])
+
+    def test_a_name_that_a_dname_makes_too_long_is_yxdomain(self):
+        owner = ".".join(["a" * 60, "b" * 60, "c" * 60, "long.sec.test."])
+        for kind in ("AAAA", "A", "AAAA"):
+            response = query(owner, kind)
+            self.assertEqual((response.rcode(), types(response.answer)), (dns.rcode.YXDOMAIN, ["DNAME"]), response.to_text())
+
     def test_name_errors_and_empty_answers_keep_ad_and_one_soa(self):
         for owner, rcode in (("missing.sec.test.", dns.rcode.NXDOMAIN), ("text.sec.test.", dns.rcode.NOERROR)):
             response = query(owner, ad=True)

@@ -115,6 +115,54 @@ TEST(FactFromResponse, ALoopOfCnamesIsAnError) {
             WireError::kChainTooLong);
 }
 
+// unbound follows 11 CNAMEs.
+TEST(FactFromResponse, AChainOfElevenDnamesIsKeptWhole) {
+  std::vector<Rr> chain;
+  const auto zone = [](int i) { return "z" + std::to_string(i) + ".example."; };
+  for (int i = 0; i < 11; ++i) {
+    chain.push_back({Section::kAnswer, zone(i), rr::kDname, 60, zone(i + 1)});
+    chain.push_back({Section::kAnswer, "www." + zone(i), rr::kCname, 60, "www." + zone(i + 1)});
+  }
+  chain.push_back({Section::kAnswer, "www." + zone(11), rr::kA, 60, "192.0.2.1"});
+  const auto f = fact("www." + zone(0), rr::kA, chain);
+  EXPECT_EQ(f->fields().chain_count, 22);
+  EXPECT_EQ(f->final_count(), 1);
+}
+
+// RFC 6672 §3.1: whatever is asked for below a DNAME.
+TEST(FactFromResponse, QuestionsForCnameAndDnameBelowADnameKeepItWithItsSignature) {
+  const Rr dname{Section::kAnswer, "old.example.", rr::kDname, 60, "new.example."};
+  const Rr made{Section::kAnswer, "www.old.example.", rr::kCname, 60, "www.new.example."};
+  const Rr signature{Section::kAnswer, "old.example.", rr::kRrsig, 60, "sig"};
+  const auto cname = fact("www.old.example.", rr::kCname, {made, dname, signature});
+  EXPECT_THAT(types_of(*cname, Fact::kAnswer), testing::ElementsAre(rr::kDname, rr::kCname));
+  EXPECT_THAT(types_of(*cname, Fact::kAnswerDnssec), testing::ElementsAre(rr::kRrsig));
+  EXPECT_EQ(cname->fields().chain_count, 1);
+  EXPECT_TRUE(cname->is_positive());
+  EXPECT_EQ(final_owner(*cname).to_string(), "www.old.example.");
+  const auto none = fact("www.old.example.", rr::kDname, {made, dname, signature, soa()});
+  EXPECT_THAT(types_of(*none, Fact::kAnswer), testing::ElementsAre(rr::kDname, rr::kCname));
+  EXPECT_THAT(types_of(*none, Fact::kAnswerDnssec), testing::ElementsAre(rr::kRrsig));
+  EXPECT_TRUE(none->is_nodata());
+  EXPECT_EQ(fact("old.example.", rr::kDname, {dname})->final_count(), 1)
+      << "at its own name it is the answer";
+}
+
+// RFC 6672 §2.2: the DNAME says why. It comes without SOA, so it is not kept for long.
+TEST(FactFromResponse, ANameThatADnameMakesTooLongIsANameErrorWithItsDname) {
+  for (const std::uint16_t type : {rr::kA, rr::kCname}) {
+    const auto f = fact("www.old.example.", type,
+                        {{Section::kAnswer, "old.example.", rr::kDname, 60, "new.example."},
+                         {Section::kAnswer, "old.example.", rr::kRrsig, 60, "sig"}},
+                        Security::kSecure, rcode::kYxDomain);
+    EXPECT_THAT(types_of(*f, Fact::kAnswer), testing::ElementsAre(rr::kDname));
+    EXPECT_THAT(types_of(*f, Fact::kAnswerDnssec), testing::ElementsAre(rr::kRrsig));
+    EXPECT_TRUE(f->is_name_error());
+    EXPECT_FALSE(f->is_failure());
+    EXPECT_EQ(f->fields().ttl, 5U);
+  }
+}
+
 TEST(FactFromResponse, BrokenAnswersAreNamed) {
   auto bytes =
       response("www.example.", rr::kA, {{Section::kAnswer, "www.example.", rr::kA, 60, "192.0.2.1"}});

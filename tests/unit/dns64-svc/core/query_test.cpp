@@ -264,6 +264,17 @@ TEST_F(QueryTest, ADnameStaysBeforeTheCnameItMakes) {
                   "www.new.example. 300 AAAA 64:ff9b::c633:21"));
 }
 
+// RFC 6672 §2.2: as final as a name that does not exist.
+TEST_F(QueryTest, ANameThatADnameMakesTooLongIsYxdomainEvenWhenAnAIsKnown) {
+  const Rr dname{Section::kAnswer, "old.example.", rr::kDname, 300, "new.example."};
+  know(fact("www.old.example.", rr::kAaaa, {dname}, Security::kInsecure, rcode::kYxDomain));
+  know(fact("www.old.example.", rr::kA, {a("www.old.example.", "198.51.0.33")}));
+  const auto r = ask({.name = "www.old.example."});
+  EXPECT_EQ(r.header.rcode(), rcode::kYxDomain);
+  EXPECT_THAT(r.answer, ElementsAre("old.example. 300 DNAME new.example."));
+  EXPECT_EQ(last.outcome, Outcome::kNxDomain);
+}
+
 TEST_F(QueryTest, TheClientsSpellingComesBack) {
   know(nodata("www.example.", rr::kAaaa));
   know(fact("www.example.", rr::kA, {a("www.example.", "198.51.0.33")}));

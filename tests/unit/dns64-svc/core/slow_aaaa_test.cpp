@@ -120,6 +120,15 @@ TEST_F(SlowAaaaTest, ANameErrorForAEndsItAndIsBelievedForHalfAMinute) {
   EXPECT_THAT(r.authority, ElementsAre("example. 30 SOA ns.example."));
 }
 
+TEST_F(SlowAaaaTest, SoDoesANameThatADnameMakesTooLong) {
+  (void)start({});
+  (void)a_comes(fact("www.example.", rr::kA, {{Section::kAnswer, "example.", rr::kDname, 3600, "other."}},
+                     Security::kInsecure, rcode::kYxDomain));
+  const auto r = reply(aaaa_is_overdue());
+  EXPECT_EQ(r.header.rcode(), rcode::kYxDomain);
+  EXPECT_THAT(r.answer, ElementsAre("example. 30 DNAME other."));
+}
+
 TEST_F(SlowAaaaTest, AViewThatPassesErrorsGivesNothingUpBeforeTheClientsDeadline) {
   policy.dns64.views[0].aaaa_failure = AaaaFailure::kPassError;
   (void)start({});

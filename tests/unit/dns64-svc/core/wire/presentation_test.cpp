@@ -22,6 +22,7 @@ TEST(Presentation, TypesHaveNamesAndNumbersBothWays) {
 
 TEST(Presentation, RcodesHaveNames) {
   EXPECT_EQ(rcode_name(rcode::kNxDomain), "NXDOMAIN");
+  EXPECT_EQ(rcode_name(rcode::kYxDomain), "YXDOMAIN");
   EXPECT_EQ(rcode_name(rcode::kBadVers), "BADVERS");
   EXPECT_EQ(rcode_name(11), "11");
 }
