@@ -167,7 +167,11 @@ LookupResult Lookups::fact_of(const Lookup& lookup, const ResolverReply& reply) 
             .why = reply.rcode == rcode::kRefused ? ResolveFailure::kRefused : ResolveFailure::kServFail};
   }
   auto fact = fact_from_response(reply.wire, origin, fact_limits_);
-  if (!fact) return {.fact = {}, .why = ResolveFailure::kInternal};
+  if (!fact) {
+    // RFC 9520 §3.2: else every client's question would fetch it again.
+    if (lookup.keep) cache_.insert(failure_fact(ask.name.view(), ask.type, origin), loop_.now());
+    return {.fact = {}, .why = ResolveFailure::kInternal};
+  }
   if (lookup.keep) cache_.insert(*fact, loop_.now());
   return {.fact = std::move(*fact)};
 }

@@ -88,6 +88,19 @@ TEST_F(LookupsTest, AnAnswerBecomesAFactInTheCacheAndReachesTheWaiter) {
   EXPECT_EQ(lookups_->outstanding(), 0U);
 }
 
+// RFC 9520 §3.2: else every client's question would fetch it again.
+TEST_F(LookupsTest, AnAnswerThatCannotBeKeptIsRememberedAsAFailure) {
+  ASSERT_TRUE(prepare(groups_));
+  lookups_->use(groups_, limits_, {.max_records = 0});
+  lookups_->resolve(a_of("host.example."), {.worker = 1, .query = 9});
+  turn_until([&] { return !delivered_.empty(); });
+  EXPECT_FALSE(delivered_[0].result.fact);
+  EXPECT_EQ(delivered_[0].result.why, ResolveFailure::kInternal);
+  const auto found = cache_.lookup(Name::parse("host.example.")->view(), rr::kA, 3, loop_->now());
+  ASSERT_EQ(found.freshness, Freshness::kFresh);
+  EXPECT_TRUE(found.fact->is_failure());
+}
+
 TEST_F(LookupsTest, TheSameQuestionIsAskedOnceForAllWhoWait) {
   run_policy();
   for (std::uint64_t query = 1; query <= 5; ++query)
