@@ -50,7 +50,9 @@ class Answerer {
   [[nodiscard]] Step resolved(const Query::Slot& slot, Outcome outcome, Proofs proofs = Proofs::kAsStored);
   [[nodiscard]] Step filtered(const Query::Slot& slot, Outcome outcome);
   [[nodiscard]] Step failed(const Query::Slot& slot, Outcome outcome);
-  [[nodiscard]] Step refuse(Outcome outcome, std::uint16_t code, std::uint16_t error = ede::kNone);
+  // RFC 8914 §4.1: "other" comes with a text.
+  [[nodiscard]] Step refuse(Outcome outcome, std::uint16_t code, std::uint16_t error = ede::kNone,
+                            std::string_view text = {});
   void add_additional(ReplyBuilder& reply, const Fact& fact, const TtlRule& ttl) const;
   [[nodiscard]] Step done(ReplyBuilder& reply, Outcome outcome, ReplyBuilder::Ending ending);
 

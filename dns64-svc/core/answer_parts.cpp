@@ -15,6 +15,7 @@ constexpr std::uint32_t kNoSoaCap = 600;        // RFC 6147 §5.1.7
 constexpr std::uint32_t kRefreshMinHits = 3;    // popular: answered this often since it was resolved
 constexpr std::uint32_t kRefreshFraction = 10;  // refreshed in the last tenth of its life
 constexpr std::string_view kBusyText = "this server is at its limit of lookups";
+constexpr std::string_view kUnusableText = "the answer cannot be read or is too large to be kept";
 
 }  // namespace
 
@@ -36,6 +37,7 @@ Query::Slot& Answerer::look(std::uint8_t index, const Name& name, std::uint16_t 
         !fact.is_failure() && fact.claim_refresh(now))
       refreshes_[refresh_count_++] = {index, type, group, name, fact.fields().ttl};
     settle(slot, std::move(found.fact), request_.checking_disabled(), context_.now);
+    if (slot.state == State::kFailed && slot.ede == ede::kNone) slot.ede = ede::kCachedError;
     return slot;
   }
   slot.state = State::kAsked;
@@ -54,6 +56,7 @@ Query::Slot& Answerer::look(std::uint8_t index, const Name& name, std::uint16_t 
 void Answerer::settle(Query::Slot& slot, FactPtr fact, bool checking_disabled, TimePoint now) {
   if (slot.state != State::kEmpty && slot.state != State::kAsked) return;  // came after its deadline
   if (fact->is_failure()) {
+    slot.ede = fact->fields().ede;
     fail(slot, fact->rcode() == rcode::kRefused ? ResolveFailure::kRefused : ResolveFailure::kServFail, now);
     return;
   }
@@ -304,17 +307,20 @@ Step Answerer::failed(const Query::Slot& slot, Outcome outcome) {
     // RFC 8914 has no code for it: 22 and 23 speak of authorities that nobody has asked, 14 of a server that
     // is not up yet. So "other" (§4.1), with the text that it should have.
     note("limits of this server", "too much waits here: not looked up");
-    ReplyBuilder reply{request_, query_.client(), buffer_};
-    return done(reply, Outcome::kOverloaded,
-                {.rcode = rcode::kServFail, .ede = ede::kOther, .ede_text = kBusyText});
+    return refuse(Outcome::kOverloaded, rcode::kServFail, ede::kOther, kBusyText);
   }
-  const auto error = slot.why == ResolveFailure::kTimeout ? ede::kNoReachableAuthority : ede::kOther;
-  return refuse(outcome, rcode::kServFail, error);
+  if (slot.ede != ede::kNone) return refuse(outcome, rcode::kServFail, slot.ede);
+  if (slot.why == ResolveFailure::kInternal)
+    return refuse(outcome, rcode::kServFail, ede::kOther, kUnusableText);
+  // RFC 8914 §4.23: no authority could be reached, "or they potentially refused to reply". libunbound and
+  // forwarders say no more than that they gave up.
+  return refuse(outcome, rcode::kServFail, ede::kNoReachableAuthority);
 }
 
-Step Answerer::refuse(Outcome outcome, std::uint16_t code, std::uint16_t error) {
+Step Answerer::refuse(Outcome outcome, std::uint16_t code, std::uint16_t error, std::string_view text) {
   ReplyBuilder reply{request_, query_.client(), buffer_};
-  return done(reply, outcome, {.rcode = code, .authenticated = false, .ede = error, .cookie = {}});
+  return done(reply, outcome,
+              {.rcode = code, .authenticated = false, .ede = error, .ede_text = text, .cookie = {}});
 }
 
 Step Answerer::slip() {

@@ -124,6 +124,7 @@ class Query {
     enum class State : std::uint8_t { kEmpty, kAsked, kFact, kFailed };
     State state = State::kEmpty;
     ResolveFailure why = ResolveFailure::kTimeout;
+    std::uint16_t ede = ede::kNone;  // kFailed: what is known beyond `why`
     std::uint16_t type = 0;
     FactPtr fact;  // kFact: the answer. Else a stale one, if the cache had it
     bool stale = false;

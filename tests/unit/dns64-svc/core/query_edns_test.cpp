@@ -98,6 +98,108 @@ TEST_F(QueryTest, TheIdleTimeoutIsToldOverStreamsToThoseWhoAsk) {
             rcode::kFormErr);
 }
 
+// RFC 8914: why there is an error, as exactly as is known.
+TEST_F(QueryTest, EveryFailureHasAnExtendedErrorThatSaysSomething) {
+  struct Row {
+    ResolveFailure why;
+    std::uint16_t want;
+    bool has_text;
+  };
+  for (const auto& row :
+       {Row{ResolveFailure::kTimeout, ede::kNoReachableAuthority, false},
+        Row{ResolveFailure::kServFail, ede::kNoReachableAuthority, false},
+        Row{ResolveFailure::kRefused, ede::kNoReachableAuthority, false},
+        Row{ResolveFailure::kBusy, ede::kOther, true}, Row{ResolveFailure::kInternal, ede::kOther, true}}) {
+    query = Query{};
+    (void)start({.type = rr::kA, .edns = true});
+    const auto step = query.on_failure(0, row.why, context(), room);
+    EXPECT_EQ(step.ede, row.want) << kResolveFailureNames[row.why];
+    EXPECT_EQ(reply(step).opt_data.size() > 6, row.has_text) << kResolveFailureNames[row.why];
+  }
+}
+
+TEST_F(QueryTest, AFailureThatIsRememberedIsACachedErrorUnlessMoreIsKnown) {
+  const auto name = name_of("www.example.");
+  know(failure_fact(name.view(), rr::kA, {.now = kNow}));
+  EXPECT_EQ(ask({.type = rr::kA, .edns = true}).header.rcode(), rcode::kServFail);
+  EXPECT_EQ(last.ede, ede::kCachedError);
+  know(failure_fact(name.view(), rr::kA, {.ede = ede::kDnssecBogus, .now = kNow}));
+  (void)ask({.type = rr::kA, .edns = true});
+  EXPECT_EQ(last.ede, ede::kDnssecBogus);
+  // One that was looked up for this very query comes from no cache.
+  query = Query{};
+  (void)start({.type = rr::kTxt, .edns = true});
+  const auto failure = failure_fact(name.view(), rr::kTxt, {.now = kNow});
+  EXPECT_EQ(query.on_fact(0, failure, context(), room).ede, ede::kNoReachableAuthority);
+}
+
+TEST_F(QueryTest, OtherExtendedErrorsAreThoseOfTheRegistry) {
+  (void)ask({.klass = 3, .edns = true});
+  EXPECT_EQ(last.ede, ede::kNotSupported);
+  (void)ask({.type = rr::kAxfr, .edns = true});
+  EXPECT_EQ(last.ede, ede::kNotSupported);
+  know(fact("www.example.", rr::kA, {soa(100, 100)}, Security::kInsecure, rcode::kNxDomain));
+  query = Query{};
+  (void)start({.type = rr::kA, .edns = true}, after(200));
+  const auto stale = query.on_deadline(Deadline::kClient, context(after(202)), room);
+  EXPECT_EQ(reply(stale).header.rcode(), rcode::kNxDomain);
+  EXPECT_EQ(stale.ede, ede::kStaleNxdomain);
+  policy.dns64.views[0].rebinding_protection = true;
+  run_policy();
+  know(fact("www.example.", rr::kA, {a("www.example.", "192.168.1.1")}));
+  (void)ask({.type = rr::kA, .edns = true});
+  EXPECT_EQ(last.ede, ede::kBlocked);
+}
+
+// RFC 6891 §6.1.1.
+TEST_F(QueryTest, TwoOptRecordsOrOneOfAnotherOwnerAreAFormatError) {
+  run_policy();
+  const auto with_opts = [](const std::vector<std::string>& owners) {
+    Bytes buffer(512);
+    MessageWriter writer{buffer};
+    writer.question(name_of("www.example.").view(), rr::kAny, kClassIn);
+    for (const auto& owner : owners)
+      EXPECT_TRUE(writer.record(Section::kAdditional, name_of(owner).view(), rr::kOpt, 1232, 0, {}));
+    buffer.resize(writer.finish(1, flag::kRd));
+    return buffer;
+  };
+  client.address = kClient;
+  const auto code_of = [&](const std::vector<std::string>& owners) {
+    return reply(Query{}.start(with_opts(owners), client, context(), room)).header.rcode();
+  };
+  EXPECT_EQ(code_of({"."}), rcode::kNoError);
+  EXPECT_EQ(code_of({".", "."}), rcode::kFormErr);
+  EXPECT_EQ(code_of({"example."}), rcode::kFormErr);
+}
+
+// RFC 6891 §6.2.3: below 512 counts as 512.
+TEST_F(QueryTest, ASizeBelow512CountsAs512) {
+  std::vector<Rr> records;
+  for (int i = 0; i < 20; ++i) records.push_back(a("www.example.", "198.51.7." + std::to_string(i + 1)));
+  know(fact("www.example.", rr::kA, records));
+  for (const std::uint16_t size : std::vector<std::uint16_t>{0, 100, 511, 512}) {
+    const auto r = ask({.type = rr::kA, .edns = true, .udp_size = size});
+    EXPECT_EQ(r.answer.size(), 20U) << size;
+    EXPECT_GT(last.size, 340U);
+    EXPECT_LE(last.size, 512U);
+  }
+  for (int i = 20; i < 35; ++i) records.push_back(a("www.example.", "198.51.7." + std::to_string(i + 1)));
+  know(fact("www.example.", rr::kA, records));
+  for (const std::uint16_t size : std::vector<std::uint16_t>{0, 512}) {
+    EXPECT_TRUE(ask({.type = rr::kA, .edns = true, .udp_size = size}).flag(flag::kTc)) << size;
+    EXPECT_LE(last.size, 512U);
+  }
+  EXPECT_EQ(ask({.type = rr::kA, .edns = true, .udp_size = 700}).answer.size(), 35U);
+}
+
+// RFC 6891 §6.1.2.
+TEST_F(QueryTest, UnknownOptionsAreIgnoredAndNotEchoed) {
+  const auto r = ask({.type = rr::kAny, .edns = true, .options = {0xfd, 0xe9, 0, 2, 7, 7, 0xfd, 0xea, 0, 0}});
+  EXPECT_EQ(r.header.rcode(), rcode::kNoError);
+  EXPECT_TRUE(r.has_opt);
+  EXPECT_THAT(r.opt_data, IsEmpty());
+}
+
 // RFC 7871: what a listed forwarder says of its client counts, what anybody else says does not.
 TEST_F(QueryTest, TheSubnetThatAListedForwarderNamesIsTheClient) {
   policy.dns64.views[0].clients = {IpPrefix{Ipv6Prefix::parse("2001:db8:1::/48").value()}};

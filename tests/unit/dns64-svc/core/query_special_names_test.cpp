@@ -59,6 +59,26 @@ TEST_F(QueryTest, WhatIsAnsweredHereLivesNoLongerThanThePolicySays) {
               ElementsAre("ipv4only.arpa. 60 SOA ipv4only.arpa."));
 }
 
+// RFC 7050 §8, RFC 8880 §7.1: these names are in no signed zone, so there is nothing that DO and CD could
+// check, and nothing that AD could say.
+TEST_F(QueryTest, Ipv4OnlyArpaIsSynthesizedForValidatingClientsTooAndNeverHasAd) {
+  for (const bool cd : {true, false}) {
+    for (const std::uint16_t type : {rr::kAaaa, rr::kA, rr::kTxt, rr::kSoa}) {
+      const auto r = ask({.name = "ipv4only.arpa.", .type = type, .cd = cd, .ad = true, .dnssec_ok = true});
+      EXPECT_EQ(r.header.rcode(), rcode::kNoError);
+      EXPECT_FALSE(r.flag(flag::kAd)) << type;
+      EXPECT_EQ(r.answer.size(), type == rr::kTxt ? 0U : type == rr::kSoa ? 1U : 2U);
+      if (type == rr::kAaaa) {
+        EXPECT_THAT(r.answer, ElementsAre("ipv4only.arpa. 600 AAAA 64:ff9b::c000:aa",
+                                          "ipv4only.arpa. 600 AAAA 64:ff9b::c000:ab"));
+      }
+    }
+    for (const char* name : {"x.ipv4only.arpa.", "170.0.0.192.in-addr.arpa."})
+      EXPECT_FALSE(
+          ask({.name = name, .type = rr::kPtr, .cd = cd, .ad = true, .dnssec_ok = true}).flag(flag::kAd));
+  }
+}
+
 // RFC 4035 §3.1.4.1: DS belongs to the parent, whose denial says that the delegation is insecure.
 TEST_F(QueryTest, TheDsOfASpecialZoneIsAskedOfItsParent) {
   for (const char* zone : {"ipv4only.arpa.", "170.0.0.192.in-addr.arpa."}) {
