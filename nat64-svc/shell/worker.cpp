@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::uint32_t kHandOverSlots = 512;  // per pair of workers
 static_assert(kLargestMtu <= FragmentTable::kMaxHeld, "every fragment that comes can be held");
-constexpr int kIdleMilliseconds = 50;          // timers run at least this often
+constexpr int kIdleMilliseconds = 50;  // timers run at least this often
 
 }  // namespace
 

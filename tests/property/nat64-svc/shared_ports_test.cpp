@@ -275,7 +275,7 @@ TEST(SharedPorts, ThreadsClaimAndGiveBackWithoutLosingABlock) {
     };
     for (int i = 0; i < 20000; ++i) {
       const TimePoint now{std::chrono::milliseconds{100} * i};
-      if (const auto block = claim(random(), now); block && mine.size() < 12) {
+      if (const auto block = claim(static_cast<std::uint32_t>(random()), now); block && mine.size() < 12) {
         if (held[*block].fetch_add(1) != 0) twice = true;
         if (owners->owner(static_cast<std::uint16_t>(*block * 16)) != worker) twice = true;
         mine.push_back(*block);

@@ -8,12 +8,19 @@ namespace {
 
 Policy with(const Resolver& resolver) {
   Policy policy;
-  policy.dns64.resolvers = {Resolver{.name = "other"}, resolver};
+  policy.dns64.resolvers.resize(1);
+  policy.dns64.resolvers[0].name = "other";
+  policy.dns64.resolvers.push_back(resolver);
   return policy;
 }
 
 Resolver private_zone() {
-  return {.name = "main", .zones = {{.name = "cluster.local.", .kind = ZoneKind::kStub}}};
+  Resolver resolver;
+  resolver.name = "main";
+  resolver.zones.resize(1);
+  resolver.zones[0].name = "cluster.local.";
+  resolver.zones[0].kind = ZoneKind::kStub;
+  return resolver;
 }
 
 TEST(Doubts, APrivateZoneThatIsValidatedIsNamed) {
