@@ -2,16 +2,10 @@
 #include "controller/core/answers_in_use.hpp"
 
 namespace isthmus::controller {
-namespace {
-
-// Of ipv4only.arpa's AAAA, by services that gave them without a look at max_ttl_seconds.
-constexpr Duration kIpv4OnlyArpa = std::chrono::seconds{600};
-
-}  // namespace
 
 Duration answers_live(const Policy& policy, Assignment assignment) {
   if (assignment == Assignment::kShared)
-    return std::max<Duration>(std::chrono::seconds{policy.dns64.limits.max_ttl_seconds}, kIpv4OnlyArpa);
+    return std::chrono::seconds{policy.dns64.limits.max_ttl_seconds};  // ipv4only.arpa keeps to it, too
   Duration longest{};
   for (const auto& view : policy.dns64.views) longest = std::max(longest, view.steering_ttl);
   return longest;

@@ -87,13 +87,6 @@ TEST_F(PolicyStepsTest, APrefixThatGoesIsInTheBridgeAndRetiredForTheLongestTtl) 
   EXPECT_EQ(Duration{std::chrono::hours{24}}, steps.answers_live) << "max_ttl_seconds of what runs";
 }
 
-TEST_F(PolicyStepsTest, Ipv4OnlyArpaIsWaitedForAlsoWhereTtlsAreShort) {
-  next.mutable_dns64()->mutable_limits()->set_max_ttl_seconds(60);
-  running = text(next);
-  next.mutable_translation_prefixes(0)->set_prefix("2001:db8:64::/96");
-  EXPECT_EQ(Duration{std::chrono::seconds{600}}, plan().answers_live);
-}
-
 TEST_F(PolicyStepsTest, AParentThatGoesLivesAsLongAsSteeredAnswers) {
   next.mutable_translation_prefixes(0)->set_prefix("2001:db8:64::/64");
   next.mutable_translation_prefixes(0)->set_assignment(v1::TranslationPrefix::PER_NODE);
