@@ -49,7 +49,7 @@ Step Answerer::with_hints(const Query::Slot& slot, const Name& target) {
   const auto& fields = fact.fields();
   const auto& prefixes = context_.runtime.prefixes();
   auto ttl = ttl_rule(slot);
-  ttl.cap = synthesis_ttl_cap(query_.slots_[1]);
+  ttl.cap = std::min(ttl.cap, synthesis_ttl_cap(query_.slots_[1]));
   ReplyBuilder reply{request_, query_.client(), buffer_};
   bool fits =
       reply.copy(fact, fact.question_end(), fields.final_at, fields.chain_count, Section::kAnswer, ttl);

@@ -62,6 +62,17 @@ TEST_F(QueryTest, HintsFollowTheRulesOfAddresses) {
   EXPECT_EQ(last.outcome, Outcome::kPassed) << "excluded";
 }
 
+TEST_F(QueryTest, HintsLiveNoLongerThanThePolicyThatRunsAllows) {
+  policy.dns64.views[0].synthesize_https_hints = true;
+  know(fact("www.example.", rr::kHttps,
+            {{Section::kAnswer, "www.example.", rr::kHttps, 7200, binding(kHint4)}}));
+  know(nodata("www.example.", rr::kAaaa, 3600));
+  policy.dns64.limits.max_ttl_seconds = 60;
+  (void)ask({.type = rr::kHttps});
+  EXPECT_EQ(last.outcome, Outcome::kHintsAdded);
+  EXPECT_EQ(last.ttl, 60U);
+}
+
 TEST_F(QueryTest, PerNodeHintsLiveNoLongerThanSteeringTtl) {
   policy.dns64.views[0].synthesize_https_hints = true;
   auto& prefix = policy.translation_prefixes[0];
