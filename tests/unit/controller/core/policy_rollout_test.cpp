@@ -125,10 +125,10 @@ TEST_F(PolicyRolloutTest, APrefixThatGoesIsTranslatedAsLongAsAnswersLive) {
   EXPECT_EQ(rollout.target_version(), rollout.wanted(gw2)->version);
 }
 
-PolicyText with_max_ttl(std::uint64_t revision, std::uint32_t seconds) {
+PolicyText with_max_ttl(std::uint64_t revision, std::uint32_t max_ttl) {
   auto policy = std::make_shared<Policy>();
   policy->revision = revision;
-  policy->dns64.limits.max_ttl_seconds = seconds;
+  policy->dns64.limits.max_ttl_seconds = max_ttl;
   return {policy, nullptr};
 }
 

@@ -128,8 +128,10 @@ TEST_F(PolicyDeskTest, AnswersOfVersionsBeforeTheOneThatAllRunAreWaitedFor) {
       Settings{}, Memory{.epoch = 7, .settling = false, .leases = {}, .nodes = {}}, now);
   ASSERT_TRUE(desk.restore(*core, kept, {.done = 2, .nat64 = 2, .dns64 = 2}, now));
   wire.mutable_translation_prefixes(0)->set_prefix("2001:db8:64::/96");
-  auto text = edit(3, wire).text;
-  ASSERT_TRUE(desk.propose(*core, {.from = PolicyOrigin::kStore, .text = text}, {}, now));
+  Proposal proposal;
+  proposal.from = PolicyOrigin::kStore;
+  proposal.text = edit(3, wire).text;
+  ASSERT_TRUE(desk.propose(*core, proposal, {}, now));
   for (int i = 0; i < 5; ++i) core->settle(now += Settings{}.adopt_grace);
   ASSERT_EQ(RolloutPhase::kAnswers, core->rollout().phase());
   EXPECT_EQ(TimePoint{seconds{1000}} + std::chrono::hours{24}, core->rollout().answers_until());
