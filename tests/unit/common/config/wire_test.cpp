@@ -32,7 +32,7 @@ TEST(Wire, HealthySetSurvivesTheTrip) {
 TEST(Wire, RetiredPrefixesByTheirTextAloneAreThoseThatItSaysAllOf) {
   HealthySet in;
   in.retired_prefixes = {{Ipv6Prefix::parse("2001:db8:99::/96").value(), 96},
-                         {Ipv6Prefix::parse("2001:db8:98::/44").value(), 96},
+                         {Ipv6Prefix::parse("2001:db8:90::/44").value(), 96},
                          {Ipv6Prefix::parse("2001:db8:97::/48").value(), 96}};
   auto wire = to_proto(in);
   wire.clear_retired();
@@ -49,7 +49,7 @@ TEST(Wire, RetiredPrefixesThatCannotBeAreViolations) {
     to.set_prefix(prefix);
     to.set_embed_length(embed_length);
   };
-  add("64:ff9b::", 96);
+  add("64:ff9b::/96x", 96);
   add("64:ff9b::/96", 64);
   add("2001:db8::/48", 50);
   add("2001:db8::/48", 96 + 256);

@@ -13,6 +13,7 @@ using Phase = RolloutPhase;
 PolicyText text(std::uint64_t revision) {
   auto policy = std::make_shared<Policy>();
   policy->revision = revision;
+  policy->dns64.limits.max_ttl_seconds = 30;
   return {policy, nullptr};
 }
 
@@ -145,7 +146,7 @@ TEST_F(PolicyRolloutTest, AnswersOfPoliciesThatWereReplacedLatelyAreWaitedFor) {
   now += seconds{1000};
   soak();
   ASSERT_EQ(Phase::kDone, rollout.phase());
-  const auto replaced = now;
+  const auto replaced = now - kSoak;  // the canary had been watched for long enough by then
   const auto remove_prefix = [&](const char* prefix, unsigned embed_length) {
     auto steps = staged(with_max_ttl(5, 900));
     steps.bridge = with_max_ttl(4, 900);
@@ -162,7 +163,8 @@ TEST_F(PolicyRolloutTest, AnswersOfPoliciesThatWereReplacedLatelyAreWaitedFor) {
   run();
   soak();
   ASSERT_EQ(Phase::kDone, rollout.phase());
-  EXPECT_LE(remove_prefix("64:ff9b::/96", 96), now + seconds{900});
+  const auto until = remove_prefix("64:ff9b::/96", 96);
+  EXPECT_LE(until, now + seconds{900});
 }
 
 TEST_F(PolicyRolloutTest, AnswersOfAPolicyThatReachedSomeOnlyAreWaitedForToo) {
