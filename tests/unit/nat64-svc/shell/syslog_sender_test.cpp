@@ -125,10 +125,10 @@ TEST(SyslogSender, WhatWasNotAcknowledgedIsSentAgain) {
   for (int i = 0; i < kMessages; ++i) (*sender)->add("<" + std::to_string(i) + ">" + padding);
   (*sender)->send(kStart);
   close(accept(listener.get(), nullptr, nullptr));
-  (*sender)->send(kStart);
+  (*sender)->send(kStart + std::chrono::minutes{1});
   const auto sent = (*sender)->sent();
   ASSERT_LT(sent, static_cast<std::uint64_t>(kMessages)) << "all of it cannot have been acknowledged";
-  (*sender)->send(kStart);
+  (*sender)->send(kStart + std::chrono::minutes{2});
   const UniqueFd peer(accept(listener.get(), nullptr, nullptr));
   std::string all;
   const auto last = "<" + std::to_string(kMessages - 1) + ">" + padding;
