@@ -39,13 +39,19 @@ void warn_of_hidden_tags(const WorkerPort& port, const Interface& parent) {
   }
 }
 
-void warn_of_merged_segments(const std::string& device) {
-  for (const auto& lower : merging_below(device, ask_kernel())) {
+std::string name_of(int index) {
+  std::array<char, IF_NAMESIZE> name{};
+  return if_indextoname(static_cast<unsigned>(index), name.data()) == nullptr ? "" : name.data();
+}
+
+void warn_of_merged_segments(const std::string& device, const NetworkView& view) {
+  const auto merges = [](int index) { return merges_segments(name_of(index)); };
+  const auto index = static_cast<int>(if_nametoindex(device.c_str()));
+  for (const auto lower : merging_below(index, view.interfaces(), merges)) {
     spdlog::warn(
         "{0}, below {1}, merges TCP segments before XDP sees them at {1}, and those that are then too long "
-        "for "
-        "a frame are lost: ethtool -K {0} gro off",
-        lower, device);
+        "for a frame are lost: ethtool -K {0} gro off",
+        name_of(lower), device);
   }
 }
 
@@ -114,7 +120,7 @@ Result<void, std::string> Gateway::open_device(std::size_t number) {
     return {};
   }
   if (auto done = attach(number); !done) return done;
-  if (ports_[number].mode == XdpMode::kGeneric) warn_of_merged_segments(port.device);
+  if (ports_[number].mode == XdpMode::kGeneric) warn_of_merged_segments(port.device, *watcher_->view().get());
   const auto queues = queue_count(port.device);
   if (queues > STEER_MAX_QUEUES) {
     return failure(port.device + " has " + std::to_string(queues) + " queues, at most " +

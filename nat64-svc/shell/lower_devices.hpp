@@ -5,21 +5,15 @@
 #pragma once
 
 #include <functional>
-#include <string>
+#include <map>
 #include <vector>
+
+#include "nat64-svc/shell/netlink/network_view.hpp"
 
 namespace isthmus::nat64 {
 
-// How to ask the machine; made up in tests.
-struct DeviceQuestions {
-  std::function<std::vector<std::string>(const std::string&)> right_below;
-  std::function<bool(const std::string&)> merges;
-};
-
-// As the kernel tells. /sys may be mounted for another network namespace: then nothing is below anything.
-[[nodiscard]] DeviceQuestions ask_kernel();
-
-// Pure: those below `device`, at any depth, that merge segments; each once.
-[[nodiscard]] std::vector<std::string> merging_below(const std::string& device, const DeviceQuestions& ask);
+// Pure: those of `interfaces` below the one of this index, at any depth, that merge segments; each once.
+[[nodiscard]] std::vector<int> merging_below(int index, const std::map<int, Interface>& interfaces,
+                                             const std::function<bool(int)>& merges);
 
 }  // namespace isthmus::nat64

@@ -55,8 +55,11 @@ Interface interface_of(rtnl_link* link) {
   interface.up = (rtnl_link_get_flags(link) & IFF_UP) != 0;
   if (const char* kind = rtnl_link_get_type(link); kind != nullptr) interface.kind = kind;
   std::int32_t elsewhere = 0;
-  if (rtnl_link_is_vlan(link) != 0 && rtnl_link_vlan_get_protocol(link) == htons(ETH_P_8021Q) &&
-      rtnl_link_get_link_netnsid(link, &elsewhere) < 0) {
+  const bool here = rtnl_link_get_link_netnsid(link, &elsewhere) < 0;
+  // A veth names its peer in the same place.
+  if (here && interface.kind != "veth") interface.lower = rtnl_link_get_link(link);
+  interface.master = rtnl_link_get_master(link);
+  if (here && rtnl_link_is_vlan(link) != 0 && rtnl_link_vlan_get_protocol(link) == htons(ETH_P_8021Q)) {
     interface.vlan = static_cast<std::uint16_t>(rtnl_link_vlan_get_id(link));
     interface.parent = rtnl_link_get_link(link);
   }

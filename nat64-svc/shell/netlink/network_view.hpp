@@ -33,6 +33,8 @@ struct Interface {
   // Of a VLAN (802.1Q) whose parent is in this network namespace: its number and the parent; else 0.
   std::uint16_t vlan = 0;
   int parent = 0;
+  int lower = 0;   // of a VLAN, a macvlan: the link below, in this namespace; else 0
+  int master = 0;  // of a member of a bond or bridge: that; else 0
   std::vector<Ipv4Address> addresses4;
   std::vector<Ipv6Address> addresses6;  // global ones only
   bool operator==(const Interface&) const = default;

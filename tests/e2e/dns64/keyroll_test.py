@@ -56,6 +56,7 @@ POLICY = f"""\
 translation_prefixes:
   - {{name: well-known, prefix: "64:ff9b::/96", clients: ["::1/128"]}}
 dns64:
+  limits: {{stale_seconds: 0}}  # what was believed before must not stand in for what is not any more
   resolvers:
     - {{name: main, root_hints: ["a.root. {KNOT}"]}}
   views:

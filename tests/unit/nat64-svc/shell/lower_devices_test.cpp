@@ -3,45 +3,65 @@
 
 #include <gtest/gtest.h>
 
-#include <map>
 #include <set>
 
 namespace isthmus::nat64 {
 namespace {
 
-using Names = std::vector<std::string>;
+using Indexes = std::vector<int>;
 
+// Links by index, what is below each by IFLA_LINK, and whose member each is.
 struct Machine {
-  std::map<std::string, Names> below;
-  std::set<std::string> merging;
+  std::map<int, Interface> interfaces;
+  std::set<int> merging;
 
-  [[nodiscard]] Names found(const std::string& device) const {
-    return merging_below(
-        device, {[this](const std::string& name) { return below.contains(name) ? below.at(name) : Names{}; },
-                 [this](const std::string& name) { return merging.contains(name); }});
+  void add(int index, int lower = 0, int master = 0) {
+    auto& interface = interfaces[index];
+    interface.index = index;
+    interface.lower = lower;
+    interface.master = master;
+  }
+  [[nodiscard]] Indexes found(int index) const {
+    return merging_below(index, interfaces, [this](int number) { return merging.contains(number); });
   }
 };
 
 TEST(LowerDevices, APlainCardHasNoneAndItsOwnOffloadDoesNotMatter) {
-  EXPECT_EQ((Machine{{}, {"eth0"}}.found("eth0")), Names{});
+  Machine machine;
+  machine.add(2);
+  machine.add(3);
+  machine.merging = {2, 3};
+  EXPECT_EQ(machine.found(2), Indexes{});
 }
 
 TEST(LowerDevices, AVlanOnABondIsAboveItAndItsMembers) {
-  Machine machine{{{"bond0.10", {"bond0"}}, {"bond0", {"eth0", "eth1"}}}, {"bond0", "eth0", "eth1"}};
-  EXPECT_EQ(machine.found("bond0.10"), (Names{"bond0", "eth0", "eth1"}));
-  machine.merging = {"eth1"};
-  EXPECT_EQ(machine.found("bond0.10"), Names{"eth1"});
+  Machine machine;
+  machine.add(2, 0, 4);
+  machine.add(3, 0, 4);
+  machine.add(4);
+  machine.add(5, 4);
+  machine.merging = {2, 3, 4, 5};
+  EXPECT_EQ(machine.found(5), (Indexes{4, 2, 3}));
+  machine.merging = {3};
+  EXPECT_EQ(machine.found(5), Indexes{3});
   machine.merging = {};
-  EXPECT_EQ(machine.found("bond0.10"), Names{});
+  EXPECT_EQ(machine.found(5), Indexes{});
 }
 
-TEST(LowerDevices, OneBelowTwoOthersIsNamedOnce) {
-  const Machine machine{{{"a", {"b", "c"}}, {"b", {"d"}}, {"c", {"d"}}}, {"d"}};
-  EXPECT_EQ(machine.found("a"), Names{"d"});
+TEST(LowerDevices, LinksThatLeadInACircleEnd) {
+  Machine machine;
+  machine.add(2, 3);
+  machine.add(3, 2);
+  machine.merging = {2, 3};
+  EXPECT_EQ(machine.found(2), Indexes{3});
 }
 
-TEST(LowerDevices, TheKernelKnowsNothingBelowADeviceThatIsNotThere) {
-  EXPECT_EQ(merging_below("no-such-device", ask_kernel()), Names{});
+TEST(LowerDevices, ADeviceThatIsNotThereHasNone) {
+  Machine machine;
+  machine.add(2);
+  machine.merging = {2};
+  EXPECT_EQ(machine.found(0), Indexes{});
+  EXPECT_EQ(machine.found(9), Indexes{});
 }
 
 }  // namespace
