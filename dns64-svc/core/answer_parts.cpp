@@ -64,7 +64,7 @@ void Answerer::settle(Query::Slot& slot, FactPtr fact, bool checking_disabled, T
   // before serves for its stale time, as if the servers were dead: whoever can spoil answers could suppress
   // them as well. The spoiled data itself goes to clients that set CD, nowhere else.
   if (fact->security() == Security::kBogus && slot.fact && !checking_disabled)
-    return fail(slot, ResolveFailure::kServFail, now);
+    return fail(slot, ResolveFailure::kBogus, now);
   slot.fact = std::move(fact);
   slot.state = State::kFact;
 }

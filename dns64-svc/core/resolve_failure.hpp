@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Why a lookup gave nothing.
+// Why a lookup gave nothing that can be used.
 #pragma once
 
 #include <cstdint>
@@ -13,10 +13,11 @@ enum class ResolveFailure : std::uint8_t {
   kServFail,  // the resolver gave up
   kRefused,   // upstream refused
   kBusy,      // not asked: our own limits, which say nothing of the name or its servers
+  kBogus,     // the answer fails DNSSEC validation
   kInternal,  // the answer could not be read
   kCount
 };
 inline constexpr EnumNames<ResolveFailure> kResolveFailureNames{
-    {"timeout", "servfail", "refused", "busy", "internal"}};
+    {"timeout", "servfail", "refused", "busy", "bogus", "internal"}};
 
 }  // namespace isthmus::dns64

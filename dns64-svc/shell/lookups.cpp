@@ -182,7 +182,9 @@ void Lookups::on_reply(std::uint16_t /*group*/, ResolverReply&& reply) {
   const Lookup lookup = found->second;
   forget(found);
   const auto result = fact_of(lookup, reply);
-  if (!result.fact) ++failures_[static_cast<std::size_t>(result.why)];
+  const bool bogus = result.fact && result.fact->security() == Security::kBogus;
+  if (!result.fact || bogus)
+    ++failures_[static_cast<std::size_t>(bogus ? ResolveFailure::kBogus : result.why)];
   for (const auto& waiter : lookup.waiters) deliver_(waiter, result);
   loop_.breathe();
 }

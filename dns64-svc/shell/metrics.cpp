@@ -111,7 +111,7 @@ void add_lookup_failures(MetricsPage& page, const Server& server) {
     const auto why = static_cast<ResolveFailure>(i);
     if (why == ResolveFailure::kTimeout) continue;  // of a query: its lookup goes on and ends otherwise
     page.counter(
-        "isthmus_dns64_lookup_failures_total", "Lookups that gave no answer, by why",
+        "isthmus_dns64_lookup_failures_total", "Lookups that gave no good answer, by why",
         {{"reason", kResolveFailureNames[why]}},
         static_cast<double>(sum(server, [&](const WorkerStats& s) { return s.lookup_failures[i].get(); })));
   }

@@ -95,7 +95,7 @@ class Translation {
   Outcome error_from_v6(PacketBuffer& buffer, const Parsed6& outer, TimePoint now);
   Outcome error_from_v4(PacketBuffer& buffer, const Parsed4& outer, TimePoint now);
   Verdict refuse(Side side, PacketBuffer& buffer, const Refusal& refusal, TimePoint now);
-  bool may_answer(bool v6, const PacketBuffer& buffer, const Refusal& refusal, TimePoint now);
+  bool may_answer(bool v6, const PacketBuffer& buffer, IcmpError error, TimePoint now);
 
   [[nodiscard]] std::uint32_t mtu6(const Ipv6Address& to) const {
     const std::uint32_t route =

@@ -77,8 +77,7 @@ class Translator {
   bool expire(TimePoint now);
 
   // A translated packet (or one that drain_extra() gave) that cannot be sent: its sender is told, if that is
-  // allowed, within the limit of ICMP errors; the answer is among the extra packets, so not while draining
-  // them.
+  // allowed, within the limit of ICMP errors. The answer is among the extra packets after the next expire().
   void unreachable(Side out, std::span<const std::uint8_t> packet, Unreachable why, TimePoint now);
 
   // Packets made beside the verdicts: fragments, released held packets, TCP probes, answers to held SYNs.

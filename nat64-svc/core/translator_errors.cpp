@@ -82,41 +82,41 @@ void Translation::unreachable(Side out, std::span<const std::uint8_t> packet, Un
   const auto quoted = packet.first(std::min(packet.size(), kMaxOwnError));
   std::ranges::copy(quoted, frame.begin() + kTranslationHeadroom);
   PacketBuffer buffer{frame, kTranslationHeadroom, quoted.size()};
-  // The reason is counted by whoever could not send it.
-  if (!may_answer(v6, buffer, Refusal{DropReason::kUnclassified, error}, now)) return;
+  // The packet is counted by whoever could not send it.
+  if (!may_answer(v6, buffer, error, now)) return;
   const bool made =
       v6 ? make_reply_ipv6(buffer, error, *state_.runtime) : make_reply_ipv4(buffer, error, *state_.runtime);
-  if (made) take_own_error(out, buffer.packet(), now);
+  if (!made || !state_.own_errors.add(out, buffer.packet())) drop(out, packet, DropReason::kNoRoom);
 }
 
 bool Translation::expire(TimePoint now) {
   const bool more = state_.expire(now);
-  // §3.8: what we answer to another client of ours goes to it by the translator, not by the wire.
-  state_.hairpin_errors.drain(
+  state_.own_errors.drain(
       [&](Side side, std::span<const std::uint8_t> error) { take_own_error(side, error, now); });
   return more;
 }
 
 Verdict Translation::refuse(Side side, PacketBuffer& buffer, const Refusal& refusal, TimePoint now) {
   const bool v6 = side == Side::kV6;
-  if (!refusal.answer || !may_answer(v6, buffer, refusal, now))
+  if (!refusal.answer || !may_answer(v6, buffer, refusal.icmp, now))
     return drop(side, buffer.packet(), refusal.reason);
   const auto protocol = protocol_seen(buffer.packet());
   const bool made = v6 ? make_reply_ipv6(buffer, refusal.icmp, *state_.runtime)
                        : make_reply_ipv4(buffer, refusal.icmp, *state_.runtime);
   if (!made) return drop(side, buffer.packet(), DropReason::kNoRoom);
-  state_.counters.of(side).reply(protocol, refusal.reason).add();
+  auto verdict = Verdict::reply(side, refusal.reason);
   if (!v6 && state_.pool.contains(Ipv4Address::load(&buffer.packet()[16]))) {
     // The second half of a hairpin that began at another worker: its sender is a client, not on the wire.
-    if (!state_.hairpin_errors.add(side, buffer.packet()))
+    if (!state_.own_errors.add(side, buffer.packet()))
       return drop(side, buffer.packet(), DropReason::kNoRoom);
-    return Verdict::held();
+    verdict = Verdict::held();
   }
-  return Verdict::reply(side, refusal.reason);
+  state_.counters.of(side).reply(protocol, refusal.reason).add();
+  return verdict;
 }
 
-bool Translation::may_answer(bool v6, const PacketBuffer& buffer, const Refusal& refusal, TimePoint now) {
-  if (!(v6 ? may_answer_ipv6(buffer.packet(), refusal.icmp) : may_answer_ipv4(buffer.packet()))) {
+bool Translation::may_answer(bool v6, const PacketBuffer& buffer, IcmpError error, TimePoint now) {
+  if (!(v6 ? may_answer_ipv6(buffer.packet(), error) : may_answer_ipv4(buffer.packet()))) {
     state_.counters.of(Event::kIcmpErrorForbidden).add();
     return false;
   }

@@ -10,7 +10,7 @@ namespace {
 // blocks out of the queue. The refusals themselves are all counted.
 constexpr std::uint32_t kLimitRecordsPerSecond = 100;
 
-constexpr std::uint32_t kHairpinErrorBytes = 1U << 14;
+constexpr std::uint32_t kOwnErrorBytes = 1U << 14;
 
 std::pmr::memory_resource* memory_of(const TranslatorLimits& limits) {
   return limits.memory != nullptr ? limits.memory : std::pmr::new_delete_resource();
@@ -22,7 +22,7 @@ WorkerState::WorkerState(const TranslatorLimits& limits, HashKey key, std::uint6
     : tables(limits.max_sessions, key, memory_of(limits)),
       wheel(memory_of(limits)),
       extra(limits.extra_bytes),
-      hairpin_errors(kHairpinErrorBytes),
+      own_errors(kOwnErrorBytes),
       handed_over(limits.extra_bytes),
       held_syns(limits.max_held_syns, key),
       fragments{FragmentTable{limits.max_held_fragments, key}, FragmentTable{limits.max_held_fragments, key}},

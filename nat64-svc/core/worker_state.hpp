@@ -78,7 +78,7 @@ class WorkerState {
   Pool4 pool;
   Counters counters;
   ExtraQueue extra;
-  ExtraQueue hairpin_errors;  // ICMP errors of ours to other clients of ours, not translated yet
+  ExtraQueue own_errors;  // ICMP errors of ours about packets translated once, to be translated themselves
   HandOverQueue handed_over;
   std::vector<EventRecord> records;
   HeldSyns held_syns;

@@ -117,7 +117,7 @@ void WorkerState::answer_held_syn(std::span<const std::uint8_t> packet, TimePoin
   const bool answered =
       may_answer_ipv4(packet) && icmp_limit.take(now, runtime->nat64.icmp_errors_per_second) &&
       make_reply_ipv4(buffer, {icmp4::kUnreachable, icmp4::kPortUnreachable, 0}, *runtime) &&
-      (from_client ? hairpin_errors : extra).add(Side::kV4, buffer.packet());
+      (from_client ? own_errors : extra).add(Side::kV4, buffer.packet());
   constexpr auto kReason = DropReason::kSynUnanswered;
   (answered ? side.reply(ProtocolSeen::kTcp, kReason) : side.drop(ProtocolSeen::kTcp, kReason)).add();
 }

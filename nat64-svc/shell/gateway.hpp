@@ -79,10 +79,10 @@ class Gateway {
     if (events_) events_->reopen();
   }
   [[nodiscard]] const Steering& steering() const { return *steering_; }
-  // Of the kernel, that differed from ours so far and were mended: missing, and too many.
   [[nodiscard]] NetlinkWatcher::Readings network_readings(Reading what) const {
     return watcher_->readings(what);
   }
+  // Of the kernel, that differed from ours so far and were mended: missing, and too many.
   [[nodiscard]] std::pair<std::uint64_t, std::uint64_t> mended_routes() const {
     return {routes_missing_.load(std::memory_order_relaxed),
             routes_unexpected_.load(std::memory_order_relaxed)};

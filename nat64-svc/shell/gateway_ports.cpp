@@ -39,6 +39,7 @@ void warn_of_hidden_tags(const WorkerPort& port, const Interface& parent) {
   }
 }
 
+// Empty: there is none.
 std::string name_of(int index) {
   std::array<char, IF_NAMESIZE> name{};
   return if_indextoname(static_cast<unsigned>(index), name.data()) == nullptr ? "" : name.data();
@@ -80,13 +81,12 @@ Result<WorkerPort, std::string> Gateway::find_port(const std::string& name, XdpM
                    " mtu " + std::to_string(kLargestMtu));
   }
   WorkerPort port{name, index, name, index, 0, {}};
-  std::array<char, IF_NAMESIZE> parent{};
+  const auto parent = name_of(interface->lower);
   if (interface->vlan == 0 || wanted == XdpMode::kGeneric ||
-      !may_be_parent(view->interface(interface->parent)) ||
-      if_indextoname(static_cast<unsigned>(interface->parent), parent.data()) == nullptr)
+      !may_be_parent(view->interface(interface->lower)) || parent.empty())
     return port;
-  port.device = parent.data();
-  port.device_index = interface->parent;
+  port.device = parent;
+  port.device_index = interface->lower;
   port.vlan = interface->vlan;
   return port;
 }

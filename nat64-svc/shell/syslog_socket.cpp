@@ -18,6 +18,7 @@ namespace isthmus::nat64 {
 namespace {
 
 constexpr timeval kPatience{2, 0};
+constexpr int kMostHeard = 64;  // reads at once of what a collector should not send
 
 }  // namespace
 
@@ -92,18 +93,19 @@ bool SyslogSocket::send(const std::string& message) {
 }
 
 // The number is asked for first: a connection that was lost before is seen afterwards, one that is lost later
-// does not make it wrong. A collector says nothing, so what it sends is the end, and else thrown away.
+// does not make it wrong. A collector says nothing, so what it sends is the end, and else thrown away, a
+// bounded part of it at a time.
 std::optional<std::size_t> SyslogSocket::unacknowledged() const {
   int bytes = 0;
   if (ioctl(fd_.get(), SIOCOUTQ, &bytes) != 0 || bytes < 0) return std::nullopt;
-  for (;;) {
+  for (int i = 0; i < kMostHeard; ++i) {
     char heard[256];
     const auto n = recv(fd_.get(), heard, sizeof heard, MSG_DONTWAIT);
     if (n == 0) return std::nullopt;
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK) return std::nullopt;
-    if (n < 0) return static_cast<std::size_t>(bytes);
+    if (n < 0 && errno == EAGAIN) break;
+    if (n < 0 && errno != EINTR) return std::nullopt;
   }
+  return static_cast<std::size_t>(bytes);
 }
 
 }  // namespace isthmus::nat64

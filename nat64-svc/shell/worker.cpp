@@ -116,9 +116,7 @@ void Worker::run() {
     received += receive_handed_over(now);
     probe(now);
     const bool more_to_expire = translator_->expire(now);
-    draining_extra_ = true;
     translator_->drain_extra([&](Side, std::span<const std::uint8_t> packet) { send_copy(packet, now); });
-    draining_extra_ = false;
     translator_->drain_hand_overs(
         [this](std::uint16_t owner, Side from, const FragmentNote& note,
                std::span<const std::uint8_t> packet) { hand_over(owner, from, note, packet); });

@@ -140,7 +140,6 @@ class Worker {
   Published<Runtime>::Reader runtime_reader_{runtime_};
   Published<NetworkView>::Reader view_reader_;
   Ways ways_;
-  bool draining_extra_ = false;  // no packet may be added to them now
   std::array<BurstPacket, kBurst> burst_;
   std::array<FrameAddress, kBurst> gathered_{};  // the frames of the burst
   std::size_t gathered_count_ = 0;

@@ -91,7 +91,7 @@ void Worker::route(FrameAddress address, std::uint32_t length, TimePoint now, bo
 void Worker::refuse(FrameAddress address, std::uint32_t length, IoDrop reason, TimePoint now) {
   const bool neighbour = reason == IoDrop::kNeighbourUnknown;
   const bool told = neighbour || reason == IoDrop::kNoRoute || reason == IoDrop::kOtherInterface;
-  if (told && !draining_extra_) {
+  if (told) {
     const auto offset = static_cast<std::size_t>(address - umem_->start_of(address));
     const auto packet = umem_->frame(address).subspan(offset, length);
     const auto side = length > 0 && packet[0] >> 4 == 6 ? Side::kV6 : Side::kV4;

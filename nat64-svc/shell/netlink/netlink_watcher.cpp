@@ -61,7 +61,6 @@ Interface interface_of(rtnl_link* link) {
   interface.master = rtnl_link_get_master(link);
   if (here && rtnl_link_is_vlan(link) != 0 && rtnl_link_vlan_get_protocol(link) == htons(ETH_P_8021Q)) {
     interface.vlan = static_cast<std::uint16_t>(rtnl_link_vlan_get_id(link));
-    interface.parent = rtnl_link_get_link(link);
   }
   if (nl_addr* address = rtnl_link_get_addr(link); address != nullptr && nl_addr_get_len(address) == 6) {
     std::memcpy(interface.mac.bytes.data(), nl_addr_get_binary_addr(address), 6);

@@ -29,12 +29,10 @@ struct Interface {
   MacAddress mac;
   std::uint32_t mtu = 0;
   bool up = false;
-  std::string kind;  // of a virtual one: "veth", "bond", "vlan", ...
-  // Of a VLAN (802.1Q) whose parent is in this network namespace: its number and the parent; else 0.
-  std::uint16_t vlan = 0;
-  int parent = 0;
-  int lower = 0;   // of a VLAN, a macvlan: the link below, in this namespace; else 0
-  int master = 0;  // of a member of a bond or bridge: that; else 0
+  std::string kind;        // of a virtual one: "veth", "bond", "vlan", ...
+  std::uint16_t vlan = 0;  // of a VLAN (802.1Q) whose parent is in this network namespace: its number; else 0
+  int lower = 0;           // of a VLAN, a macvlan: the link below, where it is in this namespace; else 0
+  int master = 0;          // of a member of a bond or bridge: that; else 0
   std::vector<Ipv4Address> addresses4;
   std::vector<Ipv6Address> addresses6;  // global ones only
   bool operator==(const Interface&) const = default;

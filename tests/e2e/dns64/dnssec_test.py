@@ -206,6 +206,7 @@ class Spoiled(unittest.TestCase):
             self.assertEqual((answers(response, "A"), ede_codes(response)), (["20.0.3.1"], [3]), response.to_text())
             self.assertLessEqual(response.answer[0].ttl, 30)
             self.assertFalse(response.flags & dns.flags.AD)
+        self.assertGreater(site.service.metric_sum("isthmus_dns64_lookup_failures_total", 'reason="bogus"'), 0)
 
 
 class NegativeTrustAnchor(unittest.TestCase):

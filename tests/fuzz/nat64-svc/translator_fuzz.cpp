@@ -132,6 +132,7 @@ void let_pass(test::Nat64Harness& nat, Duration by) {
 
 void cannot_be_sent(test::Nat64Harness& nat, const test::Sent& sent) {
   nat.translator.unreachable(sent.verdict.out, sent.packet, Unreachable::kNeighbour, nat.now);
+  nat.translator.expire(nat.now);
   nat.translator.drain_extra([](Side, std::span<const std::uint8_t> packet) { check_extra(packet); });
 }
 

@@ -23,11 +23,28 @@ constexpr const char* kServer6 = "64:ff9b::198.41.0.4";
 constexpr const char* kServer4 = "198.41.0.4";
 
 std::vector<std::pair<Side, Bytes>> extras(Nat64Harness& nat) {
+  nat.translator.expire(nat.now);
   std::vector<std::pair<Side, Bytes>> all;
   nat.translator.drain_extra([&](Side out, std::span<const std::uint8_t> packet) {
     all.emplace_back(out, Bytes(packet.begin(), packet.end()));
   });
   return all;
+}
+
+// One ICMPv6 error to kClient and nothing else; the packet that it quotes.
+Bytes told_to_client(Nat64Harness& nat, std::uint8_t code) {
+  const auto told = extras(nat);
+  if (told.size() != 1U) {
+    ADD_FAILURE() << told.size() << " packets";
+    return Bytes(kIpv6Header);
+  }
+  const auto& [out, error] = told.front();
+  EXPECT_EQ(out, Side::kV6);
+  EXPECT_EQ(test::checksum_fault(error), "");
+  EXPECT_EQ(Ipv6Address::load(&error[24]).to_string(), kClient);
+  EXPECT_EQ(error[kIpv6Header], icmp6::kUnreachable);
+  EXPECT_EQ(error[kIpv6Header + 1], code);
+  return {error.begin() + kIpv6Header + kIcmpHeader, error.end()};
 }
 
 TEST(Unreachable, AClientHearsThatThereIsNoWayForItsPacket) {
@@ -37,15 +54,8 @@ TEST(Unreachable, AClientHearsThatThereIsNoWayForItsPacket) {
     const auto translated = nat.from_v6(sent);
     ASSERT_EQ(translated.verdict.action, Action::kForward);
     nat.translator.unreachable(Side::kV4, translated.packet, why, nat.now);
-    const auto told = extras(nat);
-    ASSERT_EQ(told.size(), 1U);
-    const auto& [out, error] = told.front();
-    EXPECT_EQ(out, Side::kV6);
-    EXPECT_EQ(test::checksum_fault(error), "");
-    EXPECT_EQ(Ipv6Address::load(&error[24]).to_string(), kClient);
-    EXPECT_EQ(error[kIpv6Header], icmp6::kUnreachable);
-    EXPECT_EQ(error[kIpv6Header + 1], icmp6::kNoRoute);  // both codes of IPv4 are this one, RFC 7915 §4.2
-    const Bytes quoted(error.begin() + kIpv6Header + kIcmpHeader, error.end());
+    // Both codes of IPv4 are this one, RFC 7915 §4.2.
+    const auto quoted = told_to_client(nat, icmp6::kNoRoute);
     EXPECT_EQ(Ipv6Address::load(&quoted[8]).to_string(), kClient);
     EXPECT_EQ(Ipv6Address::load(&quoted[24]), Ipv6Address::parse(kServer6));
     EXPECT_EQ(Bytes(quoted.begin() + 40, quoted.end()), Bytes(sent.begin() + 40, sent.end()));
@@ -113,15 +123,8 @@ TEST(HairpinErrors, ASynThatNobodyWantedIsAnsweredToTheClientThatSentIt) {
   nat.advance(5999ms);
   EXPECT_TRUE(extras(nat).empty());
   nat.advance(2ms);
-  const auto told = extras(nat);
-  ASSERT_EQ(told.size(), 1U);
-  const auto& [out, error] = told.front();
-  EXPECT_EQ(out, Side::kV6);
-  EXPECT_EQ(test::checksum_fault(error), "");
-  EXPECT_EQ(Ipv6Address::load(&error[24]).to_string(), kClient);
-  EXPECT_EQ(error[kIpv6Header], icmp6::kUnreachable);
-  EXPECT_EQ(error[kIpv6Header + 1], icmp6::kPortUnreachable);
-  EXPECT_EQ(Ipv6Address::load(&error[kIpv6Header + 8 + 24]).to_string(), to);
+  const auto quoted = told_to_client(nat, icmp6::kPortUnreachable);
+  EXPECT_EQ(Ipv6Address::load(&quoted[24]).to_string(), to);
 }
 
 TEST(HairpinErrors, ARefusalByTheOtherClientsWorkerComesBackToTheOneThatSent) {
@@ -152,7 +155,7 @@ TEST(HairpinErrors, ARefusalByTheOtherClientsWorkerComesBackToTheOneThatSent) {
   ASSERT_EQ(half.verdict.action, Action::kHandOver);
   const auto refused = workers[1]->from_worker(Side::kV4, half.packet, half.verdict.note);
   EXPECT_EQ(refused.verdict.action, Action::kHeld);
-  workers[1]->translator.expire(workers[1]->now);
+  EXPECT_TRUE(extras(*workers[1]).empty());
   std::vector<Bytes> back;
   workers[1]->translator.drain_hand_overs(
       [&](std::uint16_t owner, Side from, const FragmentNote&, std::span<const std::uint8_t> packet) {
@@ -160,7 +163,6 @@ TEST(HairpinErrors, ARefusalByTheOtherClientsWorkerComesBackToTheOneThatSent) {
         EXPECT_EQ(from, Side::kV4);
         back.emplace_back(packet.begin(), packet.end());
       });
-  EXPECT_TRUE(extras(*workers[1]).empty());
   ASSERT_EQ(back.size(), 1U);
   const auto told = workers[0]->from_v4(back.front());
   ASSERT_EQ(told.verdict.action, Action::kForward) << kDropReasonNames[told.verdict.reason];
