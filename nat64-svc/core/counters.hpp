@@ -45,7 +45,7 @@ enum class Event : std::uint8_t {
   kBibCreated,
   kBibRemoved,
   kBlockTaken,
-  kBlockTakenEarly,  // less than two minutes after it was freed, for want of others (RFC 6888 REQ-8)
+  kBlockTakenEarly,  // less than two minutes after it was freed: pool4.hpp, `rested` (RFC 6888 REQ-8)
   kBlockFreed,
   kSynHeld,
   kSynReleased,  // a held SYN went on because its client opened the same connection

@@ -103,7 +103,7 @@ class Explainer {
                        : echo ? note.length == 0
                               : !told_.has_ports && lacks_checksum(bytes, packet, policy_);
     if (lacks) {
-      if (table.held() >= policy_.max_held_fragments || !table.has_room(key_of(packet), first, bytes.size()))
+      if (policy_.max_held_fragments == 0 || !table.may_hold(key_of(packet), first, bytes.size()))
         return stop("RFC 6146 §3.4", "find what the other fragments tell",
                     Refusal{DropReason::kFragmentTable});
       pass("RFC 6146 §3.4", "find what the other fragments tell",

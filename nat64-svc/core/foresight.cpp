@@ -49,7 +49,7 @@ std::optional<DropReason> Pool4::would_refuse(const Subscriber* subscriber, Prot
        b = blocks_[b].next) {
     if (addresses_[blocks_[b].address].open && has_free_port(b)) return std::nullopt;
   }
-  if (subscriber != nullptr && subscriber->blocks >= max_blocks_) return DropReason::kBlockLimit;
+  if (subscriber != nullptr && open_blocks(*subscriber) >= max_blocks_) return DropReason::kBlockLimit;
   bool any_open = false;
   for (const auto& a : addresses_) {
     if (a.open && a.owners->free_blocks() > 0) return std::nullopt;

@@ -89,13 +89,19 @@ class Translation {
   [[nodiscard]] FragmentTable& fragments(Side side) {
     return state_.fragments[static_cast<std::size_t>(side)];
   }
+  void remember_fragments(Side side, const FragmentKey& key, TimePoint now);
+  // Counts held fragments, by protocol, that make room.
+  [[nodiscard]] auto given_up(Side side) {
+    return [this, side](std::uint8_t protocol) {
+      state_.counters.of(side).drop(protocol_seen(protocol), DropReason::kFragmentTable).add();
+    };
+  }
 
   // ICMP errors.
   void take_own_error(Side side, std::span<const std::uint8_t> bytes, TimePoint now);
   Outcome error_from_v6(PacketBuffer& buffer, const Parsed6& outer, TimePoint now);
   Outcome error_from_v4(PacketBuffer& buffer, const Parsed4& outer, TimePoint now);
   Verdict refuse(Side side, PacketBuffer& buffer, const Refusal& refusal, TimePoint now);
-  bool may_answer(bool v6, const PacketBuffer& buffer, IcmpError error, TimePoint now);
 
   [[nodiscard]] std::uint32_t mtu6(const Ipv6Address& to) const {
     const std::uint32_t route =

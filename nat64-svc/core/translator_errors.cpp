@@ -4,6 +4,7 @@
 #include "nat64-svc/core/icmp_reply.hpp"
 #include "nat64-svc/core/owners.hpp"
 #include "nat64-svc/core/packet/parse.hpp"
+#include "nat64-svc/core/steps/admit.hpp"
 #include "nat64-svc/core/steps/determine_incoming_tuple.hpp"
 #include "nat64-svc/core/steps/translate_error.hpp"
 #include "nat64-svc/core/translation.hpp"
@@ -66,7 +67,8 @@ void Translation::take_own_error(Side side, std::span<const std::uint8_t> bytes,
     const auto error = parse_ipv4(bytes);
     return error ? error_from_v4(buffer, *error, now) : Outcome{failure(error.error())};
   };
-  send_beside(side, bytes, taken(), buffer);
+  // One that leads nowhere counts nowhere: it was never received.
+  if (const auto outcome = taken()) send_beside(side, bytes, outcome, buffer);
 }
 
 // RFC 1812 §5.2.7.1, RFC 4443 §3.1, RFC 4861 §7.2.2: a router says so when it cannot send a packet on.
@@ -78,15 +80,16 @@ void Translation::unreachable(Side out, std::span<const std::uint8_t> packet, Un
   const IcmpError error =
       v6 ? IcmpError{icmp6::kUnreachable, route ? icmp6::kNoRoute : icmp6::kAddressUnreachable, 0}
          : IcmpError{icmp4::kUnreachable, route ? icmp4::kNetUnreachable : icmp4::kHostUnreachable, 0};
+  if (!state_.may_answer(out, packet, error, now)) return;
   std::array<std::uint8_t, kTranslationHeadroom + kMaxOwnError> frame;
   const auto quoted = packet.first(std::min(packet.size(), kMaxOwnError));
   std::ranges::copy(quoted, frame.begin() + kTranslationHeadroom);
   PacketBuffer buffer{frame, kTranslationHeadroom, quoted.size()};
-  // The packet is counted by whoever could not send it.
-  if (!may_answer(v6, buffer, error, now)) return;
   const bool made =
       v6 ? make_reply_ipv6(buffer, error, *state_.runtime) : make_reply_ipv4(buffer, error, *state_.runtime);
-  if (!made || !state_.own_errors.add(out, buffer.packet())) drop(out, packet, DropReason::kNoRoom);
+  // The packet is counted by whoever could not send it; here, that its sender is not told.
+  if (!made || !state_.own_errors.add(out, buffer.packet()))
+    state_.counters.of(Event::kIcmpErrorLimited).add();
 }
 
 bool Translation::expire(TimePoint now) {
@@ -98,33 +101,27 @@ bool Translation::expire(TimePoint now) {
 
 Verdict Translation::refuse(Side side, PacketBuffer& buffer, const Refusal& refusal, TimePoint now) {
   const bool v6 = side == Side::kV6;
-  if (!refusal.answer || !may_answer(v6, buffer, refusal.icmp, now))
-    return drop(side, buffer.packet(), refusal.reason);
-  const auto protocol = protocol_seen(buffer.packet());
+  const auto packet = buffer.packet();
+  // RFC 6146 §3.5: what comes from inside a prefix is dropped in silence, whatever else is wrong with it.
+  const bool in_silence =
+      v6 && packet.size() >= kIpv6Header && is_in_a_prefix(*state_.runtime, Ipv6Address::load(&packet[8]));
+  if (!refusal.answer || in_silence || !state_.may_answer(side, packet, refusal.icmp, now))
+    return drop(side, packet, refusal.reason);
+  const auto protocol = protocol_seen(packet);
   const bool made = v6 ? make_reply_ipv6(buffer, refusal.icmp, *state_.runtime)
                        : make_reply_ipv4(buffer, refusal.icmp, *state_.runtime);
   if (!made) return drop(side, buffer.packet(), DropReason::kNoRoom);
   auto verdict = Verdict::reply(side, refusal.reason);
   if (!v6 && state_.pool.contains(Ipv4Address::load(&buffer.packet()[16]))) {
     // The second half of a hairpin that began at another worker: its sender is a client, not on the wire.
-    if (!state_.own_errors.add(side, buffer.packet()))
-      return drop(side, buffer.packet(), DropReason::kNoRoom);
+    if (!state_.own_errors.add(side, buffer.packet())) {
+      state_.counters.of(side).drop(protocol, DropReason::kNoRoom).add();
+      return Verdict::drop(DropReason::kNoRoom);
+    }
     verdict = Verdict::held();
   }
   state_.counters.of(side).reply(protocol, refusal.reason).add();
   return verdict;
-}
-
-bool Translation::may_answer(bool v6, const PacketBuffer& buffer, IcmpError error, TimePoint now) {
-  if (!(v6 ? may_answer_ipv6(buffer.packet(), error) : may_answer_ipv4(buffer.packet()))) {
-    state_.counters.of(Event::kIcmpErrorForbidden).add();
-    return false;
-  }
-  if (!state_.icmp_limit.take(now, state_.runtime->nat64.icmp_errors_per_second)) {
-    state_.counters.of(Event::kIcmpErrorLimited).add();
-    return false;
-  }
-  return true;
 }
 
 }  // namespace isthmus::nat64

@@ -36,10 +36,9 @@ std::optional<Outcome> Translation::wait_for_others(Side side, const PacketBuffe
   const bool echo = packet.protocol == Protocol::kIcmp;
   if (echo && !packet.more_fragments) {
     const auto length = static_cast<std::uint16_t>(packet.fragment_offset + packet.l4_length);
-    if (!fragments(side).learn_length(
-            key, length, now + state_.runtime->nat64.timeouts.fragment,
-            [&](std::span<const std::uint8_t> bytes) { release(side, bytes, now); }))
-      return failure(Refusal{DropReason::kFragmentTable});
+    remember_fragments(side, key, now);
+    fragments(side).learn_length(key, length,
+                                 [&](std::span<const std::uint8_t> bytes) { release(side, bytes, now); });
   }
   const auto note = fragments(side).note(key);
   const bool lacks = !first ? !note.has_ports
@@ -81,15 +80,18 @@ void Translation::complete_checksum(const FragmentKey& key, TimePoint now) {
   table.forget_ports(key);  // the next datagram of this identification must be held whole as well
 }
 
+void Translation::remember_fragments(Side side, const FragmentKey& key, TimePoint now) {
+  fragments(side).enter(key, now + state_.runtime->nat64.timeouts.fragment, given_up(side));
+}
+
 Outcome Translation::hold(Side side, const PacketBuffer& buffer, const FragmentKey& key, bool first,
                           TimePoint now) {
   // One that was let go is not held again: of two first fragments only one has a checksum, and the other's
   // never comes.
   if (letting_go_[static_cast<std::size_t>(side)]) return failure(Refusal{DropReason::kFragmentTable});
-  auto& table = fragments(side);
-  if (table.held() >= state_.runtime->nat64.max_held_fragments)
-    return failure(Refusal{DropReason::kFragmentTable});
-  if (!table.hold(key, first, buffer.packet(), now + state_.runtime->nat64.timeouts.fragment))
+  remember_fragments(side, key, now);
+  if (!fragments(side).hold(key, first, buffer.packet(), state_.runtime->nat64.max_held_fragments,
+                            given_up(side)))
     return failure(Refusal{DropReason::kFragmentTable});
   state_.counters.of(Event::kFragmentHeld).add();
   state_.counters.of(side).held_packets.add();
@@ -102,7 +104,9 @@ void Translation::release_held_behind(Side side, const P& packet, TimePoint now)
     if (!is_me(owner_of_fragment(packet))) return;  // they wait elsewhere
   }
   const FragmentNote note{true, packet.source_port, packet.destination_port, 0};
-  fragments(side).learn_ports(key_of(packet), note, now + state_.runtime->nat64.timeouts.fragment,
+  const auto key = key_of(packet);
+  remember_fragments(side, key, now);
+  fragments(side).learn_ports(key, note,
                               [&](std::span<const std::uint8_t> bytes) { release(side, bytes, now); });
 }
 

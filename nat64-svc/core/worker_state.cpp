@@ -53,7 +53,11 @@ void WorkerState::log_block(RecordKind kind, std::uint32_t block, const Ipv6Addr
                             TimePoint now) {
   counters.of(kind == RecordKind::kBlockTaken ? Event::kBlockTaken : Event::kBlockFreed).add();
   counters.blocks_used.set(pool.blocks_used());
-  if (!runtime->nat64.log_blocks) return;
+  if (runtime->nat64.log_blocks) record_block(kind, block, subscriber, now);
+}
+
+void WorkerState::record_block(RecordKind kind, std::uint32_t block, const Ipv6Address& subscriber,
+                               TimePoint now) {
   const auto ports = pool.ports_of(block);
   const Ipv6Prefix prefix{subscriber, runtime->pools.front().subscribers.prefix_length};
   record(
@@ -71,11 +75,15 @@ void WorkerState::limit_reached(DropReason reason, const Ipv6Address& subscriber
   record({RecordKind::kLimitReached, now, Ipv6Prefix{subscriber, length}, {}, 0, 0, Protocol::kTcp, reason});
 }
 
-Result<std::uint32_t, Refusal> WorkerState::find_or_add_subscriber(const Ipv6Address& client6) {
+Result<std::uint32_t, Refusal> WorkerState::find_or_add_subscriber(const Ipv6Address& client6,
+                                                                   TimePoint now) {
   const auto prefix = subscriber_prefix(*runtime, client6);
   if (const auto found = subscribers_.find(prefix); found != kNone) return found;
   const auto number = subscribers_.add(prefix, most_per_64(*runtime));
-  if (number == kNone) return failure(exhausted(DropReason::kSubscriberLimit));
+  if (number == kNone) {
+    limit_reached(DropReason::kSubscriberLimit, client6, now);
+    return failure(exhausted(DropReason::kSubscriberLimit));
+  }
   counters.subscribers.set(subscribers_.used());
   return number;
 }
@@ -97,7 +105,7 @@ std::optional<DropReason> WorkerState::at_limit(const Subscriber& subscriber, Ti
 Result<std::uint32_t, Refusal> WorkerState::make_bib(Protocol protocol, const TransportAddress6& client6,
                                                      const TransportAddress4& peer, TimePoint now) {
   if (runtime->pools.empty()) return failure(exhausted(DropReason::kNoPoolAddress));
-  const auto subscriber = find_or_add_subscriber(client6.address);
+  const auto subscriber = find_or_add_subscriber(client6.address, now);
   if (!subscriber) return failure(subscriber.error());
   Subscriber& s = subscribers_[*subscriber];
   const auto refuse = [&](DropReason reason) {
@@ -118,8 +126,7 @@ Result<std::uint32_t, Refusal> WorkerState::make_bib(Protocol protocol, const Tr
     --s.bibs;
     const auto freed = pool.release(s, protocol, grant->public4, now);
     if (freed != kNone) log_block(RecordKind::kBlockFreed, freed, s.prefix, now);
-    drop_subscriber_if_idle(*subscriber);
-    return failure(exhausted(DropReason::kSessionLimit));
+    return refuse(DropReason::kSessionLimit);
   }
   tables.bibs()[bib].subscriber = *subscriber;
   counters.of(Event::kBibCreated).add();
@@ -152,7 +159,7 @@ Result<std::uint32_t, Refusal> WorkerState::make_session(std::uint32_t bib, cons
                                                          TimePoint now) {
   Bib& b = tables.bibs()[bib];
   if (b.subscriber == kNone) {
-    const auto subscriber = find_or_add_subscriber(b.client6);
+    const auto subscriber = find_or_add_subscriber(b.client6, now);
     if (!subscriber) return failure(subscriber.error());
     b.subscriber = *subscriber;
   }

@@ -67,6 +67,9 @@ class WorkerState {
   // Expires what is due and checks some sessions against a new runtime; bounded. True: there is more to do.
   bool expire(TimePoint now);
 
+  // May this packet be answered with this error, by the RFCs and by the rate limit? Counted when it may not.
+  [[nodiscard]] bool may_answer(Side side, std::span<const std::uint8_t> packet, IcmpError error,
+                                TimePoint now);
   [[nodiscard]] std::uint64_t random();
   void record(const EventRecord& event);
   [[nodiscard]] Duration timeout(const Session& session) const;
@@ -82,27 +85,33 @@ class WorkerState {
   HandOverQueue handed_over;
   std::vector<EventRecord> records;
   HeldSyns held_syns;
-  RateLimit icmp_limit;
   std::array<FragmentTable, 2> fragments;  // by the side they come from
   std::uint8_t generation = 0;
 
  private:
   void change_state(Session& session, std::uint32_t number, TcpState state);
-  [[nodiscard]] Result<std::uint32_t, Refusal> find_or_add_subscriber(const Ipv6Address& client6);
+  [[nodiscard]] Result<std::uint32_t, Refusal> find_or_add_subscriber(const Ipv6Address& client6,
+                                                                      TimePoint now);
   void drop_subscriber_if_idle(std::uint32_t number);
   // Why the subscriber may not have one session more, if so.
   [[nodiscard]] std::optional<DropReason> at_limit(const Subscriber& subscriber, TimePoint now) const;
   void sync_static_mappings(TimePoint now);
+  void remove_former_static_mappings(TimePoint now);
+  void end_mappings_in_the_way(TimePoint now);
   [[nodiscard]] bool expire_sessions(TimePoint now);  // true: there may be more
   void expire_session(std::uint32_t number, TimePoint now);
   void answer_held_syn(std::span<const std::uint8_t> packet, TimePoint now);
   void set_limits();
   void begin_generation(TimePoint now);
   void sweep(std::uint32_t budget, TimePoint now);
-  void end_everything(TimePoint now);
+  template <class Ends>
+  void end_sessions_if(Ends&& ends, TimePoint now);
+  void end_sessions_of(const std::vector<std::uint32_t>& bibs, TimePoint now);
   void end_at_changed_ports(const Runtime& next, TimePoint now);
   void free_former_static_ports(const Runtime& before);
   void log_block(RecordKind kind, std::uint32_t block, const Ipv6Address& subscriber, TimePoint now);
+  void record_block(RecordKind kind, std::uint32_t block, const Ipv6Address& subscriber, TimePoint now);
+  void record_all_blocks(RecordKind kind, TimePoint now);
   void log_static(RecordKind kind, const Bib& bib, TimePoint now);
   void limit_reached(DropReason reason, const Ipv6Address& subscriber, TimePoint now);
 
@@ -110,12 +119,16 @@ class WorkerState {
   SubscriberTable subscribers_;
   std::size_t max_records_;
   RateLimit limit_records_;
+  // Those that path MTU discovery needs have a limit of their own: a scan must not use it up.
+  RateLimit limit_icmp_;
+  RateLimit limit_too_big_;
   std::uint64_t random_;
   std::uint32_t made_since_expiry_ = 0;  // sessions
   std::uint32_t sweep_left_ = 0;
   std::uint32_t sweep_at_ = 0;
-  std::uint32_t unswept_generations_ = 0;                  // since a sweep was through
-  std::vector<std::pair<Ipv4Address, TimePoint>> drains_;  // withdrawn addresses with a deadline
+  std::uint32_t unswept_generations_ = 0;  // since a sweep was through
+  using Drain = std::pair<Ipv4Address, TimePoint>;
+  std::vector<Drain> drains_;  // withdrawn addresses with a deadline, sorted
 };
 
 }  // namespace isthmus::nat64

@@ -107,6 +107,22 @@ void WorkerState::expire_session(std::uint32_t number, TimePoint now) {
   if (extra.add(Side::kV6, tcp_probe(session.tuple6()))) counters.of(Event::kProbeSent).add();
 }
 
+bool WorkerState::may_answer(Side side, std::span<const std::uint8_t> packet, IcmpError error,
+                             TimePoint now) {
+  const bool v6 = side == Side::kV6;
+  if (!(v6 ? may_answer_ipv6(packet, error) : may_answer_ipv4(packet))) {
+    counters.of(Event::kIcmpErrorForbidden).add();
+    return false;
+  }
+  const bool too_big = v6 ? error.type == icmp6::kPacketTooBig
+                          : error.type == icmp4::kUnreachable && error.code == icmp4::kFragmentationNeeded;
+  if (!(too_big ? limit_too_big_ : limit_icmp_).take(now, runtime->nat64.icmp_errors_per_second)) {
+    counters.of(Event::kIcmpErrorLimited).add();
+    return false;
+  }
+  return true;
+}
+
 // §3.5.2.2, V4 INIT: the SYN that nobody wanted is answered with "port unreachable".
 void WorkerState::answer_held_syn(std::span<const std::uint8_t> packet, TimePoint now) {
   std::array<std::uint8_t, kTranslationHeadroom + 128> frame{};
@@ -114,10 +130,10 @@ void WorkerState::answer_held_syn(std::span<const std::uint8_t> packet, TimePoin
   PacketBuffer buffer{frame, kTranslationHeadroom, packet.size()};
   auto& side = counters.of(Side::kV4);
   const bool from_client = pool.contains(Ipv4Address::load(&packet[12]));  // held after its first half, §3.8
-  const bool answered =
-      may_answer_ipv4(packet) && icmp_limit.take(now, runtime->nat64.icmp_errors_per_second) &&
-      make_reply_ipv4(buffer, {icmp4::kUnreachable, icmp4::kPortUnreachable, 0}, *runtime) &&
-      (from_client ? own_errors : extra).add(Side::kV4, buffer.packet());
+  constexpr IcmpError kError{icmp4::kUnreachable, icmp4::kPortUnreachable, 0};
+  const bool answered = may_answer(Side::kV4, packet, kError, now) &&
+                        make_reply_ipv4(buffer, kError, *runtime) &&
+                        (from_client ? own_errors : extra).add(Side::kV4, buffer.packet());
   constexpr auto kReason = DropReason::kSynUnanswered;
   (answered ? side.reply(ProtocolSeen::kTcp, kReason) : side.drop(ProtocolSeen::kTcp, kReason)).add();
 }

@@ -26,8 +26,8 @@ constexpr std::uint32_t kEndCost = 4;  // of a session that ends in a sweep; one
 }  // namespace
 
 bool WorkerState::is_drained(Ipv4Address public4) const {
-  return std::ranges::any_of(
-      drains_, [&](const auto& d) { return d.first == public4 && d.second == TimePoint::min(); });
+  const auto drain = std::ranges::lower_bound(drains_, public4, {}, &Drain::first);
+  return drain != drains_.end() && drain->first == public4 && drain->second == TimePoint::min();
 }
 
 bool WorkerState::still_allowed(const Session& session) const {
@@ -47,9 +47,11 @@ bool WorkerState::revalidate(std::uint32_t number, TimePoint now) {
   return false;
 }
 
-void WorkerState::end_everything(TimePoint now) {
+template <class Ends>
+void WorkerState::end_sessions_if(Ends&& ends, TimePoint now) {
   for (std::uint32_t n = 0; n < tables.sessions().touched(); ++n) {
-    if (!tables.sessions()[n].live()) continue;
+    const Session& session = tables.sessions()[n];
+    if (!session.live() || !ends(session)) continue;
     wheel.remove(tables.sessions(), n);
     end_session(n, Event::kSessionEnded, now);
   }
@@ -59,12 +61,7 @@ void WorkerState::end_everything(TimePoint now) {
 void WorkerState::end_at_changed_ports(const Runtime& next, TimePoint now) {
   const auto addresses = pool.that_change_ports(next);
   if (addresses.empty()) return;
-  for (std::uint32_t n = 0; n < tables.sessions().touched(); ++n) {
-    const Session& session = tables.sessions()[n];
-    if (!session.live() || !std::ranges::binary_search(addresses, session.public4)) continue;
-    wheel.remove(tables.sessions(), n);
-    end_session(n, Event::kSessionEnded, now);
-  }
+  end_sessions_if([&](const Session& s) { return std::ranges::binary_search(addresses, s.public4); }, now);
 }
 
 // They are in nobody's way any more, while the block is in use.
@@ -74,25 +71,35 @@ void WorkerState::free_former_static_ports(const Runtime& before) {
   }
 }
 
+// Where the records begin, or end, while blocks are in use.
+void WorkerState::record_all_blocks(RecordKind kind, TimePoint now) {
+  pool.visit_used([&](std::uint32_t block) {
+    record_block(kind, block, subscribers_[pool.holder_of(block)].prefix, now);
+  });
+}
+
 void WorkerState::set_runtime(std::shared_ptr<const Runtime> next, TimePoint now) {
   if (runtime && !same_layout(*runtime, *next)) {
-    end_everything(now);
+    end_sessions_if([](const Session&) { return true; }, now);
     pool = Pool4{};
   }
   end_at_changed_ports(*next, now);
   const auto before = std::exchange(runtime, std::move(next));
   pool.configure(*runtime);
-  std::vector<std::pair<Ipv4Address, TimePoint>> drains;
+  std::vector<Drain> drains;
   for (const auto& a : runtime->addresses) {
     if (!a.withdrawn || !a.withdraw_within) continue;
-    const auto old = std::ranges::find(drains_, a.address, &std::pair<Ipv4Address, TimePoint>::first);
-    drains.emplace_back(a.address, old != drains_.end() ? old->second : now + *a.withdraw_within);
+    const auto old = std::ranges::lower_bound(drains_, a.address, {}, &Drain::first);
+    const bool known = old != drains_.end() && old->first == a.address;
+    drains.emplace_back(a.address, known ? old->second : now + *a.withdraw_within);
   }
   drains_ = std::move(drains);
   tables.index_peers(runtime->nat64.filtering == Filtering::kAddressDependent);
   sync_static_mappings(now);
   pool.reserve_static_ports();
   if (before) free_former_static_ports(*before);
+  if (before && before->nat64.log_blocks != runtime->nat64.log_blocks)
+    record_all_blocks(runtime->nat64.log_blocks ? RecordKind::kBlockTaken : RecordKind::kBlockFreed, now);
   counters.addresses.set(pool.addresses());
   set_limits();
   counters.blocks_total.set(pool.blocks_total());
@@ -118,33 +125,47 @@ void WorkerState::begin_generation(TimePoint now) {
   if (++unswept_generations_ == kGenerations) sweep(kAll, now);
 }
 
-void WorkerState::sync_static_mappings(TimePoint now) {
+// In one pass, however many there are; `bibs` is sorted.
+void WorkerState::end_sessions_of(const std::vector<std::uint32_t>& bibs, TimePoint now) {
+  if (std::ranges::all_of(bibs, [&](std::uint32_t n) { return tables.bibs()[n].sessions == 0; })) return;
+  end_sessions_if([&](const Session& session) { return std::ranges::binary_search(bibs, session.bib); }, now);
+}
+
+// Static BIB entries that the policy has no more.
+void WorkerState::remove_former_static_mappings(TimePoint now) {
   const auto wanted = [&](const Bib& b) {
-    return std::ranges::any_of(runtime->static_mappings, [&](const StaticMapping& m) {
-      return m.protocol == b.protocol && m.client6 == TransportAddress6{b.client6, b.port6} &&
-             m.public4 == TransportAddress4{b.public4, b.port4};
-    });
+    const auto at = std::ranges::lower_bound(
+        runtime->static_mappings, std::pair{TransportAddress4{b.public4, b.port4}, b.protocol}, {},
+        [](const StaticMapping& m) { return std::pair{m.public4, m.protocol}; });
+    return at != runtime->static_mappings.end() && at->protocol == b.protocol &&
+           at->public4 == TransportAddress4{b.public4, b.port4} &&
+           at->client6 == TransportAddress6{b.client6, b.port6};
   };
-  const auto end_sessions_of = [&](std::uint32_t bib) {
-    for (std::uint32_t n = 0; n < tables.sessions().touched(); ++n) {
-      if (!tables.sessions()[n].live() || tables.sessions()[n].bib != bib) continue;
-      wheel.remove(tables.sessions(), n);
-      end_session(n, Event::kSessionEnded, now);
-    }
-  };
+  std::vector<std::uint32_t> former;
   for (std::uint32_t n = 0; n < tables.bibs().touched(); ++n) {
-    if (!tables.bibs()[n].live() || !tables.bibs()[n].is_static || wanted(tables.bibs()[n])) continue;
-    end_sessions_of(n);
-    tables.remove_bib(n);
+    const Bib& b = tables.bibs()[n];
+    if (b.live() && b.is_static && !wanted(b)) former.push_back(n);
   }
+  end_sessions_of(former, now);
+  for (const auto n : former) tables.remove_bib(n);
+}
+
+// A dynamic mapping in the way of a static one ends: the operator's word goes first. The port may be in a
+// block of any worker, so each of them looks, not only the client's.
+void WorkerState::end_mappings_in_the_way(TimePoint now) {
+  std::vector<std::uint32_t> in_the_way;
   for (const auto& m : runtime->static_mappings) {
-    // A dynamic mapping in the way ends: the operator's word goes first. The port may be in a block of any
-    // worker, so each of them looks, not only the client's.
-    for (const auto other :
-         {tables.find_bib(m.protocol, m.client6), tables.find_bib(m.protocol, m.public4)}) {
-      if (other != kNone && tables.bibs()[other].live() && !tables.bibs()[other].is_static)
-        end_sessions_of(other);
-    }
+    for (const auto n : {tables.find_bib(m.protocol, m.client6), tables.find_bib(m.protocol, m.public4)})
+      if (n != kNone && !tables.bibs()[n].is_static) in_the_way.push_back(n);
+  }
+  std::ranges::sort(in_the_way);
+  end_sessions_of(in_the_way, now);
+}
+
+void WorkerState::sync_static_mappings(TimePoint now) {
+  remove_former_static_mappings(now);
+  end_mappings_in_the_way(now);
+  for (const auto& m : runtime->static_mappings) {
     if (client_owner(*runtime, m.client6.address) != runtime->options.worker) continue;
     if (tables.find_bib(m.protocol, m.client6) != kNone || tables.find_bib(m.protocol, m.public4) != kNone)
       continue;

@@ -7,14 +7,16 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <thread>
+#include <utility>
 
 #include "nat64-svc/shell/node/node_policy.hpp"
 
 namespace isthmus::nat64 {
 namespace {
 
-constexpr std::chrono::seconds kApplyPatience{2};
+constexpr std::chrono::seconds kApplyPatience{5};
 
 Applied node_cannot(std::string path, std::string message) {
   return failure(Rejection{Rejection::Kind::kNodeCannot, {{std::move(path), std::move(message)}}});
@@ -100,7 +102,7 @@ Gateway::Targets Gateway::targets_of(const Policy& policy, const Allocation& all
   targets.backstops4 = targets.addresses;
   // What of a pool is not ours now would follow the default route, and come back. Not on a link, where
   // others have the rest of it.
-  if (!arp_) {
+  if (!answers_arp_) {
     for (const auto& pool : pool_prefixes(policy)) targets.backstops4.insert(pool);
   }
   return targets;
@@ -219,7 +221,7 @@ bool Gateway::run_everywhere(const Runtimes& runtimes) {
 void Gateway::on_network_change(const NetworkView& view) {
   for (const auto& worker : workers_) worker->wake();
   const std::lock_guard lock(mutex_);
-  problem_.clear();
+  const auto before = std::exchange(problem_, {});
   for (std::size_t port = 0; port < worker_ports_.size(); ++port) {
     const auto* interface = view.interface(worker_ports_[port].interface_index);
     if (interface == nullptr || !interface->up) {
@@ -232,8 +234,14 @@ void Gateway::on_network_change(const NetworkView& view) {
       continue;
     }
     if (auto done = steer(port, interface->mac); !done) problem_ = done.error();
+    if (frame_size_for_mtu(interface->mtu).value_or(UINT32_MAX) > frame_size_) {
+      problem_ = "the MTU of " + worker_ports_[port].interface + " has become " +
+                 std::to_string(interface->mtu) +
+                 ", and what is longer than the frames of this process is lost: restart nat64-svc";
+    }
     if (arp_ && port + 1 == worker_ports_.size()) arp_->set_mac(interface->mac);
   }
+  if (!problem_.empty() && problem_ != before) spdlog::error("{}", problem_);
   if (!policy_) return;
   if (node_ && problem_.empty()) problem_ = node_->refusal(*own_policy_, view);
   const auto options = runtime_options(*own_policy_);

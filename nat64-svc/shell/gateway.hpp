@@ -140,6 +140,8 @@ class Gateway {
   UniqueFd namespace_lock_;
   HashKey key_{};
   bool busy_poll_ = false;
+  bool answers_arp_ = false;      // also while it drains and no longer does
+  std::uint32_t frame_size_ = 0;  // of the workers, bytes
   std::shared_ptr<BlockShare> blocks_ = std::make_shared<BlockShare>();
   std::unique_ptr<NetlinkWatcher> watcher_;
   std::unique_ptr<KernelRoutes> routes_;

@@ -78,6 +78,7 @@ Result<void, std::string> Gateway::open_announcers(const StartupConfig& config) 
     if (!announced) return failure(announced.error());
     announced_ = std::move(*announced);
   }
+  answers_arp_ = config.answer_arp;
   if (config.answer_arp) {
     auto arp = ArpResponder::open(config.interface4);
     if (!arp) return failure(arp.error());
@@ -127,6 +128,7 @@ Result<void, std::string> Gateway::open_workers(const StartupConfig& config) {
                      " gives it more, or lower --workers");
     }
   }
+  frame_size_ = options.frame_size;
   for (options.index = 0; options.index < config.workers; ++options.index) {
     if (events_) options.events = &events_->queue(options.index);
     options.ports = worker_ports_;

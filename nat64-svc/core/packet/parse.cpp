@@ -94,8 +94,6 @@ struct IcmpTypes {
 
 bool read_icmp(Bytes l4, Whole whole, const IcmpTypes& types, Parsed& out, Refusal& why) {
   out.protocol = Protocol::kIcmp;
-  // The length that the ICMPv6 checksum covers is not known inside an error.
-  if (out.is_fragment() && whole == Whole::kInsideError) return refuse(why, DropReason::kFragmentedIcmp);
   if (l4.size() < kIcmpHeader)
     return refuse(why, out.more_fragments ? DropReason::kTinyFragment : DropReason::kTruncated);
   out.icmp_type = l4[0];

@@ -30,13 +30,15 @@ bool is_no_unicast_host(Ipv4Address a) {
 
 }  // namespace
 
+bool is_in_a_prefix(const Runtime& runtime, const Ipv6Address& address) {
+  return std::ranges::any_of(runtime.prefixes, [&](const auto& p) { return p.prefix.contains(address); });
+}
+
 Result<Ipv4Address, Refusal> admit(const Runtime& runtime, const Ipv6Address& client6,
                                    const Ipv6Address& server6) {
   constexpr IcmpError kProhibited{icmp6::kUnreachable, icmp6::kProhibited, 0};
   // RFC 6146 §3.5: a source inside Pref64::/n would be a hairpin loop.
-  for (const auto& p : runtime.prefixes) {
-    if (p.prefix.contains(client6)) return failure(Refusal{DropReason::kSourceInPrefix});
-  }
+  if (is_in_a_prefix(runtime, client6)) return failure(Refusal{DropReason::kSourceInPrefix});
   const auto prefix =
       std::ranges::find_if(runtime.prefixes, [&](const auto& p) { return p.prefix.contains(server6); });
   if (prefix == runtime.prefixes.end()) return failure(Refusal{DropReason::kNotInPrefix});

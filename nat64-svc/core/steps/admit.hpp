@@ -8,6 +8,8 @@
 
 namespace isthmus::nat64 {
 
+[[nodiscard]] bool is_in_a_prefix(const Runtime& runtime, const Ipv6Address& address);
+
 // The IPv4 address of `server6`.
 // Refusals: kSourceInPrefix, kNotInPrefix, kBadEmbedding; answered: kClientNotAllowed, kOutsideIpv4Ranges,
 // kNonGlobal, kExcluded.

@@ -52,11 +52,14 @@ Result<Flow, Refusal> open_flow(WorkerState& state, const Tuple6& tuple, std::ui
   // §3.5.2.2, CLOSED: with a binding other segments pass, but make no session.
   if (!opening) return Flow{tuple, four, state.pool.is_active(peer.address)};
   // Simultaneous open: the held SYN was the other half, so this one completes V4 INIT -> ESTABLISHED.
-  const bool both = tuple.protocol == Protocol::kTcp && state.held_syns.forget(four);
-  if (both) state.counters.of(Event::kSynReleased).add();
+  const bool both = tuple.protocol == Protocol::kTcp && state.held_syns.contains(four);
   const auto session =
       state.make_session(bib, tuple.server6, peer, both ? TcpState::kEstablished : TcpState::kV6Init, now);
   if (!session) return failure(session.error());
+  if (both) {
+    state.held_syns.forget(four);
+    state.counters.of(Event::kSynReleased).add();
+  }
   return flow_of(state.tables.sessions()[*session]);
 }
 

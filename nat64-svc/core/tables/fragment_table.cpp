@@ -7,15 +7,10 @@ namespace isthmus::nat64 {
 
 FragmentTable::FragmentTable(std::uint32_t capacity, HashKey key)
     : key_(key),
-      entries_(capacity),
-      index_(capacity, std::pmr::new_delete_resource()),
+      entries_(std::size_t{capacity} * kNotesPerHeld),
+      index_(capacity * kNotesPerHeld, std::pmr::new_delete_resource()),
       helds_(capacity),
-      bytes_(capacity * kMaxHeld) {
-  for (std::uint32_t i = capacity; i > 0; --i) {
-    helds_[i - 1].next = free_;
-    free_ = i - 1;
-  }
-}
+      bytes_(capacity * kMaxHeld) {}
 
 std::uint64_t FragmentTable::hash(const FragmentKey& key) const {
   return keyed_hash(key_, mix(key.source.high() ^ key_.k0, key.source.low() ^ key_.k1),
@@ -27,26 +22,14 @@ std::uint32_t FragmentTable::find(const FragmentKey& key) const {
   return index_.find(hash(key), [&](std::uint32_t n) { return entries_[n].key == key; });
 }
 
-std::uint32_t FragmentTable::find_or_add(const FragmentKey& key, TimePoint deadline) {
-  const auto found = find(key);
-  if (found != kNone || used_ == entries_.size()) return found;
-  const auto number = static_cast<std::uint32_t>((first_ + used_) % entries_.size());
-  entries_[number] = {key, deadline, {}, kNone};
-  index_.insert(hash(key), number);
-  ++used_;
-  return number;
-}
-
 FragmentNote FragmentTable::note(const FragmentKey& key) const {
   const auto number = find(key);
   return number == kNone ? FragmentNote{} : entries_[number].note;
 }
 
-bool FragmentTable::has_room(const FragmentKey& key, bool first, std::size_t size) const {
-  if (free_ == kNone || size > kMaxHeld) return false;
-  // One first fragment a packet: each that is let go lets those behind it go, and a peer must not nest them.
-  if (first && find_held_first(key) != kNone) return false;
-  return find(key) != kNone || used_ < entries_.size();
+// One first fragment a packet: each that is let go lets those behind it go, and a peer must not nest them.
+bool FragmentTable::may_hold(const FragmentKey& key, bool first, std::size_t size) const {
+  return size <= kMaxHeld && !(first && find_held_first(key) != kNone);
 }
 
 std::uint32_t FragmentTable::find_held_first(const FragmentKey& key) const {
@@ -61,18 +44,13 @@ std::span<std::uint8_t> FragmentTable::held_first(const FragmentKey& key) {
   return held == kNone ? std::span<std::uint8_t>{} : bytes(held);
 }
 
-bool FragmentTable::hold(const FragmentKey& key, bool first, std::span<const std::uint8_t> fragment,
-                         TimePoint deadline) {
-  if (!has_room(key, first, fragment.size())) return false;
-  const auto number = find_or_add(key, deadline);
-  if (number == kNone) return false;
-  const auto held = free_;
-  free_ = helds_[held].next;
-  helds_[held] = {entries_[number].first_held, first, static_cast<std::uint16_t>(fragment.size())};
+void FragmentTable::put(std::uint32_t entry, bool first, std::span<const std::uint8_t> fragment) {
+  const auto held = static_cast<std::uint32_t>((oldest_held_ + spanned_) % helds_.size());
+  helds_[held] = {entry, entries_[entry].first_held, first, static_cast<std::uint16_t>(fragment.size())};
   std::ranges::copy(fragment, bytes(held).begin());
-  entries_[number].first_held = held;
+  entries_[entry].first_held = held;
+  ++spanned_;
   ++held_;
-  return true;
 }
 
 void FragmentTable::forget_ports(const FragmentKey& key) {
@@ -80,17 +58,8 @@ void FragmentTable::forget_ports(const FragmentKey& key) {
 }
 
 void FragmentTable::free_held(std::uint32_t held) {
-  helds_[held].next = free_;
-  free_ = held;
+  helds_[held].length = 0;
   --held_;
-}
-
-bool FragmentTable::drop_one_held(Entry& entry) {
-  const auto held = entry.first_held;
-  if (held == kNone) return false;
-  entry.first_held = helds_[held].next;
-  free_held(held);
-  return true;
 }
 
 void FragmentTable::forget_oldest() {

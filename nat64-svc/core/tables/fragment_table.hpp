@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // RFC 6146 §3.4: later fragments wait until the first one tells the ports; afterwards they pass at once. The
 // first fragment of an echo waits for the last one, that of UDP without a checksum for all. Bounded in
-// number, size and time: all entries live equally long, so they end in the order in which they came.
+// number, size and time. Where there is no room the oldest makes it: a flood shortens how long a packet is
+// remembered, and stops no other.
 #pragma once
 
 #include <span>
@@ -27,24 +28,31 @@ struct FragmentKey {
 
 class FragmentTable {
  public:
-  // At most `capacity` packets remembered and as many fragments held, each of at most kMaxHeld bytes.
+  // At most `capacity` fragments held, each of at most kMaxHeld bytes. Packets remembered: kNotesPerHeld
+  // times as many, since each packet is, whose first fragment passed, until its time is over.
   FragmentTable(std::uint32_t capacity, HashKey key);
   static constexpr std::size_t kMaxHeld = 3520;  // a page's worth: the largest MTU that is served fits
+  static constexpr std::uint32_t kNotesPerHeld = 16;
 
   [[nodiscard]] FragmentNote note(const FragmentKey& key) const;
+  // Remembers the packet, if it is new, until `deadline` (for all equally far) or until there is no room and
+  // it is the oldest: lost(protocol) is then called for each fragment that waits. Before all that follows.
+  template <class Lost>
+  void enter(const FragmentKey& key, TimePoint deadline, Lost&& lost);
   // Would hold() take it?
-  [[nodiscard]] bool has_room(const FragmentKey& key, bool first, std::size_t size) const;
-  // False: no room.
+  [[nodiscard]] bool may_hold(const FragmentKey& key, bool first, std::size_t size) const;
+  // Holds it. While `most` are held, those that have waited longest, of another packet, are given up; lost()
+  // as above. False: too large, the second first fragment of its packet, or all room is this packet's.
+  template <class Lost>
   [[nodiscard]] bool hold(const FragmentKey& key, bool first, std::span<const std::uint8_t> fragment,
-                          TimePoint deadline);
-  // Remembers the ports (those of `note`) and gives release(bytes) each fragment that waited for them. False:
-  // no room to remember.
+                          std::uint32_t most, Lost&& lost);
+  // Notes the ports (those of `note`) and gives release(bytes) each fragment that waited for them.
   template <class Release>
-  bool learn_ports(const FragmentKey& key, const FragmentNote& note, TimePoint deadline, Release&& release);
+  void learn_ports(const FragmentKey& key, const FragmentNote& note, Release&& release);
   void forget_ports(const FragmentKey& key);
-  // Remembers the length and gives release(bytes) the first fragment, if it waited for it. False: no room.
+  // Notes the length and gives release(bytes) the first fragment, if it waited for it.
   template <class Release>
-  bool learn_length(const FragmentKey& key, std::uint16_t length, TimePoint deadline, Release&& release);
+  void learn_length(const FragmentKey& key, std::uint16_t length, Release&& release);
   // The first fragment of its packet, if it waits here; else empty.
   [[nodiscard]] std::span<std::uint8_t> held_first(const FragmentKey& key);
   // Gives visit(bytes) each fragment that waits.
@@ -68,13 +76,13 @@ class FragmentTable {
     std::uint32_t first_held = kNone;
   };
   struct Held {
-    std::uint32_t next = kNone;
-    bool first = false;  // fragment of its packet
-    std::uint16_t length = 0;
+    std::uint32_t entry = kNone;
+    std::uint32_t next = kNone;  // of the same packet
+    bool first = false;          // fragment of its packet
+    std::uint16_t length = 0;    // 0: nothing is held here
   };
   [[nodiscard]] std::uint64_t hash(const FragmentKey& key) const;
   [[nodiscard]] std::uint32_t find(const FragmentKey& key) const;
-  [[nodiscard]] std::uint32_t find_or_add(const FragmentKey& key, TimePoint deadline);
   [[nodiscard]] std::span<std::uint8_t> bytes(std::uint32_t held) {
     return std::span{bytes_}.subspan(held * kMaxHeld, helds_[held].length);
   }
@@ -82,34 +90,77 @@ class FragmentTable {
     return std::span{bytes_}.subspan(held * kMaxHeld, helds_[held].length);
   }
   [[nodiscard]] std::uint32_t find_held_first(const FragmentKey& key) const;
+  void put(std::uint32_t entry, bool first, std::span<const std::uint8_t> fragment);
   void free_held(std::uint32_t held);
-  bool drop_one_held(Entry& entry);
+  template <class Lost>
+  void give_up(Entry& entry, Lost&& lost);
   void forget_oldest();
 
   HashKey key_;
   std::vector<Entry> entries_;  // a ring: used_ entries from first_ on, oldest first
   FlatIndex index_;
-  std::vector<Held> helds_;
-  std::vector<std::uint8_t> bytes_;
-  std::uint32_t free_ = kNone;
   std::uint32_t first_ = 0;
   std::uint32_t used_ = 0;
+  std::vector<Held> helds_;  // a ring: those of spanned_ places from oldest_held_ on that still wait
+  std::vector<std::uint8_t> bytes_;
+  std::uint32_t oldest_held_ = 0;
+  std::uint32_t spanned_ = 0;
   std::uint32_t held_ = 0;
 };
 
 template <class Lost>
+void FragmentTable::give_up(Entry& entry, Lost&& lost) {
+  auto held = std::exchange(entry.first_held, kNone);
+  while (held != kNone) {
+    const auto next = helds_[held].next;
+    free_held(held);
+    lost(entry.key.protocol);
+    held = next;
+  }
+}
+
+template <class Lost>
+void FragmentTable::enter(const FragmentKey& key, TimePoint deadline, Lost&& lost) {
+  if (find(key) != kNone) return;
+  if (used_ == entries_.size()) {
+    give_up(entries_[first_], lost);
+    forget_oldest();
+  }
+  const auto number = static_cast<std::uint32_t>((first_ + used_) % entries_.size());
+  entries_[number] = {key, deadline, {}, kNone};
+  index_.insert(hash(key), number);
+  ++used_;
+}
+
+template <class Lost>
+bool FragmentTable::hold(const FragmentKey& key, bool first, std::span<const std::uint8_t> fragment,
+                         std::uint32_t most, Lost&& lost) {
+  const auto number = find(key);
+  if (number == kNone || !may_hold(key, first, fragment.size())) return false;
+  while (spanned_ > 0 && (spanned_ == helds_.size() || held_ >= most)) {
+    const Held& oldest = helds_[oldest_held_];
+    if (oldest.length != 0 && oldest.entry == number) return false;
+    if (oldest.length != 0) give_up(entries_[oldest.entry], lost);
+    oldest_held_ = static_cast<std::uint32_t>((oldest_held_ + 1) % helds_.size());
+    --spanned_;
+  }
+  if (held_ >= most) return false;  // none may be
+  put(number, first, fragment);
+  return true;
+}
+
+template <class Lost>
 void FragmentTable::expire(TimePoint now, Lost&& lost) {
   while (used_ > 0 && entries_[first_].deadline <= now) {
-    while (drop_one_held(entries_[first_])) lost(entries_[first_].key.protocol);
+    give_up(entries_[first_], lost);
     forget_oldest();
   }
 }
 
 template <class Release>
-bool FragmentTable::learn_ports(const FragmentKey& key, const FragmentNote& note, TimePoint deadline,
-                                Release&& release) {
-  const auto number = find_or_add(key, deadline);
-  if (number == kNone) return false;
+void FragmentTable::learn_ports(const FragmentKey& key, const FragmentNote& note, Release&& release) {
+  const auto number = find(key);
+  if (number == kNone) return;
   const auto length = entries_[number].note.length;
   entries_[number].note = note;
   entries_[number].note.length = length;
@@ -121,17 +172,14 @@ bool FragmentTable::learn_ports(const FragmentKey& key, const FragmentNote& note
     free_held(held);
     held = next;
   }
-  return true;
 }
 
 template <class Release>
-bool FragmentTable::learn_length(const FragmentKey& key, std::uint16_t length, TimePoint deadline,
-                                 Release&& release) {
-  const auto number = find_or_add(key, deadline);
-  if (number == kNone) return false;
+void FragmentTable::learn_length(const FragmentKey& key, std::uint16_t length, Release&& release) {
+  const auto number = find(key);
+  if (number == kNone) return;
   entries_[number].note.length = length;
   release_first(key, std::forward<Release>(release));
-  return true;
 }
 
 template <class Visit>

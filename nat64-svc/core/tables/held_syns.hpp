@@ -36,13 +36,13 @@ class HeldSyns {
     ++used_;
     return true;
   }
-  // The client has opened the connection itself: true when a SYN was waiting for it.
-  bool forget(const Tuple4& tuple) {
-    const auto number = used_ == 0 ? kNone : find(tuple);
-    if (number == kNone) return false;
+  [[nodiscard]] bool contains(const Tuple4& tuple) const { return used_ != 0 && find(tuple) != kNone; }
+  // The client has opened the connection itself.
+  void forget(const Tuple4& tuple) {
+    const auto number = find(tuple);
+    if (number == kNone) return;
     index_.erase(hash(tuple), number, [&](std::uint32_t n) { return hash(entries_[n].tuple); });
     entries_[number].waiting = false;
-    return true;
   }
   // answer(bytes) for each that waited in vain.
   template <class Answer>

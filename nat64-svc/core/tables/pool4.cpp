@@ -172,21 +172,18 @@ void Pool4::reserve_ports(std::uint32_t block) {
 }
 
 void Pool4::reserve_statics(std::uint32_t block) {
-  const Address& a = addresses_[blocks_[block].address];
-  const std::uint32_t first = blocks_[block].number * block_size_;
-  for (const auto& s : statics_) {
-    const std::uint32_t offset = s.public4.port - first;
-    if (s.public4.address == a.address && s.public4.port >= first && offset < block_size_)
-      bitmap(block, s.protocol)[offset / 64] |= std::uint64_t{1} << offset % 64;
+  const Ipv4Address address = addresses_[blocks_[block].address].address;
+  const auto first = static_cast<std::uint16_t>(blocks_[block].number * block_size_);
+  auto s = std::ranges::lower_bound(statics_, TransportAddress4{address, first}, {}, &StaticMapping::public4);
+  for (; s != statics_.end() && s->public4.address == address; ++s) {
+    const std::uint32_t offset = s->public4.port - std::uint32_t{first};
+    if (offset >= block_size_) break;
+    bitmap(block, s->protocol)[offset / 64] |= std::uint64_t{1} << offset % 64;
   }
 }
 
 void Pool4::reserve_static_ports() {
-  for (const auto& a : addresses_) {
-    for (const auto block : a.block_of) {
-      if (block != kNone) reserve_statics(block);
-    }
-  }
+  visit_used([&](std::uint32_t block) { reserve_statics(block); });
 }
 
 void Pool4::free_static_port(Protocol protocol, const TransportAddress4& public4) {
@@ -230,8 +227,17 @@ Result<Pool4::Grant, DropReason> Pool4::allocate(Subscriber& subscriber, std::ui
       if (offset != kNone) return Grant{use_port(b, protocol, offset)};
     }
   }
-  if (subscriber.blocks >= max_blocks_) return failure(DropReason::kBlockLimit);
+  if (open_blocks(subscriber) >= max_blocks_) return failure(DropReason::kBlockLimit);
   return allocate_in_new_block(subscriber, subscriber_number, protocol, port6, random, now);
+}
+
+// Those at addresses that drain do not count, or a subscriber at its limit could open nothing until their
+// end.
+std::uint32_t Pool4::open_blocks(const Subscriber& subscriber) const {
+  std::uint32_t n = 0;
+  for (std::uint32_t b = subscriber.first_block; b != kNone; b = blocks_[b].next)
+    n += addresses_[blocks_[b].address].open ? 1U : 0U;
+  return n;
 }
 
 TransportAddress4 Pool4::use_port(std::uint32_t block, Protocol protocol, std::uint32_t offset) {

@@ -39,12 +39,15 @@ class Pool4 {
   // The port of a mapping that is static no more and that no BIB entry has.
   void free_static_port(Protocol protocol, const TransportAddress4& public4);
 
-  // A free port for the subscriber, a new block if need be. Takes at most max_blocks.
+  // A free port for the subscriber, a new block if need be. Takes at most max_blocks at addresses that do not
+  // drain.
   // Refusals: kNoPoolAddress, kPoolExhausted, kBlockLimit.
   struct Grant {
     TransportAddress4 public4;
     std::uint32_t new_block = kNone;  // to be logged
-    bool rested = true;               // false: all free blocks were given back a short while ago
+    // False: the block was given back a short while ago, and there is no other, or no other on the address
+    // that the subscriber has.
+    bool rested = true;
   };
   [[nodiscard]] Result<Grant, DropReason> allocate(Subscriber& subscriber, std::uint32_t subscriber_number,
                                                    Protocol protocol, std::uint16_t port6,
@@ -68,6 +71,13 @@ class Pool4 {
   // The block in use in which the port lies, or kNone; and the subscriber that holds it.
   [[nodiscard]] std::uint32_t block_at(const TransportAddress4& public4) const;
   [[nodiscard]] std::uint32_t holder_of(std::uint32_t block) const { return blocks_[block].subscriber; }
+  template <class Visit>
+  void visit_used(Visit&& visit) const {
+    for (const auto& a : addresses_) {
+      for (const auto block : a.block_of)
+        if (block != kNone) visit(block);
+    }
+  }
   [[nodiscard]] std::uint32_t blocks_used() const { return blocks_used_; }
   // This worker's even share of all blocks; no limit to it. The shares of all workers add up to all.
   [[nodiscard]] std::uint32_t blocks_total() const { return blocks_total_; }
@@ -101,6 +111,7 @@ class Pool4 {
                                                                 std::uint32_t subscriber_number,
                                                                 Protocol protocol, std::uint16_t port6,
                                                                 std::uint64_t random, TimePoint now);
+  [[nodiscard]] std::uint32_t open_blocks(const Subscriber& subscriber) const;
   [[nodiscard]] TransportAddress4 use_port(std::uint32_t block, Protocol protocol, std::uint32_t offset);
   void free_block(Subscriber& subscriber, std::uint32_t block, TimePoint now);
   void forget_block(std::uint32_t block);

@@ -7,7 +7,7 @@ import signal
 import socket
 import unittest
 
-from gateway_lab import GatewayLab
+from gateway_lab import HTTP, GatewayLab
 from scapy.layers.inet6 import ICMPv6ND_RA, ICMPv6NDOptMTU, IPv6
 from scapy.packet import Raw
 from wire import Wire
@@ -74,6 +74,29 @@ class Gateway(unittest.TestCase):
     def test_pings_of_every_size_pass(self):
         lab.start_alone()
         self.check_pings_of_every_size()
+
+    @staticmethod
+    def set_mtu(mtu):
+        for namespace, interface in ((lab.client, "eth0"), (lab.node, "lan"), (lab.node, "wan"), (lab.server, "eth0")):
+            namespace.run(f"ip link set {interface} mtu {mtu}")
+
+    def test_the_largest_mtu_is_used(self):
+        self.addCleanup(self.set_mtu, 1500)
+        self.set_mtu(3498)
+        lab.start_alone()
+        self.assertEqual(2, lab.counter("xdp_mode", 'mode="native"'))
+        answer = lab.client.run(f"ping -6 -n -c 4 -i 0.2 -W 1 -M do -s {3478 - 48} {embedded(WEB4)}", check=False).stdout
+        self.assertRegex(answer, "[34] received", "3478 bytes do not pass whole")
+        self.check_service()
+
+    def test_an_mtu_that_outgrows_the_frames_is_told(self):
+        lab.start_alone()
+        self.addCleanup(self.set_mtu, 1500)
+        lab.node.run("ip link set wan mtu 3000")
+        eventually(lambda: "the MTU of wan has become 3000" in lab.nat64.log(), 5, "a line says so")
+        self.assertIn("restart nat64-svc", lab.node.run(f"curl -s http://{HTTP}/readyz"))
+        lab.node.run("ip link set wan mtu 1500")
+        eventually(lambda: "restart" not in lab.node.run(f"curl -s http://{HTTP}/readyz"), 5, "all is well again")
 
     def test_a_probe_goes_through_the_translation_and_tells_when_it_is_not_answered(self):
         lab.write_policy(POLICY + f'nat64: {{probe: {{client6: "2001:db8:1::ffff", target4: {WEB4}, interval: 1s}}}}\n')

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "nat64-svc/core/packet/parse.hpp"
+#include "nat64-svc/core/tables/fragment_table.hpp"
 #include "nat64-svc/core/translator.hpp"
 #include "tests/support/fragments.hpp"
 #include "tests/support/nat64_harness.hpp"
@@ -127,15 +128,50 @@ TEST(Fragments, WithoutAFirstOneAreDroppedAfterTheirTime) {
             1U);
 }
 
-TEST(Fragments, AreHeldInBounds) {
-  TranslatorLimits limits{.max_sessions = 64, .max_subscribers = 8, .max_held_fragments = 4};
-  Nat64Harness nat{test::nat64_policy(), test::nat64_allocation(), limits};
-  for (std::uint32_t id = 0; id < 4; ++id) {
-    const auto bytes =
-        PacketBuilder::ipv6(kClient, kServer6).fragment(64, true, id).protocol(17).payload(16).bytes();
-    EXPECT_EQ(nat.from_v6(bytes).verdict.action, Action::kHeld);
+Bytes fragment_of(std::uint32_t id, bool first) {
+  auto packet = PacketBuilder::ipv6(kClient, kServer6).fragment(first ? 0 : 64, first, id);
+  if (first) return packet.udp(4000, 53).payload(56).bytes();
+  return packet.protocol(17).payload(16).bytes();
+}
+
+std::uint64_t no_room(const Nat64Harness& nat) {
+  return nat.translator.counters()
+      .of(Side::kV6)
+      .dropped[static_cast<std::size_t>(ProtocolSeen::kUdp)]
+              [static_cast<std::size_t>(DropReason::kFragmentTable)]
+      .get();
+}
+
+constexpr TranslatorLimits kFourHeld{.max_sessions = 64, .max_subscribers = 8, .max_held_fragments = 4};
+
+// Whoever sends what can never be completed takes the place of what waits longest, not of what comes.
+TEST(Fragments, AreHeldInBoundsAndTheOldestMakeRoom) {
+  Nat64Harness nat{test::nat64_policy(), test::nat64_allocation(), kFourHeld};
+  for (std::uint32_t id = 0; id < 6; ++id)
+    EXPECT_EQ(nat.from_v6(fragment_of(id, false)).verdict.action, Action::kHeld);
+  EXPECT_EQ(no_room(nat), 2U);
+  EXPECT_TRUE(nat.from_v6(fragment_of(0, true)).extra.empty());
+  EXPECT_EQ(nat.from_v6(fragment_of(5, true)).extra.size(), 1U);
+  nat.advance(1ms);
+  EXPECT_EQ(nat.translator.counters().held_fragments.get(), 3U);
+}
+
+TEST(Fragments, OfOnePacketAreHeldInBounds) {
+  Nat64Harness nat{test::nat64_policy(), test::nat64_allocation(), kFourHeld};
+  for (std::uint16_t n = 0; n < 4; ++n)
+    EXPECT_EQ(nat.from_v6(later6(static_cast<std::uint16_t>(64 + 16 * n), true)).verdict.action,
+              Action::kHeld);
+  EXPECT_EQ(nat.from_v6(later6(512, false)).verdict.reason, DropReason::kFragmentTable);
+  EXPECT_EQ(nat.from_v6(first6()).extra.size(), 4U);
+}
+
+TEST(Fragments, InOrderPassHoweverManyPacketsThereAre) {
+  Nat64Harness nat{test::nat64_policy(), test::nat64_allocation(), kFourHeld};
+  for (std::uint32_t id = 0; id < 10 * 4 * FragmentTable::kNotesPerHeld; ++id) {
+    ASSERT_EQ(nat.from_v6(fragment_of(id, true)).verdict.action, Action::kForward);
+    ASSERT_EQ(nat.from_v6(fragment_of(id, false)).verdict.action, Action::kForward) << id;
   }
-  EXPECT_EQ(nat.from_v6(later6()).verdict.reason, DropReason::kFragmentTable);
+  EXPECT_EQ(no_room(nat), 0U);
 }
 
 // Everything that left while these packets were sent.

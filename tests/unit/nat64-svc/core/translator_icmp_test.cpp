@@ -5,6 +5,7 @@
 #include "common/rfc6052/embed.hpp"
 #include "nat64-svc/core/packet/parse.hpp"
 #include "nat64-svc/core/translator.hpp"
+#include "tests/support/fragments.hpp"
 #include "tests/support/nat64_harness.hpp"
 
 namespace isthmus::nat64 {
@@ -227,6 +228,30 @@ TEST(IcmpErrors, AboutAnEchoCarryTheClientsIdentifier) {
   EXPECT_EQ(inside(back.packet), want);
 }
 
+// A large ping to a host that is not there. The quoted checksum covers what nobody here can see.
+TEST(IcmpErrors, AboutAFragmentedEchoCarryTheClientsIdentifier) {
+  Nat64Harness nat;
+  const auto echo =
+      PacketBuilder::ipv6(kClient, kServer6).echo(icmp6::kEchoRequest, 777).payload(2000).bytes();
+  std::vector<Bytes> sent;
+  for (const auto& piece : test::cut_into_fragments(echo, 800, 9)) {
+    const auto out = nat.from_v6(piece);
+    if (out.verdict.sends()) sent.push_back(out.packet);
+    sent.insert(sent.end(), out.extra.begin(), out.extra.end());
+  }
+  const auto head = std::ranges::find_if(sent, [](const Bytes& p) { return parse_ipv4(p)->has_l4_header(); });
+  ASSERT_NE(head, sent.end());
+  const auto back = nat.from_v4(PacketBuilder::ipv4("198.41.9.9", parse_ipv4(*head)->source.to_string())
+                                    .icmp(3, 1, 0, first(*head, 500))
+                                    .bytes());
+  ASSERT_EQ(back.verdict.action, Action::kForward) << kDropReasonNames[back.verdict.reason];
+  EXPECT_EQ(test::checksum_fault(back.packet), "");
+  const auto quoted = inside(back.packet);
+  EXPECT_EQ(quoted[6], 44);
+  EXPECT_EQ(quoted[48], icmp6::kEchoRequest);
+  EXPECT_EQ(load_be16(&quoted[52]), 777);
+}
+
 TEST(IcmpErrors, FragmentationNeededBecomesPacketTooBigWithTwentyMore) {
   Nat64Harness nat;
   const Bytes sent4 =
@@ -349,6 +374,32 @@ TEST(OurErrors, AreRateLimited) {
   nat.advance(250ms);
   EXPECT_EQ(answered(), 5);
   EXPECT_EQ(nat.translator.counters().of(Event::kIcmpErrorLimited).get(), 185U);
+}
+
+// Anybody can send to ports that lead nowhere; path MTU discovery of others must not suffer.
+TEST(OurErrors, AScanDoesNotUseUpThePacketTooBigs) {
+  auto policy = test::nat64_policy();
+  policy.nat64.icmp_errors_per_second = 20;
+  Nat64Harness nat{policy};
+  const auto p =
+      parse_ipv4(nat.from_v6(PacketBuilder::ipv6(kClient, kServer6).udp(4000, 53).bytes()).packet).value();
+  const Bytes scan = PacketBuilder::ipv4(kServer4, "203.0.113.1").udp(5555, 1).bytes();
+  for (int i = 0; i < 100; ++i) (void)nat.from_v4(scan);
+  EXPECT_EQ(nat.from_v4(scan).verdict.action, Action::kDrop);
+  const auto big = nat.from_v4(
+      PacketBuilder::ipv4(kServer4, p.source.to_string()).df().udp(53, p.source_port).payload(1472).bytes());
+  EXPECT_EQ(big.verdict.action, Action::kReply);
+  EXPECT_EQ(big.verdict.reason, DropReason::kTooBig);
+}
+
+TEST(OurErrors, NobodyInsideAPrefixGetsOne) {
+  Nat64Harness nat;
+  EXPECT_EQ(
+      nat.from_v6(PacketBuilder::ipv6("64:ff9b::1.2.3.4", kServer6).ttl(1).udp(1, 2).bytes()).verdict.action,
+      Action::kDrop);
+  EXPECT_EQ(nat.from_v6(PacketBuilder::ipv6("64:ff9b::1.2.3.4", kServer6).protocol(50).payload(20).bytes())
+                .verdict.action,
+            Action::kDrop);
 }
 
 }  // namespace

@@ -190,6 +190,29 @@ TEST(Limits, SubscribersInsideOneSlash64AreBoundedAndTheirPlaceComesFree) {
   EXPECT_EQ(nat.from_v6(question("2001:db8:1::3")).verdict.action, Action::kForward);
 }
 
+TEST(Limits, EachThatIsReachedHasARecord) {
+  const auto reasons = [](const Policy& policy, TranslatorLimits limits) {
+    Nat64Harness nat{policy, test::nat64_allocation(), limits};
+    for (std::uint16_t port = 1; port < 200; ++port) {
+      (void)nat.from_v6(question("2001:db8:1::5", kServer6, port));
+      (void)nat.from_v6(question("2001:db8:1:1::5", kServer6, port));
+    }
+    std::set<DropReason> seen;
+    nat.translator.drain_events([&](const EventRecord& r) {
+      if (r.kind == RecordKind::kLimitReached) seen.insert(r.limit);
+    });
+    return seen;
+  };
+  auto policy = test::nat64_policy();
+  policy.pools[0].subscribers.prefix_length = 64;
+  EXPECT_EQ(reasons(policy, {.max_sessions = 4096, .max_subscribers = 1}),
+            std::set{DropReason::kSubscriberLimit});
+  EXPECT_EQ(reasons(policy, {.max_sessions = 64, .max_subscribers = 8}), std::set{DropReason::kSessionLimit});
+  policy.pools[0].subscribers.ports_per_block = 64;
+  policy.pools[0].subscribers.max_blocks = 1;
+  EXPECT_EQ(reasons(policy, {.max_sessions = 4096, .max_subscribers = 8}), std::set{DropReason::kBlockLimit});
+}
+
 TEST(Limits, ABlockTakenBeforeItHasRestedIsCounted) {
   auto policy = test::nat64_policy();
   policy.pools[0].ports = {1024, 1039};

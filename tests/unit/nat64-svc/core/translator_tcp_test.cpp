@@ -64,6 +64,42 @@ TEST(UnsolicitedSyn, IsForgottenWhenTheClientOpensTheSameConnection) {
   EXPECT_EQ(nat.sessions(), 1U);
 }
 
+// The peer hears of it at the end of its six seconds.
+TEST(UnsolicitedSyn, IsNotForgottenWhenTheClientsSessionIsRefused) {
+  auto policy = test::nat64_policy();
+  policy.nat64.filtering = Filtering::kAddressDependent;
+  policy.pools[0].subscribers.max_sessions = 1;
+  Nat64Harness nat{policy};
+  const auto p =
+      parse_ipv4(
+          nat.from_v6(
+                 PacketBuilder::ipv6(kClient, "64:ff9b::198.41.0.99").tcp(4000, 80, tcp_flag::kSyn).bytes())
+              .packet)
+          .value();
+  EXPECT_EQ(nat.from_v4(PacketBuilder::ipv4(kServer4, p.source.to_string())
+                            .tcp(5555, p.source_port, tcp_flag::kSyn)
+                            .bytes())
+                .verdict.action,
+            Action::kHeld);
+  EXPECT_EQ(nat.from_v6(PacketBuilder::ipv6(kClient, kServer6).tcp(4000, 5555, tcp_flag::kSyn).bytes())
+                .verdict.reason,
+            DropReason::kSubscriberSessions);
+  const auto extra = after(nat, 7s);
+  ASSERT_EQ(extra.size(), 1U);
+  EXPECT_EQ(extra[0][20], icmp4::kUnreachable);
+  EXPECT_EQ(nat.translator.counters().of(Event::kSynReleased).get(), 0U);
+}
+
+TEST(UnsolicitedSyn, ThatIsNotAnsweredForItsRateCountsAsLimited) {
+  auto policy = test::nat64_policy();
+  policy.nat64.icmp_errors_per_second = 1;
+  Nat64Harness nat{policy};
+  for (std::uint16_t port = 1; port <= 20; ++port)
+    (void)nat.from_v4(PacketBuilder::ipv4(kServer4, "203.0.113.1").tcp(port, 4000, tcp_flag::kSyn).bytes());
+  EXPECT_EQ(after(nat, 7s).size(), 10U);
+  EXPECT_EQ(nat.translator.counters().of(Event::kIcmpErrorLimited).get(), 10U);
+}
+
 TEST(UnsolicitedSyn, AreHeldInBounds) {
   Nat64Harness nat{test::nat64_policy(), test::nat64_allocation(), {.max_sessions = 64, .max_held_syns = 3}};
   for (std::uint16_t port = 1; port <= 4; ++port) {

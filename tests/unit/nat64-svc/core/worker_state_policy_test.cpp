@@ -276,5 +276,23 @@ TEST(StaticMapping, ARefusedSessionIsNoUse) {
   for (const auto& r : records_of(nat)) EXPECT_EQ(r.kind, RecordKind::kLimitReached);
 }
 
+TEST(LiveChange, RecordsOfBlocksThatAreSwitchedOnBeginWithThoseInUse) {
+  auto policy = test::nat64_policy();
+  policy.nat64.log_blocks = false;
+  Nat64Harness nat{policy};
+  const auto p = parse_ipv4(nat.from_v6(question()).packet).value();
+  EXPECT_TRUE(records_of(nat).empty());
+  for (const auto kind : {RecordKind::kBlockTaken, RecordKind::kBlockFreed}) {
+    policy.nat64.log_blocks = kind == RecordKind::kBlockTaken;
+    nat.apply(policy, test::nat64_allocation());
+    const auto records = records_of(nat);
+    ASSERT_EQ(records.size(), 1U);
+    EXPECT_EQ(records[0].kind, kind);
+    EXPECT_EQ(records[0].public4, p.source);
+    EXPECT_LE(records[0].first_port, p.source_port);
+    EXPECT_GE(records[0].last_port, p.source_port);
+  }
+}
+
 }  // namespace
 }  // namespace isthmus::nat64

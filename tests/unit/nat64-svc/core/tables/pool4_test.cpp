@@ -52,6 +52,24 @@ TEST(Pool4, ASubscriberStaysOnOneAddressAndInItsBlock) {
   EXPECT_EQ(c.pool.blocks_used(), 1U);
 }
 
+// Paired pooling puts all of a subscriber's blocks on one address, which may be withdrawn.
+TEST(Pool4, BlocksAtAnAddressThatDrainsDoNotCountAgainstTheLimit) {
+  Case c{64, 2};
+  for (int i = 0; i < 128; ++i) ASSERT_TRUE(c.take(Protocol::kTcp));
+  EXPECT_EQ(c.take(Protocol::kTcp).error(), DropReason::kBlockLimit);
+  const auto home = c.pool.ports_of(c.subscriber.first_block).address;
+  for (auto& lease : c.allocation.addresses) lease.withdrawn = lease.address == home;
+  c.configure();
+  EXPECT_EQ(c.pool.would_refuse(&c.subscriber, Protocol::kTcp), std::nullopt);
+  for (int i = 0; i < 128; ++i) {
+    const auto grant = c.take(Protocol::kTcp);
+    ASSERT_TRUE(grant);
+    EXPECT_NE(grant->public4.address, home);
+  }
+  EXPECT_EQ(c.take(Protocol::kTcp).error(), DropReason::kBlockLimit);
+  EXPECT_EQ(c.pool.would_refuse(&c.subscriber, Protocol::kTcp), DropReason::kBlockLimit);
+}
+
 TEST(Pool4, EachSubscriberGetsAnAddressOfItsOwnWhileThereAreSome) {
   Case c;
   for (std::uint8_t last = 10; last < 74; ++last) {
