@@ -6,7 +6,6 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "common/net/host_port.hpp"
 #include "dnstap/dnstap.pb.h"
 
 namespace isthmus::dns64 {
@@ -17,32 +16,10 @@ constexpr std::string_view kContentType = "protobuf:dnstap.Dnstap";
 constexpr unsigned kQueueSize = 4096;  // frames per worker; a power of two
 constexpr unsigned kReopenAfter = 5;   // seconds
 
-fstrm_writer* unix_writer(const std::string& path, const fstrm_writer_options* options) {
-  auto* where = fstrm_unix_writer_options_init();
-  fstrm_unix_writer_options_set_socket_path(where, path.c_str());
-  auto* writer = fstrm_unix_writer_init(where, options);
-  fstrm_unix_writer_options_destroy(&where);
-  return writer;
-}
-
-fstrm_writer* tcp_writer(const HostPort& to, const fstrm_writer_options* options) {
-  auto* where = fstrm_tcp_writer_options_init();
-  fstrm_tcp_writer_options_set_socket_address(where, to.host.c_str());
-  fstrm_tcp_writer_options_set_socket_port(where, std::to_string(to.port).c_str());
-  auto* writer = fstrm_tcp_writer_init(where, options);
-  fstrm_tcp_writer_options_destroy(&where);
-  return writer;
-}
-
-fstrm_writer* writer_to(const std::string& target) {
+fstrm_writer* writer_over(fstrm_rdwr* stream) {
   auto* options = fstrm_writer_options_init();
   (void)fstrm_writer_options_add_content_type(options, kContentType.data(), kContentType.size());
-  fstrm_writer* writer = nullptr;
-  if (target.starts_with("unix:/")) {
-    writer = unix_writer(target.substr(5), options);
-  } else if (target.starts_with("tcp:")) {
-    if (const auto to = parse_host_port(target.substr(4))) writer = tcp_writer(*to, options);
-  }
+  auto* writer = stream == nullptr ? nullptr : fstrm_writer_init(options, &stream);
   fstrm_writer_options_destroy(&options);
   return writer;
 }
@@ -125,13 +102,18 @@ class Dnstap::Tap final : public QueryTap {
   }
   void submit() {
     const auto size = frame_.ByteSizeLong();
-    void* bytes = std::malloc(size);  // libfstrm's thread frees it
+    void* bytes = std::malloc(size);
     if (bytes != nullptr && frame_.SerializeToArray(bytes, static_cast<int>(size)) &&
-        fstrm_iothr_submit(owner_.thread_, queue_, bytes, size, fstrm_free_wrapper, nullptr) ==
-            fstrm_res_success)
+        fstrm_iothr_submit(owner_.thread_, queue_, bytes, size, done_with, &owner_) == fstrm_res_success)
       return;
     std::free(bytes);
     owner_.lost_.fetch_add(1, std::memory_order_relaxed);
+  }
+  // By libfstrm's thread, when it has written the frame, has failed to, or has nobody to write it to.
+  static void done_with(void* bytes, void* owner) {
+    std::free(bytes);
+    auto& dnstap = *static_cast<Dnstap*>(owner);
+    if (!dnstap.stream_.is_open()) dnstap.lost_.fetch_add(1, std::memory_order_relaxed);
   }
 
   Dnstap& owner_;
@@ -141,23 +123,26 @@ class Dnstap::Tap final : public QueryTap {
 
 Result<std::unique_ptr<Dnstap>, std::string> Dnstap::open(const std::string& target, std::string identity,
                                                           unsigned workers) {
-  auto* writer = writer_to(target);
-  if (writer == nullptr) return failure("--dnstap " + target + " is neither unix:/PATH nor tcp:ADDRESS:PORT");
+  const auto collector = CollectorStream::parse(target);
+  if (!collector) return failure("--dnstap " + target + " is neither unix:/PATH nor tcp:ADDRESS:PORT");
+  std::unique_ptr<Dnstap> made{new Dnstap{*collector, std::move(identity)}};
+  auto* writer = writer_over(made->stream_.rdwr());
   auto* options = fstrm_iothr_options_init();
   fstrm_iothr_options_set_num_input_queues(options, workers);
   fstrm_iothr_options_set_input_queue_size(options, kQueueSize);
   fstrm_iothr_options_set_queue_model(options, FSTRM_IOTHR_QUEUE_MODEL_SPSC);
   fstrm_iothr_options_set_reopen_interval(options, kReopenAfter);
-  auto* thread = fstrm_iothr_init(options, &writer);
+  if (writer != nullptr) made->thread_ = fstrm_iothr_init(options, &writer);
   fstrm_iothr_options_destroy(&options);
-  if (thread == nullptr) {
+  if (made->thread_ == nullptr) {
     fstrm_writer_destroy(&writer);
     return failure(std::string{"dnstap cannot start its thread: out of memory"});
   }
-  return std::unique_ptr<Dnstap>{new Dnstap{thread, std::move(identity)}};
+  return made;
 }
 
 Dnstap::~Dnstap() {
+  patience_.end_soon();
   fstrm_iothr_destroy(&thread_);
 }
 

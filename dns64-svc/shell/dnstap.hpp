@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // dnstap (https://dnstap.info): every request and reply as Frame Streams to a Unix or TCP socket, by
 // libfstrm, whose thread connects (and connects again) and writes. A worker never waits: what the queue does
-// not take is lost and counted.
+// not take, or what finds no collector, is lost and counted.
 #pragma once
 
 #include <atomic>
@@ -9,6 +9,7 @@
 #include <string>
 
 #include "common/base/result.hpp"
+#include "dns64-svc/shell/collector_stream.hpp"
 #include "dns64-svc/shell/query_tap.hpp"
 
 struct fstrm_iothr;
@@ -28,8 +29,11 @@ class Dnstap final : public QueryTaps {
 
  private:
   class Tap;
-  Dnstap(fstrm_iothr* thread, std::string identity) : thread_(thread), identity_(std::move(identity)) {}
-  fstrm_iothr* thread_;
+  Dnstap(const SocketAddress& collector, std::string identity)
+      : stream_(collector, patience_), identity_(std::move(identity)) {}
+  Patience patience_;
+  CollectorStream stream_;
+  fstrm_iothr* thread_ = nullptr;
   std::string identity_;
   std::atomic<std::uint64_t> lost_{0};
 };

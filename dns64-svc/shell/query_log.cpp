@@ -5,8 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
 #include <cstring>
 #include <ctime>
 
@@ -37,8 +39,16 @@ std::string address_text(const ClientAddress& address) {
   return std::visit([](const auto& a) { return a.to_string(); }, address);
 }
 
+// Not to wait is for FIFOs: neither for their reader to come nor for it to read.
 int open_file(const std::string& path) {
-  return ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+  return ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0640);
+}
+
+// Whole lines, at most PIPE_BUF bytes if one is not longer: what poll() calls writable takes them at once and
+// in one piece, standard output too, whose description we share and must not make non-blocking.
+std::size_t some_lines(std::string_view lines) {
+  const auto end = lines.rfind('\n', PIPE_BUF - 1);
+  return 1 + (end != std::string_view::npos ? end : lines.find('\n'));
 }
 
 }  // namespace
@@ -117,7 +127,7 @@ class QueryLog::Tap final : public QueryTap {
 Result<std::unique_ptr<QueryLog>, std::string> QueryLog::open(const std::string& path, std::uint32_t sample) {
   std::unique_ptr<QueryLog> log{new QueryLog{path, sample}};
   log->fd_ = path == "-" ? STDOUT_FILENO : open_file(path);
-  if (log->fd_ < 0)
+  if (log->fd_ < 0 && errno != ENXIO)  // a FIFO whose reader may still come
     return failure("cannot write the query log " + path + ": " + std::strerror(errno) +
                    "; give --query-log a path in a directory that exists and may be written");
   log->thread_ = std::thread{[raw = log.get()] { raw->run(); }};
@@ -127,6 +137,7 @@ Result<std::unique_ptr<QueryLog>, std::string> QueryLog::open(const std::string&
 QueryLog::QueryLog(std::string path, std::uint32_t sample) : path_(std::move(path)), sample_(sample) {}
 
 QueryLog::~QueryLog() {
+  patience_.end_soon();
   {
     const std::lock_guard lock{mutex_};
     stopping_ = true;
@@ -144,32 +155,47 @@ std::unique_ptr<QueryTap> QueryLog::tap_of(unsigned /*worker*/) {
 }
 
 void QueryLog::run() {
-  std::unique_lock lock{mutex_};
-  for (bool more = false; !stopping_;) {
-    wake_.wait_for(lock, more ? kBreath : kWriteEvery, [this] { return stopping_; });
-    more = drain();
+  bool last = false;
+  for (Batch batch; !last; write(batch.lines)) {
+    std::unique_lock lock{mutex_};
+    last = wake_.wait_for(lock, batch.more ? kBreath : kWriteEvery, [this] { return stopping_; });
+    batch = take();
   }
-  drain();  // the end may have come before this thread had begun
 }
 
 // Takes no more than the rings hold at a time: a worker that is faster than this thread must not keep it from
 // writing for ever.
-bool QueryLog::drain() {
-  std::string lines;
-  std::uint64_t count = 0;
-  bool more = false;
+QueryLog::Batch QueryLog::take() const {
+  Batch batch;
   QueryRecord record;
   for (const auto& ring : rings_) {
     std::size_t taken = 0;
-    for (; taken < Ring::kSize && ring->take(record); ++taken) lines += query_log_line(record) + "\n";
-    count += taken;
-    more = more || taken == Ring::kSize;
+    for (; taken < Ring::kSize && ring->take(record); ++taken) batch.lines += query_log_line(record) + "\n";
+    batch.more = batch.more || taken == Ring::kSize;
   }
-  record.runtime.reset();
-  if (count == 0) return false;
-  if (!reopen_if_moved() || ::write(fd_, lines.data(), lines.size()) != std::ssize(lines))
-    lost_.fetch_add(count, std::memory_order_relaxed);
-  return more;
+  return batch;
+}
+
+void QueryLog::write(std::string_view lines) {
+  if (lines.empty()) return;
+  if (reopen_if_moved()) {
+    std::string_view end_of_torn = torn_ ? "\n" : "";
+    if (write_all(end_of_torn)) (void)write_all(lines);
+  }
+  lost_.fetch_add(static_cast<std::uint64_t>(std::count(lines.begin(), lines.end(), '\n')),
+                  std::memory_order_relaxed);
+}
+
+bool QueryLog::write_all(std::string_view& text) {
+  while (!text.empty()) {
+    if (!patience_.wait(fd_, POLLOUT)) return false;
+    const auto written = ::write(fd_, text.data(), some_lines(text));
+    if (written < 0 && errno != EINTR && errno != EAGAIN) return false;
+    if (written <= 0) continue;
+    torn_ = text[static_cast<std::size_t>(written) - 1] != '\n';
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return true;
 }
 
 bool QueryLog::reopen_if_moved() {
@@ -181,6 +207,7 @@ bool QueryLog::reopen_if_moved() {
     return true;
   if (fd_ >= 0) ::close(fd_);
   fd_ = open_file(path_);
+  torn_ = false;
   return fd_ >= 0;
 }
 

@@ -12,11 +12,13 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
 #include "common/base/clock.hpp"
 #include "common/base/result.hpp"
+#include "dns64-svc/shell/patience.hpp"
 #include "dns64-svc/shell/query_tap.hpp"
 
 namespace isthmus::dns64 {
@@ -49,14 +51,23 @@ class QueryLog final : public QueryTaps {
   class Ring;
   class Tap;
   QueryLog(std::string path, std::uint32_t sample);
+  // What is taken from the rings at a time.
+  struct Batch {
+    std::string lines;
+    bool more = false;  // there may be more already
+  };
   void run();
-  bool drain();  // true: there may be more already
+  [[nodiscard]] Batch take() const;
+  void write(std::string_view lines);
+  [[nodiscard]] bool write_all(std::string_view& text);  // false: what could not be written is left in it
   [[nodiscard]] bool reopen_if_moved();
 
   std::string path_;
   std::uint32_t sample_;
   int fd_ = -1;
+  bool torn_ = false;  // what was written last ends within a line
   std::atomic<std::uint64_t> lost_{0};
+  Patience patience_;
   std::mutex mutex_;  // of what follows
   std::condition_variable wake_;
   std::vector<std::shared_ptr<Ring>> rings_;

@@ -87,3 +87,14 @@ class Collector:
         body = struct.pack("!I", kind) + rest
         file.write(struct.pack("!II", 0, len(body)) + body)
         file.flush()
+
+
+class DeafCollector(Collector):
+    """One that takes the connection and then reads nothing."""
+
+    def _serve(self, file):
+        while head := file.read(4):
+            control = file.read(struct.unpack("!I", file.read(4))[0]) if head == b"\0\0\0\0" else b""
+            if control[:4] == struct.pack("!I", READY):
+                self._control(file, ACCEPT, struct.pack("!II", 1, len(CONTENT_TYPE)) + CONTENT_TYPE)
+                threading.Event().wait()

@@ -3,6 +3,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -12,11 +13,11 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from authority import AuthoritySite  # noqa: E402
 from dns64_site import HTTP, answers, ask  # noqa: E402
-from frame_streams import Collector  # noqa: E402
+from frame_streams import Collector, DeafCollector  # noqa: E402
 import dns.message  # noqa: E402
 
 from lib import suite  # noqa: E402
-from lib.daemon import Daemon, eventually  # noqa: E402
+from lib.daemon import PATIENCE, Daemon, eventually  # noqa: E402
 from lib.topology import BIN  # noqa: E402
 
 GRPC = "127.0.0.1:7465"
@@ -198,6 +199,31 @@ class ZOtherTaps(unittest.TestCase):
                 return len(file.readlines())
         # Each worker takes its own third query.
         eventually(lambda: 16 <= lines() <= 20, 5, "one in three is written")
+
+
+class ZStuckTaps(unittest.TestCase):
+    def test_those_who_read_nothing_cost_records_and_do_not_hold_up_the_end(self):
+        site.service.kill()
+        path, fifo = f"{site.dir}/deaf.sock", f"{site.dir}/queries.fifo"
+        deaf = DeafCollector(path)
+        self.addCleanup(deaf.close)
+        os.mkfifo(fifo)
+        reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, reader)
+        command = [*site.command(), "--query-log", fifo, "--dnstap", f"unix:{path}"]
+        site.service = Daemon(site.node, "dns64-svc", command, f"{site.dir}/dns64-svc.log", HTTP).start()
+        ask("plain.test.")
+        query = dns.message.make_query("plain.test.", "AAAA").to_wire()
+        client = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        self.addCleanup(client.close)
+
+        def is_lost():
+            for _ in range(1000):
+                client.sendto(query, ("::1", 53))
+            return site.service.metric_sum("isthmus_dns64_tap_lost_total") > 0
+        eventually(is_lost, 20, "what nobody reads is counted")
+        site.service.process.send_signal(signal.SIGTERM)
+        self.assertEqual(site.service.process.wait(5 * PATIENCE), 0)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dns64-svc/shell/query_log.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <csignal>
 #include <fstream>
 #include <string>
 #include <thread>
+
+#include <nlohmann/json.hpp>
+
+#include "common/base/unique_fd.hpp"
 
 namespace isthmus::dns64 {
 namespace {
@@ -108,6 +116,52 @@ TEST_F(QueryLogFile, AWorkerThatNeverRestsDoesNotKeepTheLogFromBeingWritten) {
   done = true;
   worker.join();
   EXPECT_TRUE(written);
+}
+
+TEST_F(QueryLogFile, AReaderThatReadsNothingDoesNotHoldUpTheEnd) {
+  ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
+  const UniqueFd reader{::open(path_.c_str(), O_RDONLY | O_NONBLOCK)};
+  auto log = QueryLog::open(path_, 1).value();
+  auto tap = log->tap_of(0);
+  for (int i = 0; i < 2000; ++i) answer(*tap);  // more than a FIFO holds
+  std::this_thread::sleep_for(std::chrono::milliseconds{300});
+  const auto before = boot_now();
+  log.reset();
+  EXPECT_LT(boot_now() - before, std::chrono::seconds{3});
+}
+
+TEST_F(QueryLogFile, AFifoWithoutAReaderIsWaitedForByNobody) {
+  ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
+  auto log = QueryLog::open(path_, 1).value();
+  auto tap = log->tap_of(0);
+  answer(*tap);
+  for (int i = 0; i < 500 && log->lost() == 0; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds{10});
+  EXPECT_EQ(log->lost(), 1U);
+}
+
+TEST_F(QueryLogFile, ALineThatWasTornIsEndedBeforeTheNextAndOnlyWhatDidNotLeaveCounts) {
+  (void)signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  const rlimit small{.rlim_cur = 1000, .rlim_max = before.rlim_max};  // a full disk: within a line
+  auto log = QueryLog::open(path_, 1).value();
+  auto tap = log->tap_of(0);
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  for (int i = 0; i < 10; ++i) answer(*tap);
+  for (int i = 0; i < 500 && log->lost() == 0; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds{10});
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto lost = log->lost();
+  answer(*tap);
+  log.reset();
+  std::uint64_t whole = 0;
+  const auto lines = lines_of(path_);
+  for (const auto& line : lines) whole += nlohmann::json::accept(line) ? 1U : 0U;
+  EXPECT_GT(lost, 0U);
+  EXPECT_EQ(whole + lost, 11U);
+  EXPECT_EQ(whole + 1, lines.size());
+  EXPECT_TRUE(nlohmann::json::accept(lines.back()));
 }
 
 TEST(QueryLogOpen, APathThatCannotBeWrittenIsASentence) {
