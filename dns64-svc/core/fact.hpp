@@ -121,8 +121,11 @@ class Fact {
     return !fields_.failure && (fields_.rcode == rcode::kNxDomain || fields_.rcode == rcode::kYxDomain);
   }
 
-  [[nodiscard]] bool is_fresh(std::uint32_t now) const { return now - fields_.received < fields_.ttl; }
-  [[nodiscard]] std::uint32_t age(std::uint32_t now) const { return now - fields_.received; }
+  [[nodiscard]] bool is_fresh(std::uint32_t now) const { return age(now) < fields_.ttl; }
+  // Each worker reads the clock for itself: another's fact may be from a moment that is still to come here.
+  [[nodiscard]] std::uint32_t age(std::uint32_t now) const {
+    return now > fields_.received ? now - fields_.received : 0;
+  }
   [[nodiscard]] std::uint32_t remaining(std::uint32_t now) const {
     return is_fresh(now) ? fields_.ttl - age(now) : 0;
   }

@@ -4,6 +4,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <span>
 
 namespace isthmus::dns64 {
 namespace {
@@ -116,8 +117,11 @@ struct alignas(64) FactCache::Shard {
       note_place();
       return;
     }
-    if ((entries + 1) * 4 <= slots.size() * 3) return;
-    std::vector<Slot> old(slots.size() * 2);
+    if ((entries + 1) * 4 > slots.size() * 3) rehash(slots.size() * 2);
+  }
+
+  void rehash(std::size_t size) {
+    std::vector<Slot> old(size);
     old.swap(slots);
     for (const auto& slot : old) {
       if (slot.fact == nullptr) continue;
@@ -127,6 +131,21 @@ struct alignas(64) FactCache::Shard {
     }
     note_place();
     hand = 0;
+  }
+
+  // Evicts until all fits, at most as many facts at a time as `gone` takes. True: there are more.
+  [[nodiscard]] bool make_room(std::size_t limit, std::uint32_t now, std::uint32_t stale_seconds,
+                               std::span<FactPtr> gone) {
+    std::size_t count = 0;
+    // Two turns spare nothing twice.
+    for (std::size_t steps = 2 * slots.size(); total() > limit && entries > 1 && steps > 0; --steps) {
+      if (count == gone.size()) return true;
+      gone[count] = step_clock(now, stale_seconds);
+      if (gone[count]) ++count;
+      // A table that was made for more counts, too: after a limit is lowered it could be all there is.
+      if (entries * 8 < slots.size() && slots.size() > kFirstSlots) rehash(slots.size() / 2);
+    }
+    return false;
   }
 
   // One step of the clock: evicts the fact under the hand unless it answered lately. Facts past their stale
@@ -222,29 +241,30 @@ void FactCache::insert(FactPtr fact, TimePoint now) {
   const auto seconds = to_seconds(now);
   const auto limit = max_bytes_per_shard_.load(std::memory_order_relaxed);
   const auto stale = stale_seconds_.load(std::memory_order_relaxed);
-  // Facts that leave are freed after the lock: `gone` dies behind the guard.
-  std::array<FactPtr, 64> gone;
-  std::size_t gone_count = 0;
-  const Guard guard{shard.lock};
-  shard.grow();
-  auto at = shard.find(static_cast<std::uint32_t>(hash), fact->name(), fact->type(), fact->fields().group);
-  if (const Fact* old = shard.slots[at].fact; old != nullptr) {
-    // RFC 8767 §4: a failed refresh does not drive out an answer that may still serve. One that fails
-    // validation is such a failure: what was good before stays good for its TTL, and a zone whose parent or
-    // keys cannot be reached is as dead as one whose servers are.
-    if (worth(*fact) < worth(*old) && old->age(seconds) < end_of_service(*old, stale)) return;
-    gone[gone_count++] = shard.take(at);
-    at = shard.find(static_cast<std::uint32_t>(hash), fact->name(), fact->type(), fact->fields().group);
+  FactPtr replaced;  // as all that leave: freed after the lock
+  bool full = false;
+  {
+    const Guard guard{shard.lock};
+    shard.grow();
+    auto at = shard.find(static_cast<std::uint32_t>(hash), fact->name(), fact->type(), fact->fields().group);
+    if (const Fact* old = shard.slots[at].fact; old != nullptr) {
+      // RFC 8767 §4: a failed refresh does not drive out an answer that may still serve. One that fails
+      // validation is such a failure: what was good before stays good for its TTL, and a zone whose parent or
+      // keys cannot be reached is as dead as one whose servers are.
+      if (worth(*fact) < worth(*old) && old->age(seconds) < end_of_service(*old, stale)) return;
+      replaced = shard.take(at);
+      at = shard.find(static_cast<std::uint32_t>(hash), fact->name(), fact->type(), fact->fields().group);
+    }
+    shard.bytes += cost(*fact);
+    ++shard.entries;
+    ++shard.stats.inserts;
+    shard.slots[at] = {fact.release(), static_cast<std::uint32_t>(hash)};
+    full = shard.total() > limit;
   }
-  shard.bytes += cost(*fact);
-  ++shard.entries;
-  ++shard.stats.inserts;
-  shard.slots[at] = {fact.release(), static_cast<std::uint32_t>(hash)};
-  // Bounded work per insert: two turns spare nothing twice, and a batch is enough to make room for one.
-  for (std::size_t steps = 2 * shard.slots.size();
-       shard.total() > limit && shard.entries > 1 && steps > 0 && gone_count < gone.size(); --steps) {
-    gone[gone_count] = shard.step_clock(seconds, stale);
-    if (gone[gone_count]) ++gone_count;
+  while (full) {
+    std::array<FactPtr, 64> gone;
+    const Guard guard{shard.lock};
+    full = shard.make_room(limit, seconds, stale, gone);
   }
 }
 

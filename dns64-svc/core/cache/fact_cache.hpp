@@ -63,8 +63,8 @@ class FactCache {
   void insert(FactPtr fact, TimePoint now);
 
   void set_limits(const Limits& limits);
-  // All facts that hold records of the name, in all groups: its own, and those whose CNAMEs lead past it.
-  // Gives how many went.
+  // All facts that hold records of the name, in all groups: its own, those whose CNAMEs lead past it, and
+  // those that carry its addresses in their additional section (of MX, SRV, HTTPS). Gives how many went.
   std::size_t flush(NameView name, std::uint16_t type = rr::kAny);
   std::size_t flush_subtree(NameView apex);
   std::size_t flush_all();

@@ -204,5 +204,14 @@ TEST(Fact, ACachedNameOfTwoFactsCostsLessThanHalfAKilobyte) {
   EXPECT_LT(aaaa->memory() + a->memory(), 400U);
 }
 
+// Another worker's clock may have been read a moment later.
+TEST(Fact, OneFromTheNextSecondIsNew) {
+  const auto f = nodata("www.example.", rr::kA, 60);
+  const auto before = to_seconds(kNow) - 1;
+  EXPECT_EQ(f->age(before), 0U);
+  EXPECT_TRUE(f->is_fresh(before));
+  EXPECT_EQ(f->remaining(before), 60U);
+}
+
 }  // namespace
 }  // namespace isthmus::dns64::test

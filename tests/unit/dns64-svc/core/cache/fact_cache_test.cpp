@@ -172,5 +172,33 @@ TEST_F(FactCacheTest, ThreadsMayReadInsertAndFlushTogether) {
   EXPECT_LE(cache.stats().bytes, std::uint64_t{32 << 10});
 }
 
+FactPtr text(const std::string& name, std::size_t size) {
+  return fact(name, rr::kTxt, {{Section::kAnswer, name, rr::kTxt, 1000, std::string(size, 'x')}});
+}
+
+// Its tables, too, must come down to what they may have, or they would leave nothing for facts.
+TEST_F(FactCacheTest, ALoweredLimitHoldsAndTheCacheWorksOn) {
+  cache.set_limits({.max_bytes = 16 << 20, .stale_seconds = 100});
+  for (int i = 0; i < 20000; ++i) cache.insert(address(numbered(i), 1000), kNow);
+  ASSERT_EQ(cache.stats().entries, 20000U);
+  cache.set_limits({.max_bytes = 64 << 10, .stale_seconds = 100});
+  for (int i = 0; i < 100; ++i) cache.insert(address("new" + std::to_string(i) + ".example.", 1000), kNow);
+  EXPECT_LE(cache.stats().bytes, std::uint64_t{64 << 10});
+  EXPECT_GT(cache.stats().entries, 100U);
+  cache.insert(address("last.example.", 1000), kNow);
+  cache.insert(address("other.example.", 1000), kNow);
+  EXPECT_EQ(find("last.example."), Freshness::kFresh);
+}
+
+TEST_F(FactCacheTest, LargeFactsAfterManySmallOnesStayWithinTheBytesToo) {
+  constexpr std::size_t kBytes = 512 << 10;
+  cache.set_limits({.max_bytes = kBytes, .stale_seconds = 100});
+  for (int i = 0; i < 5000; ++i) cache.insert(address(numbered(i), 1000), kNow);
+  for (int i = 0; i < 50; ++i) {
+    cache.insert(text("large" + std::to_string(i) + ".example.", 40000), kNow);
+    ASSERT_LE(cache.stats().bytes, kBytes) << i;
+  }
+}
+
 }  // namespace
 }  // namespace isthmus::dns64::test
