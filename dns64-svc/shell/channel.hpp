@@ -42,6 +42,8 @@ class RequestHandler {
   // Says what handle() will be given next, so that it can be brought near. Nothing depends on it.
   virtual void expect(std::span<const std::uint8_t> /*request*/, const ClientInfo& /*client*/) {}
   virtual void expected_all() {}
+  // Whether requests of this client are answered with more than a refusal, as far as its address tells.
+  [[nodiscard]] virtual bool serves(const ClientAddress& /*client*/) const { return true; }
   // Bytes of the reply written to `reply`; 0: none now (it may come later by channel.send()).
   virtual std::size_t handle(std::span<const std::uint8_t> request, const ClientInfo& client,
                              Channel& channel, const ReplyPath& path, std::span<std::uint8_t> reply) = 0;

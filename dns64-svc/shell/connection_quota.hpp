@@ -34,6 +34,7 @@ class ConnectionQuota {
   }
   // Idle streams are to make room: RFC 7766 §6.2.3.
   [[nodiscard]] bool is_scarce() const { return total_ > max_total_ / 4 * 3; }
+  [[nodiscard]] bool is_half_taken() const { return total_ >= (max_total_ + 1) / 2; }
   [[nodiscard]] std::size_t total() const { return total_; }
 
  private:

@@ -153,7 +153,8 @@ std::span<const std::uint8_t> StreamConnection::take_proxy(std::span<const std::
   if (header->client) {
     environment_.stats.proxied.add();
     client_.address = *header->client;
-    counts_for_client_ = environment_.quota.take_client(client_.address);
+    counts_for_client_ =
+        environment_.has_room_for(client_.address) && environment_.quota.take_client(client_.address);
     if (!counts_for_client_) {
       end(StreamEnd::kLimit);
       return {};

@@ -64,6 +64,11 @@ struct StreamEnvironment {
   std::string date;
   std::uint32_t date_of = 0;
 
+  // Half of what there is belongs to clients that are served: whoever would only be refused gets the other
+  // half, to hear that.
+  [[nodiscard]] bool has_room_for(const ClientAddress& client) const {
+    return (!quota.is_half_taken() && handshakes < (limits.max_handshakes + 1) / 2) || handler.serves(client);
+  }
   // Less when connections are scarce.
   [[nodiscard]] Duration idle() const { return quota.is_scarce() ? limits.idle / 5 : limits.idle; }
 };

@@ -82,8 +82,9 @@ bool StreamListener::admit(const ClientAddress& peer, bool proxied) {
   const bool shakes =
       proxied || owner_.protocol == StreamProtocol::kDnsTls || owner_.protocol == StreamProtocol::kHttpsTls;
   if (shakes && environment_.handshakes >= environment_.limits.max_handshakes) return false;
+  // A balancer's clients are looked at once it has said who they are.
+  if (!proxied && !environment_.has_room_for(peer)) return false;
   if (!quota.take()) return false;
-  // Behind a balancer the clients are counted, once it has said who they are.
   if (proxied || quota.take_client(peer)) return true;
   quota.give();
   return false;

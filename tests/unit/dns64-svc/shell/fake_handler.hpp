@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "dns64-svc/shell/channel.hpp"
@@ -21,6 +22,7 @@ struct FakeHandler final : RequestHandler {
     std::vector<std::uint8_t> request;
   };
   std::vector<Waiting> waiting;
+  std::optional<ClientAddress> served;  // none: all are
   std::vector<ClientInfo> clients;
   std::vector<std::vector<std::uint8_t>> requests;
 
@@ -39,6 +41,9 @@ struct FakeHandler final : RequestHandler {
         channel.abandon(path, DropReason::kRateLimited);
         return 0;
     }
+  }
+  [[nodiscard]] bool serves(const ClientAddress& client) const override {
+    return !served || *served == client;
   }
   void answer(std::size_t index) {
     waiting[index].channel->send(waiting[index].path, waiting[index].request);

@@ -81,6 +81,44 @@ TEST_F(StreamListenerTest, AllTogetherHaveALimitAndClosedOnesMakeRoom) {
   EXPECT_EQ(refused(), 1U);
 }
 
+TEST_F(StreamListenerTest, ThoseWhoWouldOnlyBeRefusedGetHalfOfTheConnectionsAndOfTheHandshakes) {
+  for (const bool handshakes : {false, true}) {
+    StreamLimits limits;
+    (handshakes ? limits.max_handshakes : limits.max_connections) = 4;
+    proxies_ = handshakes ? AddressList::parse({"127.0.0.9"}).value() : AddressList{};
+    handler_.served = Ipv4Address{127, 0, 0, 1};
+    listen(limits);
+    const auto before = refused();
+    // Behind a balancer nobody is known before its header: these are handshakes.
+    const char* first = handshakes ? "127.0.0.9" : "127.0.0.2";
+    const auto a = connect_from(first);
+    const auto b = connect_from(first);
+    EXPECT_EQ(refused(), before);
+    const auto c = connect_from("127.0.0.3");
+    EXPECT_EQ(refused(), before + 1);
+    const auto d = connect_from("127.0.0.1");
+    EXPECT_EQ(refused(), before + 1);
+  }
+}
+
+TEST_F(StreamListenerTest, AClientBehindABalancerIsLookedAtLikeAnyOther) {
+  StreamLimits limits;
+  limits.max_connections = 4;
+  proxies_ = AddressList::parse({"127.0.0.9"}).value();
+  handler_.served = Ipv4Address{127, 0, 0, 1};
+  listen(limits);
+  const auto a = connect_from("127.0.0.1");
+  const auto b = connect_from("127.0.0.1");
+  for (const char client : {'\1', '\2'}) {
+    const auto behind = connect_from("127.0.0.9");
+    const auto header = std::string{"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c", 16} + std::string{"\177\0\0", 3} +
+                        client + std::string{"\177\0\0\1\0\1\0\1", 8};
+    ASSERT_EQ(write(behind.get(), header.data(), header.size()), std::ssize(header));
+    loop_->turn(1s);
+    EXPECT_EQ(refused(), client == 1 ? 0U : 1U);
+  }
+}
+
 TEST_F(StreamListenerTest, DrainingTakesWhatTheKernelHasAcceptedAlready) {
   listen({});
   UniqueFd fd{socket(AF_INET, SOCK_STREAM, 0)};
