@@ -120,7 +120,6 @@ void Lookups::refuse(const Waiter& waiter, ResolveFailure why) {
 }
 
 void Lookups::resolve(const Ask& ask, const Waiter& waiter) {
-  if (waiter.query == 0) ++refreshes_;
   auto key = key_of(ask);
   if (const auto found = ticket_of_key_.find(key); found != ticket_of_key_.end()) {
     if (waiter.query == 0) return;  // nobody waits for a refresh
@@ -143,7 +142,10 @@ void Lookups::resolve(const Ask& ask, const Waiter& waiter) {
   ++in_flight_of_zone_[zone];
   const auto made = in_flight_.emplace(
       ticket, Lookup{.ask = ask, .key = std::move(key), .zone = zone, .waiters = {waiter}});
-  if (group->second.context->ask(ask.name, ask.type, ticket, ask.refresh_ttl)) return;
+  if (group->second.context->ask(ask.name, ask.type, ticket, ask.refresh_ttl)) {
+    if (waiter.query == 0) ++refreshes_;
+    return;
+  }
   forget(made.first);
   refuse(waiter, ResolveFailure::kInternal);
 }

@@ -32,9 +32,8 @@ struct Waiter {
   std::uint8_t slot = 0;
 };
 
-// As many as queries may wait at a worker. More there can be only when clients are gone already, after their
-// deadline, while the lookup goes on, or with several workers.
-inline constexpr std::size_t kWaitersOfOneLookup = 32768;
+// Queries that may wait at a worker; the other limits of waiting are made of this one (WaitingLimits).
+inline constexpr std::size_t kMostWaiting = 32768;
 
 // What became of a lookup: a fact, or why there is none.
 struct LookupResult {
@@ -49,7 +48,7 @@ class Lookups {
  public:
   using Deliver = std::function<void(const Waiter&, const LookupResult&)>;
   Lookups(EventLoop& loop, UbEventBase& base, FactCache& cache, Deliver deliver, RootAnchor root_anchor = {},
-          std::size_t max_waiters = kWaitersOfOneLookup)
+          std::size_t max_waiters = kMostWaiting)
       : loop_(loop),
         base_(base),
         cache_(cache),

@@ -30,12 +30,14 @@ namespace isthmus::dns64 {
 // How many queries of one worker may wait for lookups at a time. Beyond it a miss is refused at once: hits go
 // on.
 struct WaitingLimits {
-  std::size_t queries = kWaitersOfOneLookup;
+  std::size_t queries = kMostWaiting;
   // Of one client (an IPv6 /64, an IPv4 address): a forwarder with many clients behind it looks like one.
-  std::size_t of_one_client = kWaitersOfOneLookup / 4;
+  std::size_t of_one_client = kMostWaiting / 4;
   // From here on a client that speaks cookies has to prove its address before it may wait (RFC 7873 §5.2.3).
-  std::size_t unproven = kWaitersOfOneLookup / 2;
-  std::size_t for_one_lookup = kWaitersOfOneLookup;
+  std::size_t unproven = kMostWaiting / 2;
+  // More there can be only when clients are gone already, after their deadline, while the lookup goes on, or
+  // with several workers.
+  std::size_t for_one_lookup = kMostWaiting;
 };
 
 // What workers are told at start; outlives them.
@@ -112,6 +114,7 @@ class Worker final : public RequestHandler {
 
   void expect(std::span<const std::uint8_t> request, const ClientInfo& client) override;
   void expected_all() override;
+  [[nodiscard]] bool serves(const ClientAddress& client) const override;
   std::size_t handle(std::span<const std::uint8_t> request, const ClientInfo& client, Channel& channel,
                      const ReplyPath& path, std::span<std::uint8_t> reply) override;
   [[nodiscard]] Context context(Trace* trace = nullptr) const;

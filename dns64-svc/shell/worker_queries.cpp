@@ -45,6 +45,7 @@ void Worker::limit(Query& query, Step& step, std::span<std::uint8_t> reply) {
   if (step.kind != Step::Kind::kReply) return;
   const auto verdict = limits_.judge(query, step, loop_->now());
   if (verdict == ResponseVerdict::kSend) return;
+  ask(step, 0);  // what the reply was to refresh: nobody else does for a while
   if (verdict == ResponseVerdict::kSlip) {
     step = query.slip(context(), reply);
     return;
@@ -66,6 +67,12 @@ void Worker::expect(std::span<const std::uint8_t> request, const ClientInfo& cli
   const NameView folded{lower.data(), name.size()};
   expected_[expected_count_++] = cache_.expect(folded, type, view->resolver_group);
   if (type == rr::kAaaa) expected_[expected_count_++] = cache_.expect(folded, rr::kA, view->resolver_group);
+}
+
+// A listed forwarder's clients are others than itself.
+bool Worker::serves(const ClientAddress& client) const {
+  return runtime_ != nullptr &&
+         (runtime_->view_for(client) != nullptr || options_.forwarders.contains(client));
 }
 
 void Worker::expected_all() {
@@ -188,6 +195,7 @@ void Worker::proceed(std::uint64_t id, Step step) {
   if (pending.explaining != nullptr) {
     const auto explaining = std::move(pending.explaining);
     end_pending(found);
+    if (step.kind == Step::Kind::kReply) ask(step, 0);
     explaining->done({.step = step,
                       .trace = std::move(explaining->trace),
                       .reply = {scratch_.begin(), scratch_.begin() + static_cast<std::ptrdiff_t>(step.size)},

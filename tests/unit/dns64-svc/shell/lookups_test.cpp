@@ -19,7 +19,7 @@ using namespace std::chrono_literals;
 
 class LookupsTest : public testing::Test {
  protected:
-  void make_lookups(std::size_t max_waiters = kWaitersOfOneLookup) {
+  void make_lookups(std::size_t max_waiters = kMostWaiting) {
     lookups_ = std::make_unique<Lookups>(
         *loop_, base_, cache_,
         [this](const Waiter& waiter, const LookupResult& result) {
@@ -374,6 +374,15 @@ TEST_F(LookupsTest, WhatIsAnsweredWithoutAnUpstreamDoesNotTellThatItLives) {
 TEST_F(LookupsTest, AnUpstreamThatRefusesTheRootHasAnsweredNonetheless) {
   run_policy();
   turn_until([&] { return lookups_->has_answered(); });
+}
+
+TEST_F(LookupsTest, ARefreshOfWhatIsAskedAlreadyIsNone) {
+  run_policy();
+  lookups_->resolve(a_of("s1.example."), {.worker = 0, .query = 1});
+  lookups_->resolve(a_of("s1.example."), {.query = 0});
+  EXPECT_EQ(lookups_->refreshes(), 0U);
+  lookups_->resolve(a_of("s2.example."), {.query = 0});
+  EXPECT_EQ(lookups_->refreshes(), 1U);
 }
 
 }  // namespace

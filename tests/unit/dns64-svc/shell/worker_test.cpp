@@ -23,7 +23,8 @@ struct FakeChannel final : Channel {
   void send(const ReplyPath&, std::span<const std::uint8_t> reply) override {
     replies.emplace_back(reply.begin(), reply.end());
   }
-  void abandon(const ReplyPath&, DropReason why) override { ADD_FAILURE() << kDropReasonNames[why]; }
+  bool may_drop = false;
+  void abandon(const ReplyPath&, DropReason why) override { EXPECT_TRUE(may_drop) << kDropReasonNames[why]; }
 };
 
 class WorkerTest : public testing::Test {
@@ -96,6 +97,8 @@ class WorkerTest : public testing::Test {
   }
 
   WorkerOptions options_;
+  FactCache cache_{{}, {}};
+  std::vector<std::unique_ptr<Worker>> workers_;
   FakeChannel channel_;
   std::unique_ptr<FakeUpstream> upstream_;
 
@@ -115,10 +118,8 @@ class WorkerTest : public testing::Test {
     turn_until([&] { return running.wait_for(0s) == std::future_status::ready; });
   }
 
-  FactCache cache_{{}, {}};
   ResolverGroups groups_;
   std::atomic<bool> resolver_answered_{false};
-  std::vector<std::unique_ptr<Worker>> workers_;
   EventLoop* loop_ = nullptr;
   Bytes room_ = Bytes(65535);
   int strangers_ = 0;
@@ -217,6 +218,34 @@ TEST_F(WorkerTest, WhenManyWaitAClientThatSpeaksCookiesHasToShowAGoodOne) {
   (void)ask("se.example.", kClient, half);
   expect_all_answered(1);
   EXPECT_EQ(count_of(Outcome::kBadCookie), 3U);
+}
+
+TEST_F(WorkerTest, AReplyThatIsHeldBackRefreshesAllTheSame) {
+  options_.responses_per_second = 1;
+  channel_.may_drop = true;
+  start({});
+  const auto age_of = [&](int seconds) {
+    const auto received = boot_now() - std::chrono::seconds{seconds};
+    return fact("popular.example.", rr::kA, {a("popular.example.", "192.0.2.1")}, Security::kInsecure, 0,
+                received);
+  };
+  cache_.insert(age_of(0), boot_now());
+  for (int i = 0; i < 50; ++i) (void)ask("popular.example.");
+  const auto old = age_of(295);
+  for (int i = 0; i < 3; ++i) old->touch();
+  cache_.insert(old, boot_now());
+  const auto before = upstream_->questions;
+  EXPECT_TRUE(ask("popular.example.").answer.empty()) << "dropped, or told to come by TCP";
+  turn_until([&] { return upstream_->questions > before; });
+}
+
+TEST_F(WorkerTest, ItServesWhomAViewListsAndForwarders) {
+  options_.forwarders = AddressList::parse({"2001:db9::53"}).value();
+  start({});
+  const RequestHandler& handler = *workers_[0];
+  EXPECT_TRUE(handler.serves(kClient));
+  EXPECT_TRUE(handler.serves(v6("2001:db9::53")));
+  EXPECT_FALSE(handler.serves(v6("2001:db9::54")));
 }
 
 }  // namespace
