@@ -30,8 +30,10 @@ Step Answerer::run() {
   if (view_ != nullptr) step.view = static_cast<std::uint16_t>(context_.runtime.view_index(*view_));
   step.prefix = first_prefix_;
   if (step.kind == Step::Kind::kReply) {
-    step.asks = refreshes_;
-    step.ask_count = refresh_count_;
+    for (const auto& refresh : std::span{refreshes_}.first(refresh_count_)) {
+      const auto& fact = query_.slots_[refresh.slot % std::size(query_.slots_)].fact;
+      if (fact && fact->claim_refresh(to_seconds(context_.now))) step.asks[step.ask_count++] = refresh;
+    }
   }
   return step;
 }
@@ -40,7 +42,7 @@ Step Answerer::answer() {
   if (request_.verdict == Outcome::kNotImp) return refuse(Outcome::kNotImp, rcode::kNotImp);
   if (request_.verdict == Outcome::kFormErr) return refuse(Outcome::kFormErr, rcode::kFormErr);
   if (request_.verdict == Outcome::kBadVers) return refuse(Outcome::kBadVers, rcode::kBadVers);
-  view_ = context_.runtime.view_for(query_.subject());
+  view_ = context_.runtime.view_for(query_.subject(), query_.subject_known());
   if (view_ == nullptr) {
     note("policy", "no view lists this client: REFUSED");
     return refuse(Outcome::kNoView, rcode::kRefused, ede::kProhibited);
@@ -103,7 +105,7 @@ Step Answerer::answer_aaaa() {
     note("RFC 6147 §5.1.2", "the name does not exist: that is the answer");
     return resolved(aaaa, Outcome::kNxDomain);
   }
-  const auto rule = rule_for(aaaa);
+  const auto rule = rule_for(*aaaa.fact);
   if (rule == DomainRule::kNeverSynthesize) {
     note("policy: never_synthesize", "the end of the CNAME chain is on the list");
     return filtered(aaaa, Outcome::kNeverSynthesize);
@@ -153,7 +155,7 @@ Step Answerer::answer_from_a(const Query::Slot& aaaa, bool ignored, bool always)
     }
     return resolved(aaaa, Outcome::kNoA);
   }
-  if (rule_for(a) == DomainRule::kNeverSynthesize)
+  if (rule_for(*a.fact) == DomainRule::kNeverSynthesize)
     return aaaa_failed ? failed(aaaa, Outcome::kNeverSynthesize) : filtered(aaaa, Outcome::kNeverSynthesize);
   if (aaaa_failed) return synthesize(aaaa, a, Outcome::kSynthesizedAaaaFailed);
   if (always && ignored) return synthesize(aaaa, a, Outcome::kSynthesizedAlways);
@@ -284,7 +286,7 @@ Step Answerer::answer_local(LocalName local) {
     const auto& prefixes = context_.runtime.prefixes();
     auto ttl = local_ttl();  // of all: one RRset has one TTL (RFC 2181 §5.2)
     for (const auto index : view_->prefixes)
-      if (prefixes[index].per_node && prefixes[index].serves(query_.subject()))
+      if (prefixes[index].per_node && serves_client(prefixes[index]))
         ttl = std::min(ttl, view_->steering_ttl);
     for (const auto server4 : {kIpv4OnlyFirst, kIpv4OnlySecond}) {
       std::array<std::uint8_t, 4> v4{};
@@ -292,7 +294,7 @@ Step Answerer::answer_local(LocalName local) {
       if (request_.type == rr::kA) fits = fits && reply.record(rr::kA, local_ttl(), v4);
       for (const auto index : view_->prefixes) {
         const auto& prefix = prefixes[index];
-        if (request_.type != rr::kAaaa || !prefix.serves(query_.subject())) continue;
+        if (request_.type != rr::kAaaa || !serves_client(prefix)) continue;
         first_prefix_ = std::min(first_prefix_, static_cast<std::uint16_t>(index));
         fits = fits && reply.record(rr::kAaaa, ttl, embed(prefix.choose(query_.subject()), server4).bytes());
       }

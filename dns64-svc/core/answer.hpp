@@ -38,6 +38,7 @@ class Answerer {
   [[nodiscard]] Step answer_ptr(Ipv4Address embedded);
   [[nodiscard]] Step answer_service_binding();
   [[nodiscard]] Step with_hints(const Query::Slot& binding, const Name& target);
+  [[nodiscard]] std::span<const std::uint8_t> hints_from(const Binding& binding, BindingRoom& hints);
   [[nodiscard]] Step pass(Outcome outcome);
 
   // What is known.
@@ -61,6 +62,9 @@ class Answerer {
     return request_.edns.dnssec_ok && request_.checking_disabled();
   }
   [[nodiscard]] bool has_prefix() const;
+  [[nodiscard]] bool serves_client(const RuntimePrefix& prefix) const {
+    return prefix.serves(query_.subject(), query_.subject_known());
+  }
   [[nodiscard]] bool guards_rebinding() const;
   [[nodiscard]] bool is_private(const ClientAddress& address) const;
   // The RDATA without what rebinding protection withholds: whole, less some hints (then in `room`), or
@@ -71,7 +75,7 @@ class Answerer {
     return given && given->data() == record.rdata.data();
   }
   [[nodiscard]] bool is_excluded(const StoredRecord& record) const;
-  [[nodiscard]] DomainRule rule_for(const Query::Slot& slot) const;
+  [[nodiscard]] DomainRule rule_for(const Fact& fact) const;
   [[nodiscard]] std::size_t withheld_count(const Fact& fact) const;
   [[nodiscard]] bool is_enough_without_aaaa(const Query::Slot& a) const;
   [[nodiscard]] TtlRule ttl_rule(const Query::Slot& slot) const;
@@ -93,7 +97,7 @@ class Answerer {
   std::uint16_t first_prefix_ = 0xffff;
   std::array<Ask, 2> asks_;
   std::uint8_t ask_count_ = 0;
-  std::array<Ask, 2> refreshes_;
+  std::array<Ask, 2> refreshes_;  // worth it; claimed when there is a reply that can carry them
   std::uint8_t refresh_count_ = 0;
 };
 

@@ -37,11 +37,29 @@ Step Answerer::answer_service_binding() {
     if (context_.runtime.domain_rule(target.view()) == DomainRule::kNeverSynthesize) break;
     const auto& aaaa = look(1, target, rr::kAaaa);
     if (aaaa.state == State::kAsked) return pending();
-    if (aaaa.state == State::kFact && aaaa.fact->is_nodata() && aaaa.fact->security() != Security::kBogus)
+    if (aaaa.state == State::kFact && aaaa.fact->is_nodata() && aaaa.fact->security() != Security::kBogus &&
+        rule_for(*aaaa.fact) != DomainRule::kNeverSynthesize)
       return with_hints(slot, target);
     break;
   }
   return pass(Outcome::kPassed);
+}
+
+// The IPv4 hints in every prefix of the client, as bytes; nothing when they do not fit.
+std::span<const std::uint8_t> Answerer::hints_from(const Binding& binding, BindingRoom& hints) {
+  const auto& prefixes = context_.runtime.prefixes();
+  std::size_t size = 0;
+  for (std::size_t i = 0; i < binding.ipv4_hints.size(); i += 4) {
+    const auto server4 = Ipv4Address::load(&binding.ipv4_hints[i]);
+    for (const auto index : view_->prefixes) {
+      if (!usable(server4, prefixes[index])) continue;
+      if (first_prefix_ == 0xffff) first_prefix_ = static_cast<std::uint16_t>(index);
+      if (size + 16 > hints.size()) return {};
+      embed(prefixes[index].choose(query_.subject()), server4).store(&hints[size]);
+      size += 16;
+    }
+  }
+  return std::span{hints}.first(size);
 }
 
 Step Answerer::with_hints(const Query::Slot& slot, const Name& target) {
@@ -64,35 +82,14 @@ Step Answerer::with_hints(const Query::Slot& slot, const Name& target) {
     const auto given = without_private(record, kept);
     rebinding = rebinding || !is_whole(record, given);
     if (!given) continue;
-    BindingRoom rdata;
-    std::size_t size = 0;
-    const auto append = [&](std::span<const std::uint8_t> bytes) {
-      if (size + bytes.size() > rdata.size()) return false;
-      std::copy(bytes.begin(), bytes.end(), rdata.begin() + static_cast<std::ptrdiff_t>(size));
-      size += bytes.size();
-      return true;
-    };
+    BindingRoom hints;
+    BindingRoom rewritten;
     const auto binding = read_binding(*given);
-    std::size_t hints = 0;
-    bool whole = binding && equal_names(target_of(fact, record, *binding).view(), target.view()) &&
-                 append(given->first(binding->insert_at));
-    const std::size_t length_at = size + 2;
-    constexpr std::uint8_t kHintHeader[4] = {0, svc_param::kIpv6Hint, 0, 0};
-    whole = whole && append(kHintHeader);
-    for (std::size_t i = 0; whole && i < binding->ipv4_hints.size(); i += 4) {
-      const auto server4 = Ipv4Address::load(&binding->ipv4_hints[i]);
-      for (const auto index : view_->prefixes) {
-        if (!usable(server4, prefixes[index])) continue;
-        if (first_prefix_ == 0xffff) first_prefix_ = static_cast<std::uint16_t>(index);
-        whole = whole && append(embed(prefixes[index].choose(query_.subject()), server4).bytes());
-        ++hints;
-      }
-    }
-    if (whole && hints != 0) store_be16(&rdata[length_at], static_cast<std::uint16_t>(16 * hints));
-    whole = whole && hints != 0 && append(given->subspan(binding->insert_at));
-    added = added || whole;
-    fits = reply.record_like(fact, record, record.type, ttl(record.ttl),
-                             whole ? std::span<const std::uint8_t>{rdata.data(), size} : *given,
+    const bool is_target = binding && equal_names(target_of(fact, record, *binding).view(), target.view());
+    const auto rdata =
+        is_target ? with_ipv6_hints(*given, *binding, hints_from(*binding, hints), rewritten) : std::nullopt;
+    added = added || rdata;
+    fits = reply.record_like(fact, record, record.type, ttl(record.ttl), rdata ? *rdata : *given,
                              Section::kAnswer);
   }
   if (!added) return pass(Outcome::kPassed);

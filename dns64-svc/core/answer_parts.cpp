@@ -15,7 +15,7 @@ constexpr std::uint32_t kNoSoaCap = 600;        // RFC 6147 §5.1.7
 constexpr std::uint32_t kRefreshMinHits = 3;    // popular: answered this often since it was resolved
 constexpr std::uint32_t kRefreshFraction = 10;  // refreshed in the last tenth of its life
 constexpr std::string_view kBusyText = "this server is at its limit of lookups";
-constexpr std::string_view kUnusableText = "the answer cannot be read or is too large to be kept";
+constexpr std::string_view kUnusableText = "it could not be asked, or its answer cannot be used";
 
 }  // namespace
 
@@ -24,9 +24,14 @@ constexpr std::string_view kUnusableText = "the answer cannot be read or is too 
 Query::Slot& Answerer::look(std::uint8_t index, const Name& name, std::uint16_t type) {
   auto& slot = query_.slots_[index];
   const bool own_name = &name == &request_.name;
-  if (slot.state != State::kEmpty && slot.type == type && slot.own_name == own_name) return slot;
+  const auto hash = own_name ? 0 : context_.cache.name_hash(name.view());
+  const bool used = slot.state != State::kEmpty;
+  if (used && slot.type == type && slot.own_name == own_name && slot.name_hash == hash) return slot;
+  const auto ask = static_cast<std::uint8_t>(used ? slot.ask + std::size(query_.slots_) : index);
   slot = {};
   slot.own_name = own_name;
+  slot.name_hash = hash;
+  slot.ask = ask;
   slot.type = type;
   const auto group = view_->resolver_group;
   auto found = context_.cache.lookup(name.view(), type, group, context_.now);
@@ -34,8 +39,8 @@ Query::Slot& Answerer::look(std::uint8_t index, const Name& name, std::uint16_t 
   if (found.freshness == Freshness::kFresh && found.fact->age(now) < longest_life(*found.fact)) {
     const Fact& fact = *found.fact;
     if (fact.hits() >= kRefreshMinHits && fact.remaining(now) * kRefreshFraction <= fact.fields().ttl &&
-        !fact.is_failure() && fact.claim_refresh(now))
-      refreshes_[refresh_count_++] = {index, type, group, name, fact.fields().ttl};
+        !fact.is_failure())
+      refreshes_[refresh_count_++] = {ask, type, group, name, fact.fields().ttl};
     settle(slot, std::move(found.fact), request_.checking_disabled(), context_.now);
     if (slot.state == State::kFailed && slot.ede == ede::kNone) slot.ede = ede::kCachedError;
     return slot;
@@ -48,7 +53,7 @@ Query::Slot& Answerer::look(std::uint8_t index, const Name& name, std::uint16_t 
   } else if (query_.given_up_) {
     fail(slot, *query_.given_up_, context_.now);
   } else {
-    asks_[ask_count_++] = {index, type, group, name};
+    asks_[ask_count_++] = {ask, type, group, name};
   }
   return slot;
 }
@@ -114,16 +119,15 @@ Step Answerer::pending() {
 }
 
 bool Answerer::has_prefix() const {
-  return std::any_of(view_->prefixes.begin(), view_->prefixes.end(), [&](std::uint32_t index) {
-    return context_.runtime.prefixes()[index].serves(query_.subject());
-  });
+  return std::any_of(view_->prefixes.begin(), view_->prefixes.end(),
+                     [&](std::uint32_t index) { return serves_client(context_.runtime.prefixes()[index]); });
 }
 
-// The rule of the question's name, or else that of the end of its CNAME chain.
-DomainRule Answerer::rule_for(const Query::Slot& slot) const {
-  const auto own = context_.runtime.domain_rule(request_.name.view());
-  if (own != DomainRule::kNone || slot.fact->fields().chain_count == 0) return own;
-  Name end = final_owner(*slot.fact);
+// The rule of the name that was looked up, or else that of the end of its CNAME chain.
+DomainRule Answerer::rule_for(const Fact& fact) const {
+  const auto own = context_.runtime.domain_rule(fact.name());
+  if (own != DomainRule::kNone || fact.fields().chain_count == 0) return own;
+  Name end = final_owner(fact);
   end.fold();
   return context_.runtime.domain_rule(end.view());
 }
@@ -175,7 +179,7 @@ std::size_t Answerer::withheld_count(const Fact& fact) const {
 }
 
 bool Answerer::usable(Ipv4Address server4, const RuntimePrefix& prefix) const {
-  return prefix.serves(query_.subject()) && prefix.serves(server4) &&
+  return serves_client(prefix) && prefix.serves(server4) &&
          !context_.runtime.is_excluded_destination(server4) &&
          !(prefix.allow_non_global && is_non_global(server4) && guards_rebinding());
 }
@@ -186,7 +190,7 @@ bool Answerer::is_enough_without_aaaa(const Query::Slot& a) const {
   if (!query_.aaaa_is_overdue_ || view_->aaaa_failure != AaaaFailure::kSynthesize) return false;
   if (a.state != State::kFact || a.fact->security() == Security::kBogus) return false;
   if (a.fact->is_name_error()) return true;
-  if (rule_for(a) == DomainRule::kNeverSynthesize) return false;
+  if (rule_for(*a.fact) == DomainRule::kNeverSynthesize) return false;
   StoredRecord record;
   for (RecordWalk walk{*a.fact, Fact::kAnswer}; walk.next(record);) {
     const auto server4 = record.type == rr::kA ? read_a(record.rdata) : std::nullopt;
@@ -265,7 +269,7 @@ Step Answerer::filtered(const Query::Slot& slot, Outcome outcome) {
   if (slot.state == State::kFailed) return resolved(slot, outcome);
   const Fact& fact = *slot.fact;
   const bool all = fact.type() == rr::kAaaa && !client_validates() && has_prefix() &&
-                   rule_for(slot) == DomainRule::kAlwaysSynthesize;
+                   rule_for(fact) == DomainRule::kAlwaysSynthesize;
   if (!all && withheld_count(fact) == 0) return resolved(slot, outcome);
   if (fact.security() == Security::kBogus && !request_.checking_disabled()) return resolved(slot, outcome);
   const auto ttl = ttl_rule(slot);

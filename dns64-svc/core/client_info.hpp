@@ -16,6 +16,8 @@ enum class Transport : std::uint8_t { kUdp, kTcp, kTls, kHttps, kCount };
 inline constexpr EnumNames<Transport> kTransportNames{{"udp", "tcp", "tls", "https"}};
 
 using ClientAddress = std::variant<Ipv6Address, Ipv4Address>;
+// How many bits of an address are known, when that is not a client's but its network's (RFC 7871): else all.
+inline constexpr unsigned kWholeAddress = 128;
 
 struct ClientInfo {
   ClientAddress address;  // an IPv4 client on a dual-stack socket is given as Ipv4Address, not ::ffff:a.b.c.d

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/net/prefix.hpp"
+#include "dns64-svc/core/client_info.hpp"
 
 namespace isthmus::dns64 {
 
@@ -23,8 +24,11 @@ class PrefixTable {
       level = levels_.insert(level, Level{prefix.length(), {}});
     level->values.emplace(prefix.address(), value);
   }
-  [[nodiscard]] std::optional<std::uint32_t> find(const Address& address) const {
+  // `known`: of a network, its length. A longer prefix may or may not be its clients', and does not count.
+  [[nodiscard]] std::optional<std::uint32_t> find(const Address& address,
+                                                  unsigned known = kWholeAddress) const {
     for (const auto& level : levels_) {  // longest first
+      if (level.length > known) continue;
       const auto hit = level.values.find(Prefix{address, level.length}.address());
       if (hit != level.values.end()) return hit->second;
     }

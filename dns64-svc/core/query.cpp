@@ -30,7 +30,10 @@ void Query::identify(const Context& context) {
   subject_ = client_.address;
   if (context.forwarders != nullptr && edns.subnet && context.forwarders->contains(client_.address)) {
     answers_for_subnet_ = true;
-    if (const auto behind = edns.subnet->client()) subject_ = *behind;
+    if (const auto behind = edns.subnet->client()) {
+      subject_ = *behind;
+      subject_known_ = edns.subnet->source_length;
+    }
   }
   proven_ = client_.transport != Transport::kUdp;
   if (proven_ || context.cookies == nullptr || edns.cookie_size == 0) return;
@@ -49,24 +52,29 @@ Step Query::run(const Context& context, std::span<std::uint8_t> reply) {
   return step;
 }
 
+// What was asked before the policy changed may come when the slot waits for something else.
+Query::Slot* Query::waiting_for(std::uint8_t ask) {
+  auto& slot = slots_[ask % std::size(slots_)];
+  return slot.ask == ask ? &slot : nullptr;
+}
+
 Step Query::on_fact(std::uint8_t slot, FactPtr fact, const Context& context, std::span<std::uint8_t> reply) {
-  if (slot < std::size(slots_) && fact) {
-    auto& waiting = slots_[slot];
+  if (auto* waiting = waiting_for(slot); waiting != nullptr && fact) {
     // Replies copy a fact's bytes under the client's spelling of the same name: nothing else may get in.
-    const bool matches = fact->type() == waiting.type &&
-                         (!waiting.own_name || (fact->name().size() == request_.name.size() &&
-                                                equal_names(fact->name(), request_.name.view())));
+    const bool matches = fact->type() == waiting->type &&
+                         (!waiting->own_name || (fact->name().size() == request_.name.size() &&
+                                                 equal_names(fact->name(), request_.name.view())));
     if (matches)
-      Answerer::settle(waiting, std::move(fact), request_.checking_disabled(), context.now);
+      Answerer::settle(*waiting, std::move(fact), request_.checking_disabled(), context.now);
     else
-      Answerer::fail(waiting, ResolveFailure::kInternal, context.now);
+      Answerer::fail(*waiting, ResolveFailure::kInternal, context.now);
   }
   return run(context, reply);
 }
 
 Step Query::on_failure(std::uint8_t slot, ResolveFailure why, const Context& context,
                        std::span<std::uint8_t> reply) {
-  if (slot < std::size(slots_)) Answerer::fail(slots_[slot], why, context.now);
+  if (auto* waiting = waiting_for(slot)) Answerer::fail(*waiting, why, context.now);
   return run(context, reply);
 }
 

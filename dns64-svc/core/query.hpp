@@ -114,6 +114,7 @@ class Query {
   [[nodiscard]] const ClientInfo& client() const { return client_; }
   // Whom views and prefixes are chosen for: the client, or the subnet that a listed forwarder names.
   [[nodiscard]] const ClientAddress& subject() const { return subject_; }
+  [[nodiscard]] unsigned subject_known() const { return subject_known_; }  // bits of it
   // The client's address is not forged: it came over a stream, or with a valid cookie.
   [[nodiscard]] bool is_proven() const { return proven_; }
   [[nodiscard]] bool speaks_cookies() const { return request_.edns.cookie_size != 0; }
@@ -128,16 +129,20 @@ class Query {
     std::uint16_t type = 0;
     FactPtr fact;  // kFact: the answer. Else a stale one, if the cache had it
     bool stale = false;
-    bool own_name = true;  // looked up under the question's name; else under a name derived from it
+    bool own_name = true;         // looked up under the question's name; else under a name derived from it
+    std::uint64_t name_hash = 0;  // of the derived name
+    std::uint8_t ask = 0;         // Ask::slot: the index here, and two more each time it is used anew
   };
 
  private:
   friend class Answerer;
   [[nodiscard]] Step run(const Context& context, std::span<std::uint8_t> reply);
   void identify(const Context& context);
+  [[nodiscard]] Slot* waiting_for(std::uint8_t ask);
   Request request_;
   ClientInfo client_;
   ClientAddress subject_;
+  unsigned subject_known_ = kWholeAddress;
   bool proven_ = false;
   bool answers_for_subnet_ = false;
   Slot slots_[2];

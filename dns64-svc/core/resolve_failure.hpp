@@ -14,7 +14,7 @@ enum class ResolveFailure : std::uint8_t {
   kRefused,   // upstream refused
   kBusy,      // not asked: our own limits, which say nothing of the name or its servers
   kBogus,     // the answer fails DNSSEC validation
-  kInternal,  // the answer could not be read
+  kInternal,  // it could not be asked, or its answer cannot be used
   kCount
 };
 inline constexpr EnumNames<ResolveFailure> kResolveFailureNames{

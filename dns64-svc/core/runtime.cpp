@@ -50,13 +50,14 @@ Result<RuntimePrefix, std::string> compile_prefix(const TranslationPrefix& from,
 
 }  // namespace
 
-bool RuntimePrefix::serves(const ClientAddress& client) const {
+bool RuntimePrefix::serves(const ClientAddress& client, unsigned known) const {
   if (clients.empty()) return true;
   const auto* v6 = std::get_if<Ipv6Address>(&client);
   // A client that speaks DNS over IPv4 is a forwarder or a dual-stack host; the view's list of prefixes
   // decides.
   if (v6 == nullptr) return true;
-  return std::any_of(clients.begin(), clients.end(), [&](const Ipv6Prefix& p) { return p.contains(*v6); });
+  return std::any_of(clients.begin(), clients.end(),
+                     [&](const Ipv6Prefix& p) { return p.length() <= known && p.contains(*v6); });
 }
 
 bool RuntimePrefix::serves(Ipv4Address server4) const {
@@ -110,6 +111,10 @@ std::optional<std::string> Dns64Runtime::take_prefixes(const Policy& policy, con
   }
   for (const auto& [retired, embed_length] : healthy.retired_prefixes)
     site_prefixes_.push_back({retired, embed_length});
+  // Of those that overlap the longest tells where the IPv4 address lies; of equal ones that in use.
+  std::stable_sort(
+      site_prefixes_.begin(), site_prefixes_.end(),
+      [](const SitePrefix& a, const SitePrefix& b) { return a.prefix.length() > b.prefix.length(); });
   return std::nullopt;
 }
 
@@ -143,9 +148,10 @@ std::optional<std::string> Dns64Runtime::take_views(const Policy& policy, Resolv
   return std::nullopt;
 }
 
-const RuntimeView* Dns64Runtime::view_for(const ClientAddress& client) const {
+const RuntimeView* Dns64Runtime::view_for(const ClientAddress& client, unsigned known) const {
   const auto* v6 = std::get_if<Ipv6Address>(&client);
-  const auto index = v6 != nullptr ? clients6_.find(*v6) : clients4_.find(std::get<Ipv4Address>(client));
+  const auto index =
+      v6 != nullptr ? clients6_.find(*v6, known) : clients4_.find(std::get<Ipv4Address>(client), known);
   return index ? &views_[*index] : nullptr;
 }
 

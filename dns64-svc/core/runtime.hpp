@@ -31,7 +31,8 @@ struct RuntimePrefix {
   std::vector<Ipv4Prefix> ipv4_ranges;
   bool allow_non_global = false;
 
-  [[nodiscard]] bool serves(const ClientAddress& client) const;
+  // A network of `known` bits when that lies in the list with all its addresses.
+  [[nodiscard]] bool serves(const ClientAddress& client, unsigned known = kWholeAddress) const;
   [[nodiscard]] bool serves(Ipv4Address server4) const;  // range and RFC 6052 §3.1
   // The prefix for this client: rendezvous hashing of its /64 over the healthy nodes.
   [[nodiscard]] const Pref64& choose(const ClientAddress& client) const;
@@ -56,8 +57,10 @@ class Dns64Runtime {
       const Policy& policy, const HealthySet& healthy, ResolverGroups& groups,
       const Dns64Runtime* previous = nullptr);
 
-  // Longest client prefix; nothing: this client is not served.
-  [[nodiscard]] const RuntimeView* view_for(const ClientAddress& client) const;
+  // Longest client prefix that holds the client, or all of its network of `known` bits; nothing: it is not
+  // served.
+  [[nodiscard]] const RuntimeView* view_for(const ClientAddress& client,
+                                            unsigned known = kWholeAddress) const;
   [[nodiscard]] const std::vector<RuntimeView>& views() const { return views_; }
   [[nodiscard]] const std::vector<RuntimePrefix>& prefixes() const { return prefixes_; }
   [[nodiscard]] std::size_t view_index(const RuntimeView& view) const {

@@ -67,6 +67,19 @@ std::optional<Binding> read_binding(Bytes rdata) {
   return binding;
 }
 
+std::optional<Bytes> with_ipv6_hints(Bytes rdata, const Binding& binding, Bytes hints, BindingRoom& room) {
+  constexpr std::size_t kHeader = 4;
+  const std::size_t size = rdata.size() + kHeader + hints.size();
+  if (hints.empty() || size > room.size()) return std::nullopt;
+  auto* at = std::copy_n(rdata.data(), binding.insert_at, room.data());
+  store_be16(at, svc_param::kIpv6Hint);
+  store_be16(at + 2, static_cast<std::uint16_t>(hints.size()));
+  at = std::copy(hints.begin(), hints.end(), at + kHeader);
+  const auto rest = rdata.subspan(binding.insert_at);
+  std::copy(rest.begin(), rest.end(), at);
+  return Bytes{room.data(), size};
+}
+
 std::optional<Bytes> without_hints(Bytes rdata, const std::function<bool(const ClientAddress&)>& is_unwanted,
                                    BindingRoom& room) {
   const auto begin = params_at(rdata);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The RDATA of SVCB and HTTPS (RFC 9460 §2.2): its address hints, and the same RDATA without some of them.
+// The RDATA of SVCB and HTTPS (RFC 9460 §2.2): its address hints, and the same RDATA with more or less of
+// them.
 #pragma once
 
 #include <array>
@@ -32,6 +33,11 @@ struct Binding {
 
 // Nothing when the RDATA is malformed, AliasMode, without ipv4hint, or has an ipv6hint already.
 [[nodiscard]] std::optional<Binding> read_binding(std::span<const std::uint8_t> rdata);
+
+// The same with an ipv6hint of these addresses, 16 bytes each, in `room`. Nothing: there is none, or no room.
+[[nodiscard]] std::optional<std::span<const std::uint8_t>> with_ipv6_hints(
+    std::span<const std::uint8_t> rdata, const Binding& binding, std::span<const std::uint8_t> hints,
+    BindingRoom& room);
 
 // `rdata` itself when no hint is unwanted. Else a copy in `room` without those that are, and without a
 // parameter that has none left. Nothing when that makes no good record: the parameter is mandatory (§8),

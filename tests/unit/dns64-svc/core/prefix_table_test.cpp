@@ -59,5 +59,14 @@ TEST(PrefixTable, TheFirstValueOfAPrefixStays) {
   EXPECT_EQ(Table6{}.find(v6("2001:db8::1")), std::nullopt);
 }
 
+TEST(PrefixTable, OfANetworkOnlyPrefixesThatHoldAllOfItCount) {
+  Table6 table;
+  table.add(Ipv6Prefix::parse("2001:db8::/32").value(), 0);
+  table.add(Ipv6Prefix::parse("2001:db8:1::/64").value(), 1);
+  EXPECT_EQ(table.find(v6("2001:db8:1::"), 64), 1U);
+  EXPECT_EQ(table.find(v6("2001:db8:1::"), 48), 0U);
+  EXPECT_EQ(table.find(v6("2001:db8:1::"), 31), std::nullopt);
+}
+
 }  // namespace
 }  // namespace isthmus::dns64

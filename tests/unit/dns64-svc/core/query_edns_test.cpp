@@ -237,5 +237,37 @@ TEST_F(QueryTest, AMalformedClientSubnetIsAFormatError) {
     EXPECT_EQ(ask({.type = rr::kAny, .edns = true, .options = option}).header.rcode(), rcode::kFormErr);
 }
 
+// A subnet that is wider than a list's prefix may hold clients that are not on it.
+TEST_F(QueryTest, AWideSubnetIsNoneOfTheClientsOfANarrowPrefix) {
+  auto inner = policy.dns64.views[0];
+  inner.name = "inner";
+  inner.clients = {IpPrefix{Ipv6Prefix::parse("2001:db8:1::/64").value()}};
+  policy.dns64.views.push_back(inner);
+  run_policy();
+  const auto forwarders = AddressList::parse({"2001:db8:ffff::53"}).value();
+  client.address = v6("2001:db8:ffff::53");
+  know(nodata("www.example.", rr::kAaaa));
+  know(fact("www.example.", rr::kA, {a("www.example.", "198.51.0.33")}));
+  const auto ask_for = [&](std::uint8_t length) {
+    auto trusting = context();
+    trusting.forwarders = &forwarders;
+    Bytes option{0, 8, 0, 0, 0, 2, length, 0, 0x20, 1, 0x0d, 0xb8, 0, 1, 0, 0};
+    option.resize(8 + length / 8U);
+    option[3] = static_cast<std::uint8_t>(option.size() - 4);
+    Query one;
+    last = one.start(request({.edns = true, .options = option}), client, trusting, room);
+    return last.view;
+  };
+  EXPECT_EQ(ask_for(64), 1U);
+  EXPECT_EQ(ask_for(48), 0U);
+  EXPECT_EQ(last.outcome, Outcome::kSynthesized);
+  policy.translation_prefixes[0].clients = {Ipv6Prefix::parse("2001:db8:1::/64").value()};
+  run_policy();
+  EXPECT_EQ(ask_for(64), 1U);
+  EXPECT_EQ(last.outcome, Outcome::kSynthesized);
+  EXPECT_EQ(ask_for(48), 0U);
+  EXPECT_EQ(last.outcome, Outcome::kNoPrefix);
+}
+
 }  // namespace
 }  // namespace isthmus::dns64::test

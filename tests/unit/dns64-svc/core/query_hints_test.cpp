@@ -103,5 +103,18 @@ TEST_F(QueryTest, HttpsRecordsOfTargetsWithAaaaOrBrokenOnesStayAsTheyAre) {
   EXPECT_EQ(outcome_of("v4.example.", binding(kHint4)), Outcome::kHintsAdded);
 }
 
+TEST_F(QueryTest, NeverSynthesizeCountsAtTheEndOfTheTargetsChainToo) {
+  policy.dns64.views[0].synthesize_https_hints = true;
+  know(fact("www.example.", rr::kHttps,
+            {{Section::kAnswer, "www.example.", rr::kHttps, 300, binding(kHint4)}}));
+  know(fact("www.example.", rr::kAaaa, {cname("www.example.", "end.other."), soa(300, 300, "other.")}));
+  (void)ask({.type = rr::kHttps});
+  EXPECT_EQ(last.outcome, Outcome::kHintsAdded);
+  policy.exclusions.never_synthesize = {"other"};
+  run_policy();
+  (void)ask({.type = rr::kHttps});
+  EXPECT_EQ(last.outcome, Outcome::kPassed);
+}
+
 }  // namespace
 }  // namespace isthmus::dns64::test

@@ -400,5 +400,16 @@ TEST_F(QueryTest, ExplainNamesTheSections) {
   EXPECT_EQ(trace.back().section, "RFC 6147 §5.1.7");
 }
 
+TEST_F(QueryTest, ARefreshIsClaimedByTheReplyThatCarriesIt) {
+  const auto known = nodata("www.example.", rr::kAaaa);
+  know(known);
+  for (int i = 0; i < 3; ++i) known->touch();
+  EXPECT_EQ(start({}, after(295)).kind, Step::Kind::kAsk) << "A";
+  know(fact("www.example.", rr::kA, {a("www.example.", "198.51.0.33")}));
+  (void)ask({}, after(295));
+  ASSERT_EQ(last.to_resolve().size(), 1U);
+  EXPECT_EQ(last.to_resolve()[0].type, rr::kAaaa);
+}
+
 }  // namespace
 }  // namespace isthmus::dns64::test

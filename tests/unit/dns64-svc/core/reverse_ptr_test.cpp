@@ -106,5 +106,36 @@ TEST_F(ReversePtrTest, TheReverseNamesOfIpv4OnlyArpaDenyWithASoaOfTheirOwn) {
   }
 }
 
+TEST_F(ReversePtrTest, OfPrefixesThatOverlapTheLongestTellsWhereTheAddressLies) {
+  policy.translation_prefixes[0].prefix = Ipv6Prefix::parse("2001:db8::/32").value();
+  healthy.retired_prefixes = {{Ipv6Prefix::parse("2001:db8:122::/48").value(), 48},
+                              {Ipv6Prefix::parse("2001:db8:122:344::/96").value(), 96}};
+  EXPECT_EQ(asked_for("2001:db8:122:344::192.0.2.33"), kReverse4);
+  EXPECT_EQ(asked_for("2001:db8:122:c000:2:2100::"), kReverse4);
+  EXPECT_EQ(asked_for("2001:db8:c000:221::"), kReverse4);
+}
+
+TEST_F(ReversePtrTest, WhatWasAskedBeforeThePolicyChangedIsNoAnswerToWhatIsAskedNow) {
+  policy.translation_prefixes[0].prefix = Ipv6Prefix::parse("2001:db8:122:344::/96").value();
+  const auto before = start({.name = ip6_arpa("2001:db8:122:344::192.0.2.33"), .type = rr::kPtr});
+  ASSERT_EQ(before.kind, Step::Kind::kAsk);
+  policy.translation_prefixes[0].prefix = Ipv6Prefix::parse("2001:db8:122::/48").value();
+  run_policy();
+  const auto now = query.on_deadline(Deadline::kAaaa, context(), room);
+  ASSERT_EQ(now.kind, Step::Kind::kAsk);
+  constexpr const char* kReverseNow = "0.0.68.3.in-addr.arpa.";
+  EXPECT_EQ(now.to_resolve()[0].name.to_string(), kReverseNow);
+  const auto ptr = [](const char* owner, const char* name) {
+    return fact(owner, rr::kPtr, {{Section::kAnswer, owner, rr::kPtr, 300, name}});
+  };
+  const auto slot = before.to_resolve()[0].slot;
+  EXPECT_EQ(query.on_fact(slot, ptr(kReverse4, "old.example."), context(), room).kind, Step::Kind::kWait);
+  EXPECT_EQ(query.on_failure(slot, ResolveFailure::kServFail, context(), room).kind, Step::Kind::kWait);
+  const auto r =
+      reply(query.on_fact(now.to_resolve()[0].slot, ptr(kReverseNow, "new.example."), context(), room));
+  ASSERT_EQ(r.answer.size(), 2U);  // a CNAME leads there
+  EXPECT_TRUE(r.answer.back().ends_with("PTR new.example.")) << r.answer.back();
+}
+
 }  // namespace
 }  // namespace isthmus::dns64::test
