@@ -176,7 +176,7 @@ int run(const StartupConfig& config) {
   log_listeners(config.server);
 
   std::optional<int> signal;
-  while (!(signal = signals.wait(kLookAtFiles))) (*server)->reload_changed_files();
+  while (!(signal = signals.wait(kLookAtFiles))) (*server)->reload_changed_files(boot_now());
   (*server)->announce_stop();
   if (config.shutdown_delay.count() > 0) {
     spdlog::info("signal {}: not ready any more, serving on for {} ms", *signal,

@@ -115,7 +115,7 @@ Result<void, std::string> Server::open_sockets(const ServerOptions& options) {
 
 Result<void, std::string> Server::load_secrets(const ServerOptions& options) {
   if (!options.certificate.empty()) {
-    if (auto loaded = load_certificate(); !loaded) return loaded;
+    if (auto loaded = load_certificate(boot_now()); !loaded) return loaded;
   }
   if (!options.cookie_secrets.empty()) return load_cookies();
   CookieSecret own{};
@@ -126,8 +126,8 @@ Result<void, std::string> Server::load_secrets(const ServerOptions& options) {
   return {};
 }
 
-Result<void, std::string> Server::load_certificate() {
-  auto loaded = TlsContexts::load(certificate_, key_, tls_.get());
+Result<void, std::string> Server::load_certificate(TimePoint now) {
+  auto loaded = TlsContexts::load(certificate_, key_, now, tls_.get());
   if (!loaded) return failure(loaded.error());
   tls_ = std::move(*loaded);
   certificate_not_after_.store(tls_->dns->not_after());
@@ -148,23 +148,33 @@ Result<void, std::string> Server::load_cookies() {
   return {};
 }
 
-void Server::reload_changed_files() {
-  if (!certificate_.empty() && certificate_files_.changed()) {
-    if (const auto loaded = load_certificate()) {
-      spdlog::info("the certificate {} has changed and is used for new connections", certificate_);
-    } else {
-      ++certificate_failures_;
-      spdlog::error("{}; the certificate before goes on", loaded.error());
+void Server::reload_changed_files(TimePoint now) {
+  if (!certificate_.empty()) {
+    const bool changed = certificate_files_.changed();
+    const bool old_keys = tls_->dns->has_old_keys(now);
+    if (changed || certificate_failed_ || old_keys) {
+      const auto loaded = load_certificate(now);
+      if (loaded && (changed || certificate_failed_))
+        spdlog::info("the certificate {} has changed and is used for new connections", certificate_);
+      // What cannot be used now may be in a second without another change that shows. It is told once.
+      if (!loaded && (changed || !certificate_failed_)) {
+        ++certificate_failures_;
+        spdlog::error("{}; the certificate before goes on", loaded.error());
+      }
+      certificate_failed_ = !loaded;
     }
   }
-  if (!cookie_secrets_.empty() && cookie_files_.changed()) {
-    if (const auto loaded = load_cookies()) {
-      spdlog::info("the cookie secrets {} have changed and are used", cookie_secrets_);
-    } else {
-      ++cookie_failures_;
-      spdlog::error("{}; the secrets before go on", loaded.error());
-    }
+  if (cookie_secrets_.empty()) return;
+  const bool changed = cookie_files_.changed();
+  if (!changed && !cookies_failed_) return;
+  const auto loaded = load_cookies();
+  if (loaded) {
+    spdlog::info("the cookie secrets {} have changed and are used", cookie_secrets_);
+  } else if (changed) {
+    ++cookie_failures_;
+    spdlog::error("{}; the secrets before go on", loaded.error());
   }
+  cookies_failed_ = !loaded;
 }
 
 SecretsStatus Server::secrets_status() const {
@@ -218,11 +228,16 @@ Applied Server::apply(std::shared_ptr<const Policy> policy, const HealthySet& he
   }
   // What a worker asked of another under the orders before was posted before this.
   for (auto& worker : workers_) worker->let_go_of_resolvers();
-  const bool renews = runtime_ != nullptr && !alike_in_config(runtime_->limits(), limits);
+  // Contexts from before have the limits from before.
+  GroupConfigs outdated;
+  if (runtime_ != nullptr && !alike_in_config(runtime_->limits(), limits)) {
+    outdated = groups_of(*runtime_);
+    std::erase_if(outdated, [&](const auto& group) { return !orders->groups.contains(group.first); });
+  }
   policy_ = std::move(policy);
   healthy_ = healthy;
   runtime_ = *runtime;
-  if (renews) renew_resolvers();
+  if (!outdated.empty()) renew_resolvers(outdated);
   has_views_.store(!runtime_->views().empty());
   has_policy_.store(true);
   return {};
@@ -247,9 +262,7 @@ void Server::explain(const Request& request, const ClientInfo& client, OnExplain
   workers_.front()->explain(request, client, std::move(done));
 }
 
-void Server::renew_resolvers() {
-  if (runtime_ == nullptr) return;
-  const auto groups = groups_of(*runtime_);
+void Server::renew_resolvers(const GroupConfigs& groups) {
   std::vector<std::future<void>> renewed;
   renewed.reserve(workers_.size());
   for (auto& worker : workers_) renewed.push_back(worker->renew_resolvers(groups, runtime_->limits()));
@@ -259,7 +272,7 @@ void Server::renew_resolvers() {
 // Before facts are flushed, or what the resolvers have kept would come back into the cache.
 void Server::forget_what_resolvers_learned() {
   const std::lock_guard lock{applying_};
-  renew_resolvers();
+  if (runtime_ != nullptr) renew_resolvers(groups_of(*runtime_));
 }
 
 GroupConfigs Server::groups_of(const Dns64Runtime& runtime) const {

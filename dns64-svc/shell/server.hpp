@@ -54,8 +54,8 @@ class Server {
   // reason to take away the answers that the cache has.
   [[nodiscard]] std::string not_ready_because() const;
   // Takes certificates and secrets whose files have changed; what cannot be used is logged and the old one
-  // stays. Call it every second or so, from one thread.
-  void reload_changed_files();
+  // stays and the new one is tried again. Call it every second or so, from one thread.
+  void reload_changed_files(TimePoint now);
   [[nodiscard]] SecretsStatus secrets_status() const;
   // From now on not ready: whoever balances should send clients elsewhere. Serves on.
   void announce_stop() { stopping_.store(true); }
@@ -79,12 +79,12 @@ class Server {
   Server(const HashKey& key, const ServerOptions& options, const HashKey& limit_key);
   [[nodiscard]] Result<void, std::string> open_sockets(const ServerOptions& options);
   [[nodiscard]] Result<void, std::string> load_secrets(const ServerOptions& options);
-  [[nodiscard]] Result<void, std::string> load_certificate();
+  [[nodiscard]] Result<void, std::string> load_certificate(TimePoint now);
   [[nodiscard]] Result<void, std::string> load_cookies();
   [[nodiscard]] Applied apply(std::shared_ptr<const Policy> policy, const HealthySet& healthy);
 
   void forget_what_resolvers_learned();
-  void renew_resolvers();  // with `applying_` held
+  void renew_resolvers(const GroupConfigs& groups);  // with `applying_` held
   [[nodiscard]] GroupConfigs groups_of(const Dns64Runtime& runtime) const;
 
   std::vector<std::shared_ptr<QueryTaps>> taps_;  // outlive the workers, whose taps lead here
@@ -93,6 +93,8 @@ class Server {
   std::string certificate_, key_, cookie_secrets_;
   WatchedFiles certificate_files_;
   WatchedFiles cookie_files_;
+  bool certificate_failed_ = false;
+  bool cookies_failed_ = false;
   std::shared_ptr<const TlsContexts> tls_;
   std::atomic<std::uint64_t> certificate_failures_{0};
   std::atomic<std::uint64_t> cookie_failures_{0};

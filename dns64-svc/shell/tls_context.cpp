@@ -53,7 +53,7 @@ std::int64_t not_after_of(SSL_CTX* context) {
 
 Result<std::shared_ptr<const TlsContext>, std::string> TlsContext::load(const std::string& certificate,
                                                                         const std::string& key,
-                                                                        TlsProtocol protocol,
+                                                                        TlsProtocol protocol, TimePoint now,
                                                                         const TlsContext* previous) {
   ERR_clear_error();
   std::shared_ptr<TlsContext> made{new TlsContext};
@@ -84,11 +84,13 @@ Result<std::shared_ptr<const TlsContext>, std::string> TlsContext::load(const st
                    ": it must be a readable PEM file with the key of " + certificate);
   if (SSL_CTX_check_private_key(context) != 1)
     return failure("the key " + key + " does not belong to the certificate " + certificate);
-  if (previous != nullptr) {
+  made->keys_made_ = now;
+  if (previous != nullptr && !previous->has_old_keys(now)) {
     std::array<unsigned char, kTicketKeys> keys{};
     constexpr auto kSize = static_cast<long>(kTicketKeys);
     if (SSL_CTX_get_tlsext_ticket_keys(previous->get(), keys.data(), kSize) == 1)
       SSL_CTX_set_tlsext_ticket_keys(context, keys.data(), kSize);
+    made->keys_made_ = previous->keys_made_;
   }
   made->not_after_ = not_after_of(context);
   return std::shared_ptr<const TlsContext>{std::move(made)};
@@ -96,12 +98,14 @@ Result<std::shared_ptr<const TlsContext>, std::string> TlsContext::load(const st
 
 Result<std::shared_ptr<const TlsContexts>, std::string> TlsContexts::load(const std::string& certificate,
                                                                           const std::string& key,
+                                                                          TimePoint now,
                                                                           const TlsContexts* previous) {
   auto made = std::make_shared<TlsContexts>();
-  auto dns = TlsContext::load(certificate, key, TlsProtocol::kDns, previous ? previous->dns.get() : nullptr);
+  auto dns =
+      TlsContext::load(certificate, key, TlsProtocol::kDns, now, previous ? previous->dns.get() : nullptr);
   if (!dns) return failure(dns.error());
   auto http =
-      TlsContext::load(certificate, key, TlsProtocol::kHttp, previous ? previous->http.get() : nullptr);
+      TlsContext::load(certificate, key, TlsProtocol::kHttp, now, previous ? previous->http.get() : nullptr);
   if (!http) return failure(http.error());
   made->dns = std::move(*dns);
   made->http = std::move(*http);

@@ -18,7 +18,9 @@ std::vector<WatchedFiles::Look> WatchedFiles::look() const {
               .inode = status.st_ino,
               .size = static_cast<std::uint64_t>(status.st_size),
               .seconds = status.st_mtim.tv_sec,
-              .nanoseconds = status.st_mtim.tv_nsec};
+              .nanoseconds = status.st_mtim.tv_nsec,
+              .status_seconds = status.st_ctim.tv_sec,
+              .status_nanoseconds = status.st_ctim.tv_nsec};
     }
     looks.push_back(look);
   }

@@ -12,13 +12,15 @@ namespace isthmus::dns64 {
 class WatchedFiles {
  public:
   explicit WatchedFiles(std::vector<std::string> paths);
-  // Whether any of them is another than at the last call (at first: than when this was made).
+  // Whether any of them is another than at the last call (at first: than when this was made), or may be read
+  // by others than then.
   [[nodiscard]] bool changed();
 
  private:
   struct Look {  // zeros: it is not there
     std::uint64_t device = 0, inode = 0, size = 0;
-    std::int64_t seconds = 0, nanoseconds = 0;  // last modification
+    std::int64_t seconds = 0, nanoseconds = 0;                // last modification
+    std::int64_t status_seconds = 0, status_nanoseconds = 0;  // last change of owner, mode and the like, too
     bool operator==(const Look&) const = default;
   };
   [[nodiscard]] std::vector<Look> look() const;

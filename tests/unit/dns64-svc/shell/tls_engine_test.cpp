@@ -94,8 +94,8 @@ class TlsEngineTest : public testing::TestWithParam<int> {
     return made;
   }
   static std::shared_ptr<const TlsContext> context(TlsProtocol protocol = TlsProtocol::kDns,
-                                                   const TlsContext* previous = nullptr) {
-    return TlsContext::load(files().certificate, files().key, protocol, previous).value();
+                                                   const TlsContext* previous = nullptr, TimePoint now = {}) {
+    return TlsContext::load(files().certificate, files().key, protocol, now, previous).value();
   }
   // Until nobody has anything to say; what the engine heard is in `plain`.
   State talk(Client& client, TlsEngine& engine) {
@@ -139,6 +139,27 @@ TEST_P(TlsEngineTest, ASessionIsResumedAlsoAfterTheCertificateWasLoadedAgain) {
   ASSERT_EQ(talk(returning, again), State::kOpen);
   EXPECT_TRUE(again.resumed());
   EXPECT_TRUE(returning.resumed());
+  SSL_SESSION_free(session);
+}
+
+TEST_P(TlsEngineTest, TicketKeysAreLentForADayInAll) {
+  const auto first = context();
+  TlsEngine engine{*first};
+  Client client{GetParam()};
+  ASSERT_EQ(talk(client, engine), State::kOpen);
+  auto* const session = client.session();
+  const auto later = [&](const TlsContext& previous, int hours) {
+    return context(TlsProtocol::kDns, &previous, TimePoint{std::chrono::hours{hours}});
+  };
+  const auto second = later(*first, 23);
+  EXPECT_FALSE(second->has_old_keys(TimePoint{std::chrono::hours{23}}));
+  EXPECT_TRUE(second->has_old_keys(TimePoint{std::chrono::hours{24}}));
+  const auto third = later(*second, 24);
+  EXPECT_FALSE(third->has_old_keys(TimePoint{std::chrono::hours{24}}));
+  TlsEngine again{*third};
+  Client returning{GetParam(), "", session};
+  ASSERT_EQ(talk(returning, again), State::kOpen);
+  EXPECT_FALSE(again.resumed());
   SSL_SESSION_free(session);
 }
 
@@ -216,7 +237,7 @@ TEST_F(TlsEngineTest, WhatIsNotTlsFails) {
 
 TEST_F(TlsEngineTest, FilesThatCannotBeUsedAreNamed) {
   const auto load = [](const std::string& certificate, const std::string& key) {
-    return TlsContext::load(certificate, key, TlsProtocol::kDns).error();
+    return TlsContext::load(certificate, key, TlsProtocol::kDns, {}).error();
   };
   EXPECT_THAT(load("/nowhere", files().key), testing::HasSubstr("/nowhere"));
   EXPECT_THAT(load(files().certificate, files().certificate), testing::HasSubstr("cannot use the key"));

@@ -52,5 +52,13 @@ TEST_F(WatchedFilesTest, AFileThatIsNotThereMayCome) {
   EXPECT_TRUE(files.changed());
 }
 
+TEST_F(WatchedFilesTest, AFileThatMayBeReadAtLastIsAChange) {
+  write("a", "1");
+  WatchedFiles files{{dir_ / "a"}};
+  fs::permissions(dir_ / "a", fs::perms::owner_read);
+  EXPECT_TRUE(files.changed());
+  EXPECT_FALSE(files.changed());
+}
+
 }  // namespace
 }  // namespace isthmus::dns64
