@@ -179,7 +179,7 @@ int main(int argc, char** argv) {
   asks_dns64(dump);
   std::string under;
   std::uint32_t limit = 1000;
-  dump->add_option("--under", under, "only this name and what is below");
+  dump->add_option("--under", under, "what a flush of this subtree would take");
   dump->add_option("--limit", limit, "entries at most")->capture_default_str();
   auto* flush = cache->add_subcommand("flush", "forget a name, a subtree or all");
   asks_dns64(flush);

@@ -111,7 +111,8 @@ grpc::Status StatusService::DumpCache(grpc::ServerContext* context, const v1::Du
   // References only while the cache's locks are held; text after that.
   std::vector<FactPtr> facts;
   server_.cache().for_each([&](const Fact& fact) {
-    if (is_at_or_below(fact.name(), under->view())) facts.push_back(FactPtr::share(&fact));
+    if (speaks_of(fact, [&](NameView held) { return is_at_or_below(held, under->view()); }))
+      facts.push_back(FactPtr::share(&fact));
     return facts.size() < limit;
   });
   const auto now = to_seconds(boot_now());
