@@ -41,6 +41,9 @@ Step Answerer::run() {
 Step Answerer::answer() {
   if (request_.verdict == Outcome::kNotImp) return refuse(Outcome::kNotImp, rcode::kNotImp);
   if (request_.verdict == Outcome::kFormErr) return refuse(Outcome::kFormErr, rcode::kFormErr);
+  // RFC 7828 §3.2.1: a client gives no value; §3.3: over UDP the option is ignored.
+  if (request_.edns.keepalive_has_value && query_.client().transport != Transport::kUdp)
+    return refuse(Outcome::kFormErr, rcode::kFormErr);
   if (request_.verdict == Outcome::kBadVers) return refuse(Outcome::kBadVers, rcode::kBadVers);
   view_ = context_.runtime.view_for(query_.subject(), query_.subject_known());
   if (view_ == nullptr) {
@@ -48,7 +51,7 @@ Step Answerer::answer() {
     return refuse(Outcome::kNoView, rcode::kRefused, ede::kProhibited);
   }
   note("policy: view", view_->name);
-  if (request_.verdict == Outcome::kCookieOnly) return refuse(Outcome::kCookieOnly, rcode::kNoError);
+  if (request_.verdict == Outcome::kCookieOnly) return answer_cookie_only();
   if (request_.klass != kClassIn) return refuse(Outcome::kOtherClass, rcode::kNotImp, ede::kNotSupported);
   if (request_.type == rr::kAny) return answer_any();
   if (is_meta(request_.type)) return refuse(Outcome::kNotImp, rcode::kNotImp, ede::kNotSupported);
@@ -61,6 +64,17 @@ Step Answerer::answer() {
   if ((request_.type == rr::kHttps || request_.type == rr::kSvcb) && view_->synthesize_https_hints)
     return answer_service_binding();
   return pass(Outcome::kPassed);
+}
+
+// RFC 7873 §5.4: a client that asks whether its server cookie is good, or for one.
+Step Answerer::answer_cookie_only() {
+  const auto& edns = request_.edns;
+  const auto cookie = std::span{edns.cookie}.first(edns.cookie_size);
+  const bool dead = cookie.size() > 8 && context_.cookies != nullptr &&
+                    context_.cookies->check(cookie, query_.client().address, context_.wall_seconds) !=
+                        CookieVerdict::kValid;
+  return dead ? refuse(Outcome::kBadCookie, rcode::kBadCookie)
+              : refuse(Outcome::kCookieOnly, rcode::kNoError);
 }
 
 // RFC 6147 §5.1, in its order.

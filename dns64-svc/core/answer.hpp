@@ -32,6 +32,7 @@ class Answerer {
   [[nodiscard]] bool is_ours(LocalName local) const;
   [[nodiscard]] Step answer_local(LocalName local);
   [[nodiscard]] Step answer_any();
+  [[nodiscard]] Step answer_cookie_only();
   [[nodiscard]] Step answer_aaaa();
   [[nodiscard]] Step answer_from_a(const Query::Slot& aaaa, bool excluded, bool always);
   [[nodiscard]] Step synthesize(const Query::Slot& aaaa, const Query::Slot& a, Outcome outcome);
@@ -81,7 +82,8 @@ class Answerer {
   [[nodiscard]] TtlRule ttl_rule(const Query::Slot& slot) const;
   // The policy's limit on how old a fact may get, whatever it was when the fact was made.
   [[nodiscard]] std::uint32_t longest_life(const Fact& fact) const;
-  [[nodiscard]] std::uint32_t local_ttl() const;  // of the names that are answered here
+  [[nodiscard]] std::uint32_t longest_ttl(const Fact& fact) const;  // by the policy that runs now
+  [[nodiscard]] std::uint32_t local_ttl() const;                    // of the names that are answered here
   [[nodiscard]] std::uint32_t synthesis_ttl_cap(const Query::Slot& aaaa) const;
   void note_what_is_known() const;  // for `explain`
   [[nodiscard]] bool usable(Ipv4Address server4, const RuntimePrefix& prefix) const;

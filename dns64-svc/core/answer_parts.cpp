@@ -205,7 +205,7 @@ bool Answerer::is_enough_without_aaaa(const Query::Slot& a) const {
 TtlRule Answerer::ttl_rule(const Query::Slot& slot) const {
   auto rule = slot.stale ? TtlRule::stale() : TtlRule::fresh(slot.fact->age(to_seconds(context_.now)));
   const auto& aaaa = query_.slots_[0];
-  rule.cap = context_.runtime.limits().max_ttl_seconds;
+  rule.cap = longest_ttl(*slot.fact);
   if (request_.type == rr::kAaaa && (aaaa.state == State::kFailed || aaaa.stale))
     rule.cap = std::min(rule.cap, kFailedAaaaCap);
   return rule;
@@ -214,6 +214,10 @@ TtlRule Answerer::ttl_rule(const Query::Slot& slot) const {
 std::uint32_t Answerer::longest_life(const Fact& fact) const {
   // Short of themselves (RFC 9520 §3.2), and never stale.
   if (fact.is_failure() || fact.security() == Security::kBogus) return 0xffffffff;
+  return longest_ttl(fact);
+}
+
+std::uint32_t Answerer::longest_ttl(const Fact& fact) const {
   const auto& limits = context_.runtime.limits();
   return fact.is_positive() ? limits.max_ttl_seconds
                             : std::min(limits.max_ttl_seconds, limits.max_negative_ttl_seconds);
@@ -229,9 +233,9 @@ std::uint32_t Answerer::synthesis_ttl_cap(const Query::Slot& aaaa) const {
   if (aaaa.state == State::kFailed) return kFailedAaaaCap;
   const Fact& fact = *aaaa.fact;
   if (aaaa.stale) return kFailedAaaaCap;
-  const auto left = fact.remaining(to_seconds(context_.now));
+  const auto left = std::min(fact.remaining(to_seconds(context_.now)), longest_ttl(fact));
   if (fact.fields().has_soa) return left;
-  return fact.is_positive() ? std::min(kNoSoaCap, left) : kNoSoaCap;
+  return std::min(kNoSoaCap, fact.is_positive() ? left : longest_ttl(fact));
 }
 
 // ---- replies

@@ -142,6 +142,10 @@ std::uint32_t lifetime_of(std::span<const std::uint8_t> reply) {
   return least == 0xffffffff ? 0 : least;
 }
 
+std::string cache_control_of(std::span<const std::uint8_t> reply) {
+  return "private, max-age=" + std::to_string(lifetime_of(reply));
+}
+
 std::string http_date(std::uint32_t wall_seconds) {
   constexpr std::array<const char*, 7> kDays{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
   constexpr std::array<const char*, 12> kMonths{"Jan", "Feb", "Mar", "Apr", "May", "Jun",

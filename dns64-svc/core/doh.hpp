@@ -49,6 +49,8 @@ enum class DohMethod : std::uint8_t { kGet, kPost };
 [[nodiscard]] bool is_answerable(std::span<const std::uint8_t> message);
 // §5.1: the smallest of the TTLs in the answer section and, in a denial, the negative TTL of its SOA; else 0.
 [[nodiscard]] std::uint32_t lifetime_of(std::span<const std::uint8_t> reply);
+// The value of Cache-Control: private, since other clients may have other views and prefixes.
+[[nodiscard]] std::string cache_control_of(std::span<const std::uint8_t> reply);
 // RFC 9110 §5.6.7: "Sun, 06 Nov 1994 08:49:37 GMT", of Unix time in seconds.
 [[nodiscard]] std::string http_date(std::uint32_t wall_seconds);
 

@@ -26,7 +26,7 @@ std::uint32_t times(std::uint32_t rate, std::uint64_t factor) {
 QueryLimits::QueryLimits(unsigned workers, std::uint32_t responses_per_second, const HashKey& key)
     : workers_(std::max(workers, 1U)),
       key_(key),
-      clients_(0, key),
+      clients_{ClientRateLimit{0, key}, ClientRateLimit{0, key}},
       responses_(share_of(responses_per_second), key),
       zones_(times(share_of(responses_per_second), kNamesOfZone), key),
       refusals_(share_of(kRefusalsPerSecond), key, kRefusalBits) {}
@@ -39,7 +39,7 @@ void QueryLimits::limit_clients(std::uint32_t queries_per_second) {
   const auto rate = share_of(queries_per_second);
   if (rate == client_rate_) return;  // what clients have used up stays used
   client_rate_ = rate;
-  clients_ = ClientRateLimit{rate, key_};
+  for (auto& clients : clients_) clients = ClientRateLimit{rate, key_};
 }
 
 ResponseVerdict QueryLimits::judge(const Query& query, const Step& reply, TimePoint now) {

@@ -3,6 +3,7 @@
 // ports, so each worker has its share of every limit.
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 #include "dns64-svc/core/query.hpp"
@@ -22,10 +23,11 @@ class QueryLimits {
   // `responses_per_second`: equal ones towards one network over UDP, of all workers; 0: no limit.
   QueryLimits(unsigned workers, std::uint32_t responses_per_second, const HashKey& key);
 
-  // Queries of one client over any transport, of all workers; 0: no limit.
+  // Queries of one client, of all workers; 0: no limit. Over UDP, where anybody can send in a client's name,
+  // and over all other transports they are counted apart.
   void limit_clients(std::uint32_t queries_per_second);
-  [[nodiscard]] bool allows(const ClientAddress& client, TimePoint now) {
-    return clients_.allows(client, now);
+  [[nodiscard]] bool allows(const ClientInfo& client, TimePoint now) {
+    return clients_[client.transport == Transport::kUdp ? 0 : 1].allows(client.address, now);
   }
   // A reply over UDP to an address that may be forged. A refusal has nothing smaller to send instead.
   [[nodiscard]] ResponseVerdict judge(const Query& query, const Step& reply, TimePoint now);
@@ -35,8 +37,8 @@ class QueryLimits {
 
   std::uint32_t workers_;
   HashKey key_;
-  std::uint32_t client_rate_ = 0;  // of clients_
-  ClientRateLimit clients_;
+  std::uint32_t client_rate_ = 0;           // of clients_
+  std::array<ClientRateLimit, 2> clients_;  // over UDP, over streams
   ResponseRateLimit responses_;
   ResponseRateLimit zones_;  // answers with data
   ResponseRateLimit refusals_;

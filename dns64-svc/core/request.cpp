@@ -33,7 +33,8 @@ bool read_subnet(std::span<const std::uint8_t> data, Edns& edns) {
 bool read_option(std::uint16_t code, std::span<const std::uint8_t> data, Edns& edns) {
   switch (code) {
     case option::kCookie:
-      // RFC 7873 §5.2.2: 8 bytes, or 16 to 40.
+      if (edns.cookie_size != 0) return true;  // RFC 7873 §5.2: only the first one counts
+      // §5.2.2: 8 bytes, or 16 to 40.
       if (data.size() != 8 && (data.size() < 16 || data.size() > edns.cookie.size())) return false;
       std::memcpy(edns.cookie.data(), data.data(), data.size());
       edns.cookie_size = static_cast<std::uint8_t>(data.size());
@@ -44,9 +45,8 @@ bool read_option(std::uint16_t code, std::span<const std::uint8_t> data, Edns& e
       edns.padding = true;
       return true;
     case option::kTcpKeepalive:
-      // RFC 7828 §3.2.1: a client gives no value.
-      if (!data.empty()) return false;
       edns.keepalive = true;
+      edns.keepalive_has_value = !data.empty();
       return true;
     default:
       return true;  // RFC 6891 §6.1.2: unknown options are ignored
@@ -96,15 +96,14 @@ Outcome read_body(std::span<const std::uint8_t> bytes, const Header& header, Req
   } else if (header.questions != 0) {
     return Outcome::kFormErr;
   }
-  if (header.answers != 0 || header.authorities != 0) return Outcome::kFormErr;
   MessageView::Cursor records{bytes, at, header};
   while (const auto record = records.next()) {
-    if (record->type != rr::kOpt) continue;
+    if (record->type != rr::kOpt || record->section != Section::kAdditional) continue;
     // RFC 6891 §6.1.1: one OPT, owned by the root.
     if (request.edns.present || bytes[record->owner_at] != 0) return Outcome::kFormErr;
     if (!read_opt(*record, request.edns)) return Outcome::kFormErr;
   }
-  if (records.error()) return Outcome::kFormErr;
+  if (records.error() || header.answers != 0 || header.authorities != 0) return Outcome::kFormErr;
   if (request.edns.version != 0) return Outcome::kBadVers;
   if (!request.has_question) return request.edns.cookie_size != 0 ? Outcome::kCookieOnly : Outcome::kFormErr;
   return Outcome::kPassed;
@@ -125,10 +124,9 @@ std::optional<DropReason> parse_request(std::span<const std::uint8_t> bytes, Req
   if (header->is_response()) return DropReason::kNotAQuery;
   request.id = header->id;
   request.flags = header->flags;
-  if (header->opcode() != 0)
-    request.verdict = Outcome::kNotImp;
-  else
-    request.verdict = read_body(bytes, *header, request);
+  // RFC 6891 §6.1.1: who sends OPT gets OPT, so it is looked for whatever else is wrong.
+  request.verdict = read_body(bytes, *header, request);
+  if (header->opcode() != 0) request.verdict = Outcome::kNotImp;
   return std::nullopt;
 }
 

@@ -29,6 +29,7 @@ struct Edns {
   bool dnssec_ok = false;
   bool padding = false;
   bool keepalive = false;
+  bool keepalive_has_value = false;
   std::uint8_t version = 0;
   std::uint16_t udp_size = 512;
   std::uint8_t cookie_size = 0;  // 0: none; 8: client cookie alone; 16-40

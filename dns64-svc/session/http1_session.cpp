@@ -122,8 +122,7 @@ void Http1Session::respond(HttpStatus status, std::span<const std::uint8_t> mess
   if (status == HttpStatus::kOk) {
     head += "\r\ncontent-type: ";
     head += kDnsMessageType;
-    // RFC 8484 §5.1: no longer than the answer lives.
-    head += "\r\ncache-control: max-age=" + std::to_string(lifetime_of(message));
+    head += "\r\ncache-control: " + cache_control_of(message);
   } else {
     head += "\r\ncache-control: no-store";
   }

@@ -207,8 +207,7 @@ void Http2Session::respond(std::int32_t id, Stream& stream, HttpStatus status,
   const auto code = std::to_string(static_cast<unsigned>(status));
   const auto length = std::to_string(message.size());
   const bool ok = status == HttpStatus::kOk;
-  // RFC 8484 §5.1: no longer than the answer lives.
-  const std::string caching = ok ? "max-age=" + std::to_string(lifetime_of(message)) : "no-store";
+  const std::string caching = ok ? cache_control_of(message) : "no-store";
   std::array<nghttp2_nv, 7> fields{};
   std::size_t count = 0;
   fields[count++] = field(":status", code);
@@ -230,7 +229,10 @@ void Http2Session::reply(std::uint64_t exchange, std::span<const std::uint8_t> m
   const auto id = static_cast<std::int32_t>(exchange);
   const auto found = streams_.find(id);
   if (found == streams_.end() || broken_) return;  // reset meanwhile
-  respond(id, found->second, HttpStatus::kOk, message);
+  if (held_ >= kMaxUnsent)
+    refuse_stream(id, found->second, NGHTTP2_REFUSED_STREAM);
+  else
+    respond(id, found->second, HttpStatus::kOk, message);
   if (!receiving_) pump();
 }
 

@@ -32,6 +32,7 @@ class Http2Session final : public Session {
   explicit Http2Session(Host& host);
   ~Http2Session() override;
   [[nodiscard]] std::size_t receive(std::span<const std::uint8_t> bytes) override;
+  [[nodiscard]] bool takes_reply() const override { return true; }  // what is too much refuses its stream
   void reply(std::uint64_t exchange, std::span<const std::uint8_t> message) override;
   void abandon(std::uint64_t exchange, DropReason why) override;
   void on_writable() override { pump(); }

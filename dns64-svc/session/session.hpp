@@ -44,6 +44,8 @@ class Session {
   // Takes what it can of `bytes` and says how many that were; give the rest again, with more behind it or
   // when there is room.
   [[nodiscard]] virtual std::size_t receive(std::span<const std::uint8_t> bytes) = 0;
+  // False: the peer does not read, and one reply more would be held without bound. Its connection is over.
+  [[nodiscard]] virtual bool takes_reply() const { return host_.may_write(); }
   virtual void reply(std::uint64_t exchange, std::span<const std::uint8_t> message) = 0;
   // The request gets no DNS answer.
   virtual void abandon(std::uint64_t exchange, DropReason why) = 0;

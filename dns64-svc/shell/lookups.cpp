@@ -27,6 +27,7 @@ std::uint64_t zone_hash(const Ask& ask) {
 
 // Of deliveries in one turn: what they lead to may be answered by libunbound at once, again and again.
 constexpr int kRounds = 4;
+constexpr std::size_t kReplacedOfOneGroup = 2;  // contexts that still have questions after a flush
 
 }  // namespace
 
@@ -110,6 +111,11 @@ void Lookups::renew(Contexts&& fresh) {
     replaced_.push_back(std::move(context));
   }
   fresh.clear();
+  // Each has ports and memory of its own, and while upstreams are dead none ends by itself.
+  while (replaced_.size() > kReplacedOfOneGroup * groups_.size()) {
+    const auto oldest = std::move(replaced_.front());
+    replaced_.erase(replaced_.begin());
+  }
   for (auto& [ticket, lookup] : in_flight_) lookup.keep = false;
   ticket_of_key_.clear();
 }
@@ -187,8 +193,10 @@ void Lookups::on_reply(std::uint16_t /*group*/, ResolverReply&& reply) {
   const bool bogus = result.fact && result.fact->security() == Security::kBogus;
   if (!result.fact || bogus)
     ++failures_[static_cast<std::size_t>(bogus ? ResolveFailure::kBogus : result.why)];
-  for (const auto& waiter : lookup.waiters) deliver_(waiter, result);
-  loop_.breathe();
+  for (const auto& waiter : lookup.waiters) {
+    deliver_(waiter, result);
+    loop_.breathe();
+  }
 }
 
 void Lookups::settle() {

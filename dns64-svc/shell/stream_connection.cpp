@@ -39,6 +39,7 @@ StreamConnection::StreamConnection(UniqueFd fd, std::uint64_t id, const ClientIn
     : fd_(std::move(fd)), id_(id), client_(client), owner_(owner), environment_(owner.environment) {}
 
 StreamConnection::~StreamConnection() {
+  if (handshake_) environment_.handshakes.erase(*handshake_);
   if (!is_over()) environment_.loop.forget(fd_.get(), *this);
 }
 
@@ -91,9 +92,12 @@ void StreamConnection::open() {
 void StreamConnection::set_stage(Stage stage) {
   stage_ = stage;
   const bool now = stage == Stage::kProxy || stage == Stage::kHandshake;
-  if (now && !counts_as_handshake_) ++environment_.handshakes;
-  if (!now && counts_as_handshake_) --environment_.handshakes;
-  counts_as_handshake_ = now;
+  auto& handshakes = environment_.handshakes;
+  if (now && !handshake_) handshake_ = handshakes.insert(handshakes.end(), this);
+  if (!now && handshake_) {
+    handshakes.erase(*handshake_);
+    handshake_.reset();
+  }
   auto& open = environment_.stats.open[transport()];
   const bool serves = stage != Stage::kLingering && stage != Stage::kEnded;
   if (serves && !counts_as_open_) open.set(open.get() + 1);
@@ -233,6 +237,7 @@ const std::string& StreamConnection::http_date() {
 
 void StreamConnection::reply(const ReplyPath& path, std::span<const std::uint8_t> message) {
   if (is_over() || session_ == nullptr) return;
+  if (!session_->takes_reply()) return end(StreamEnd::kSlowReader);
   session_->reply(path.exchange, message);
   if (stage_ == Stage::kOpen) environment_.loop.arm(*this, environment_.idle());
   advance();

@@ -8,7 +8,9 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <list>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -30,6 +32,8 @@ enum class StreamProtocol : std::uint8_t {
   kHttpsTls,  // RFC 8484
   kHttp       // the same behind a proxy on this machine that ends TLS
 };
+
+class StreamConnection;
 
 struct StreamLimits {
   std::size_t max_connections = 4096;            // of one worker
@@ -56,8 +60,8 @@ struct StreamEnvironment {
   const AddressList& proxies;  // balancers whose streams begin with a PROXY header
   StreamLimits limits;
   ConnectionQuota quota;
-  std::size_t handshakes = 0;
-  std::shared_ptr<const TlsContexts> tls;  // null: no TLS here
+  std::list<StreamConnection*> handshakes;  // under way, the oldest first
+  std::shared_ptr<const TlsContexts> tls;   // null: no TLS here
   std::array<std::uint8_t, 32768> received{};
   std::array<std::uint8_t, 65535> room{};
   std::vector<std::uint8_t> plain;
@@ -67,7 +71,8 @@ struct StreamEnvironment {
   // Half of what there is belongs to clients that are served: whoever would only be refused gets the other
   // half, to hear that.
   [[nodiscard]] bool has_room_for(const ClientAddress& client) const {
-    return (!quota.is_half_taken() && handshakes < (limits.max_handshakes + 1) / 2) || handler.serves(client);
+    return (!quota.is_half_taken() && handshakes.size() < (limits.max_handshakes + 1) / 2) ||
+           handler.serves(client);
   }
   // Less when connections are scarce.
   [[nodiscard]] Duration idle() const { return quota.is_scarce() ? limits.idle / 5 : limits.idle; }
@@ -88,6 +93,7 @@ class StreamConnection final : public FdWatcher, public Timer, private Session::
   [[nodiscard]] bool start(bool proxied);
   void reply(const ReplyPath& path, std::span<const std::uint8_t> message);
   void abandon(const ReplyPath& path, DropReason why);
+  void give_way() { end(StreamEnd::kLimit); }
   void drain();  // takes no more requests, ends when those in work are answered
   [[nodiscard]] const ClientAddress& client() const { return client_.address; }
   [[nodiscard]] bool counts_for_client() const { return counts_for_client_; }
@@ -140,7 +146,7 @@ class StreamConnection final : public FdWatcher, public Timer, private Session::
   Stage stage_ = Stage::kOpen;
   StreamEnd why_ = StreamEnd::kProtocol;  // of lingering
   bool counts_for_client_ = false;
-  bool counts_as_handshake_ = false;
+  std::optional<std::list<StreamConnection*>::iterator> handshake_;  // its place among them
   bool counts_as_open_ = false;
   bool peer_done_ = false;  // it sends no more
   bool taking_ = false;     // the session runs: what handlers reply meanwhile is only written down

@@ -81,13 +81,17 @@ bool StreamListener::admit(const ClientAddress& peer, bool proxied) {
   auto& quota = environment_.quota;
   const bool shakes =
       proxied || owner_.protocol == StreamProtocol::kDnsTls || owner_.protocol == StreamProtocol::kHttpsTls;
-  if (shakes && environment_.handshakes >= environment_.limits.max_handshakes) return false;
   // A balancer's clients are looked at once it has said who they are.
   if (!proxied && !environment_.has_room_for(peer)) return false;
   if (!quota.take()) return false;
-  if (proxied || quota.take_client(peer)) return true;
-  quota.give();
-  return false;
+  if (!proxied && !quota.take_client(peer)) {
+    quota.give();
+    return false;
+  }
+  // Who connects and says nothing must not keep out all others: the oldest has had most time.
+  if (shakes && environment_.handshakes.size() >= environment_.limits.max_handshakes)
+    environment_.handshakes.front()->give_way();
+  return true;
 }
 
 void StreamListener::adopt(UniqueFd fd, const sockaddr_storage& peer) {

@@ -10,9 +10,12 @@ namespace isthmus::dns64 {
 
 namespace {
 
-std::uint64_t client_key(const ClientAddress& client) {
-  if (const auto* v6 = std::get_if<Ipv6Address>(&client)) return v6->high();
-  return std::get<Ipv4Address>(client).value();
+// Who is counted as one: those whose address is proven apart from whoever sends in their name.
+std::uint64_t client_key(const Query& query) {
+  const auto& client = query.client().address;
+  const auto* v6 = std::get_if<Ipv6Address>(&client);
+  const std::uint64_t key = v6 != nullptr ? v6->high() : std::get<Ipv4Address>(client).value();
+  return query.is_proven() ? ~key : key;
 }
 
 // The name of a request's question, if it is plainly there with type and class behind it.
@@ -34,11 +37,11 @@ Context Worker::context(Trace* trace) const {
           .trace = trace};
 }
 
-// Replies whose client may be forged are limited; when much is waiting such a client cannot make more wait.
+// Replies whose client may be forged are limited; when much is waiting such a client cannot make more wait,
+// but is told how to prove its address: by a cookie, where it speaks them, or over TCP.
 void Worker::limit(Query& query, Step& step, std::span<std::uint8_t> reply) {
   if (query.is_proven()) return;
-  if (step.kind == Step::Kind::kAsk && pending_.size() > options_.waiting.unproven &&
-      query.speaks_cookies()) {
+  if (step.kind == Step::Kind::kAsk && pending_.size() > options_.waiting.unproven) {
     step = query.slip(context(), reply);
     return;
   }
@@ -87,7 +90,7 @@ std::size_t Worker::handle(std::span<const std::uint8_t> request, const ClientIn
     channel.abandon(path, DropReason::kNotReady);
     return 0;
   }
-  if (!limits_.allows(client.address, loop_->now())) {
+  if (!limits_.allows(client, loop_->now())) {
     count_drop(DropReason::kRateLimited, client.transport);
     channel.abandon(path, DropReason::kRateLimited);
     return 0;
@@ -123,7 +126,7 @@ std::size_t Worker::handle(std::span<const std::uint8_t> request, const ClientIn
                   id);
   const auto& waiting = options_.waiting;
   if (pending_.size() > waiting.queries ||
-      pending_of_client_[client_key(client.address)] > waiting.of_one_client) {
+      pending_of_client_[client_key(entry->second->query)] > waiting.of_one_client) {
     proceed(id, entry->second->query.on_refusal(context(), scratch_));
     return 0;
   }
@@ -134,14 +137,14 @@ std::size_t Worker::handle(std::span<const std::uint8_t> request, const ClientIn
 }
 
 Worker::PendingMap::iterator Worker::add_pending(std::unique_ptr<Pending> pending, std::uint64_t id) {
-  ++pending_of_client_[client_key(pending->query.client().address)];
+  ++pending_of_client_[client_key(pending->query)];
   const auto added = pending_.emplace(id, std::move(pending)).first;
   stats_.pending.set(pending_.size());
   return added;
 }
 
 void Worker::end_pending(PendingMap::iterator pending) {
-  const auto client = pending_of_client_.find(client_key(pending->second->query.client().address));
+  const auto client = pending_of_client_.find(client_key(pending->second->query));
   if (--client->second == 0) pending_of_client_.erase(client);
   pending_.erase(pending);
   stats_.pending.set(pending_.size());

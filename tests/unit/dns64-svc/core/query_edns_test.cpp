@@ -94,8 +94,55 @@ TEST_F(QueryTest, TheIdleTimeoutIsToldOverStreamsToThoseWhoAsk) {
   client.transport = Transport::kUdp;
   EXPECT_THAT(ask({.type = rr::kAny, .edns = true, .options = keepalive}).opt_data, IsEmpty());
   client.transport = Transport::kTcp;
-  EXPECT_EQ(ask({.type = rr::kAny, .edns = true, .options = {0, 11, 0, 2, 0, 1}}).header.rcode(),
-            rcode::kFormErr);
+  const Bytes with_value{0, 11, 0, 2, 0, 1};
+  EXPECT_EQ(ask({.type = rr::kAny, .edns = true, .options = with_value}).header.rcode(), rcode::kFormErr);
+  client.transport = Transport::kUdp;  // §3.3: ignored there
+  EXPECT_EQ(ask({.type = rr::kAny, .edns = true, .options = with_value}).header.rcode(), rcode::kNoError);
+}
+
+// RFC 7873 §5.4.
+TEST_F(QueryTest, WhoAsksForNothingButACookieHearsWhetherItsOwnIsGood) {
+  const CookieJar jar{CookieSecret{1, 2, 3}};
+  run_policy();
+  auto with_cookies = context();
+  with_cookies.cookies = &jar;
+  client.address = kClient;
+  const Bytes half{9, 8, 7, 6, 5, 4, 3, 2};
+  const auto baked = jar.bake(half, kClient, with_cookies.wall_seconds);
+  const Bytes good(baked.begin(), baked.end());
+  auto dead = good;
+  dead.back() ^= 1;
+  const auto code_of = [&](const Bytes& cookie, Transport transport) {
+    Bytes buffer(512);
+    MessageWriter writer{buffer};
+    Bytes option{0, 10, 0, static_cast<std::uint8_t>(cookie.size())};
+    option.insert(option.end(), cookie.begin(), cookie.end());
+    EXPECT_TRUE(writer.record(Section::kAdditional, name_of(".").view(), rr::kOpt, 1232, 0, option));
+    buffer.resize(writer.finish(1, flag::kRd));
+    client.transport = transport;
+    const auto step = Query{}.start(buffer, client, with_cookies, room);
+    const auto bytes = std::span<const std::uint8_t>{room}.first(step.size);
+    const auto header = read_header(bytes).value();
+    const auto opt = MessageView::Cursor{bytes, kHeaderSize, header}.next();
+    EXPECT_TRUE(opt && opt->type == rr::kOpt);
+    if (!opt) return 0xffffU;
+    EXPECT_EQ(jar.check(opt->rdata.subspan(4), kClient, with_cookies.wall_seconds), CookieVerdict::kValid);
+    return header.rcode() | (opt->ttl >> 24 << 4);
+  };
+  for (const auto transport : {Transport::kUdp, Transport::kTcp}) {
+    EXPECT_EQ(code_of(half, transport), rcode::kNoError);
+    EXPECT_EQ(code_of(good, transport), rcode::kNoError);
+    EXPECT_EQ(code_of(dead, transport), rcode::kBadCookie);
+  }
+  // §5.2: of several the first one counts.
+  Bytes options{0, 10, 0, 24};
+  options.insert(options.end(), good.begin(), good.end());
+  for (const auto byte : {0, 10, 0, 24}) options.push_back(static_cast<std::uint8_t>(byte));
+  options.insert(options.end(), dead.begin(), dead.end());
+  Query two;
+  client.transport = Transport::kUdp;
+  (void)two.start(request({.type = rr::kAny, .edns = true, .options = options}), client, with_cookies, room);
+  EXPECT_TRUE(two.is_proven());
 }
 
 // RFC 8914: why there is an error, as exactly as is known.
@@ -170,6 +217,36 @@ TEST_F(QueryTest, TwoOptRecordsOrOneOfAnotherOwnerAreAFormatError) {
   EXPECT_EQ(code_of({"."}), rcode::kNoError);
   EXPECT_EQ(code_of({".", "."}), rcode::kFormErr);
   EXPECT_EQ(code_of({"example."}), rcode::kFormErr);
+}
+
+// RFC 6891 §6.1.1: or the client would think that there is no EDNS here.
+TEST_F(QueryTest, WhoSendsOptGetsOptWhateverElseIsWrong) {
+  run_policy();
+  client.address = kClient;
+  const auto good = request({.edns = true});
+  auto update = good;
+  update[2] = 0x28;
+  auto answer_in_question = good;
+  answer_in_question[7] = 1;  // the OPT is an answer now
+  answer_in_question[11] = 0;
+  Bytes with_answer(512);
+  MessageWriter writer{with_answer};
+  writer.question(name_of("www.example.").view(), rr::kA, kClassIn);
+  EXPECT_TRUE(writer.record(Section::kAnswer, name_of("www.example.").view(), rr::kA, kClassIn, 0,
+                            Bytes{192, 0, 2, 1}));
+  EXPECT_TRUE(writer.record(Section::kAdditional, name_of(".").view(), rr::kOpt, 1232, 0, {}));
+  with_answer.resize(writer.finish(1, flag::kRd));
+  struct Row {
+    const Bytes& bytes;
+    unsigned code;
+    bool opt;
+  };
+  for (const auto& row : {Row{update, rcode::kNotImp, true}, Row{with_answer, rcode::kFormErr, true},
+                          Row{answer_in_question, rcode::kFormErr, false}}) {
+    const auto r = reply(Query{}.start(row.bytes, client, context(), room));
+    EXPECT_EQ(r.header.rcode(), row.code);
+    EXPECT_EQ(r.has_opt, row.opt);
+  }
 }
 
 // RFC 6891 §6.2.3: below 512 counts as 512.

@@ -110,12 +110,15 @@ TEST(QueryLimits, AWorkerHasItsShareOfEachLimit) {
   EXPECT_EQ(sent(limits, Query{}, reply_of(Outcome::kNoView, rcode::kRefused)), 3) << "20 / 8, rounded up";
   EXPECT_EQ(sent(limits, Query{}, reply_of(Outcome::kPassed, rcode::kNoError)), 10);
   limits.limit_clients(40);
+  ClientInfo client{.address = v6("2001:db8::1")};
   int allowed = 0;
   for (int i = 0; i < 100; ++i)
-    if (limits.allows(v6("2001:db8::1"), kNow)) ++allowed;
+    if (limits.allows(client, kNow)) ++allowed;
   EXPECT_EQ(allowed, 10) << "two seconds' worth of 40 / 8";
   limits.limit_clients(40);
-  EXPECT_FALSE(limits.allows(v6("2001:db8::1"), kNow)) << "the same limit again gives nothing back";
+  EXPECT_FALSE(limits.allows(client, kNow)) << "the same limit again gives nothing back";
+  client.transport = Transport::kTcp;
+  EXPECT_TRUE(limits.allows(client, kNow)) << "whoever sends in its name over UDP takes nothing of this";
 }
 
 }  // namespace

@@ -46,7 +46,7 @@ TEST_F(Http1SessionTest, AGetIsAnswered) {
   EXPECT_EQ(
       host.heard(),
       "HTTP/1.1 200 OK\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\ncontent-type: application/dns-message\r\n"
-      "cache-control: max-age=0\r\ncontent-length: 19\r\n\r\n" +
+      "cache-control: private, max-age=0\r\ncontent-length: 19\r\n\r\n" +
           std::string(reply.begin(), reply.end()));
   EXPECT_FALSE(session.finished());
 }

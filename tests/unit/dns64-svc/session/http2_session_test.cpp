@@ -136,7 +136,7 @@ TEST_F(Http2SessionTest, GetAndPostAreAnswered) {
   for (const auto id : {get, post}) {
     EXPECT_EQ(client.responses[id].fields[":status"], "200");
     EXPECT_EQ(client.responses[id].fields["content-type"], kType);
-    EXPECT_EQ(client.responses[id].fields["cache-control"], "max-age=0");
+    EXPECT_EQ(client.responses[id].fields["cache-control"], "private, max-age=0");
     EXPECT_EQ(client.responses[id].body, FakeHost::reply_to(question('a')));
     EXPECT_TRUE(client.responses[id].ended);
   }
@@ -284,6 +284,27 @@ TEST_F(Http2SessionTest, WhatIsNotHttp2Ends) {
   const std::string text = "GET / HTTP/1.1\r\nhost: d\r\n\r\n";
   (void)session.receive(bytes_of(text));
   EXPECT_TRUE(session.finished());
+}
+
+// Late replies are held for a peer that opens no window: up to a limit.
+TEST_F(Http2SessionTest, LateRepliesThatCannotBeHeldRefuseTheirStreams) {
+  std::vector<std::int32_t> ids;
+  for (int i = 0; i < 20; ++i) ids.push_back(client.request("GET", kGetL));
+  talk();
+  ASSERT_EQ(host.waiting.size(), 20U);
+  host.writable = false;
+  for (auto& [exchange, message] : host.waiting) message.resize(60000);
+  for (std::size_t i = 0; i < 20; ++i) host.answer(i);
+  host.writable = true;
+  session.on_writable();
+  talk();
+  std::size_t answered = 0, refused = 0;
+  for (const auto id : ids) {
+    answered += client.responses[id].body.size() == 60000 ? 1U : 0U;
+    refused += client.responses[id].reset == NGHTTP2_REFUSED_STREAM ? 1U : 0U;
+  }
+  EXPECT_EQ(answered, 5U);  // 256 KiB and the one that filled them
+  EXPECT_EQ(refused, 15U);
 }
 
 TEST_F(Http2SessionTest, APeerThatTakesNothingIsGivenNothing) {

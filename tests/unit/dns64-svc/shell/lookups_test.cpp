@@ -263,6 +263,20 @@ TEST_F(LookupsTest, WhatTheOldContextBringsAfterARenewalIsNotKept) {
   EXPECT_EQ(cache_.stats().entries, 0U);
 }
 
+// Each has thousands of ports and its own memory, and a flush in an outage adds one.
+TEST_F(LookupsTest, OfTheContextsThatEndNothingOnlyTheYoungestAreKept) {
+  groups_.at(3).upstreams[0].port = 9;  // nobody
+  groups_.at(3).upstreams[0].address = "127.0.0.2";
+  run_policy();
+  lookups_->resolve(a_of("host.example."), {.worker = 0, .query = 1});
+  for (int i = 0; i < 2; ++i) lookups_->renew(lookups_->make_contexts(groups_, limits_));
+  EXPECT_TRUE(delivered_.empty());
+  lookups_->renew(lookups_->make_contexts(groups_, limits_));
+  ASSERT_EQ(delivered_.size(), 1U);
+  EXPECT_EQ(delivered_[0].result.why, ResolveFailure::kServFail);
+  EXPECT_EQ(lookups_->outstanding(), 0U);
+}
+
 TEST_F(LookupsTest, ContextsMadeInAnotherThreadAskOnlyWhenTheyAreTakenUp) {
   run_policy();
   turn_until([&] { return lookups_->has_answered(); });

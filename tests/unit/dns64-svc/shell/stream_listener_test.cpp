@@ -101,6 +101,22 @@ TEST_F(StreamListenerTest, ThoseWhoWouldOnlyBeRefusedGetHalfOfTheConnectionsAndO
   }
 }
 
+TEST_F(StreamListenerTest, WhoConnectsAndSaysNothingMakesRoomForOthers) {
+  StreamLimits limits;
+  limits.max_handshakes = 2;
+  proxies_ = AddressList::parse({"127.0.0.9"}).value();
+  listen(limits);
+  const auto silent = connect_from("127.0.0.9");
+  const auto slow = connect_from("127.0.0.9");
+  const auto late = connect_from("127.0.0.9");
+  EXPECT_EQ(refused(), 1U);
+  EXPECT_EQ(environment_->handshakes.size(), 2U);
+  char byte = 0;
+  EXPECT_EQ(recv(silent.get(), &byte, 1, MSG_DONTWAIT), 0) << "the oldest has gone";
+  EXPECT_EQ(recv(slow.get(), &byte, 1, MSG_DONTWAIT), -1);
+  EXPECT_EQ(recv(late.get(), &byte, 1, MSG_DONTWAIT), -1);
+}
+
 TEST_F(StreamListenerTest, AClientBehindABalancerIsLookedAtLikeAnyOther) {
   StreamLimits limits;
   limits.max_connections = 4;
