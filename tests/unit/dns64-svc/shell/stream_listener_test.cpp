@@ -21,6 +21,7 @@ const std::string kRequest{
 class StreamListenerTest : public testing::Test {
  protected:
   void listen(const StreamLimits& limits, StreamProtocol protocol = StreamProtocol::kDns) {
+    listener_.reset();  // it uses the environment before
     environment_ = std::make_unique<StreamEnvironment>(*loop_, handler_, stats_, proxies_, limits);
     address_ = SocketAddress::parse("127.0.0.1:0").value();
     {  // a port of our own: the kernel picks it, the listener gets it
