@@ -149,6 +149,10 @@ class Cache(unittest.TestCase):
         self.assertRegex(out, r"(?m)^\d+ +AAAA +nodata +secure .* v4\.sec\.test\.$")
         self.assertNotIn("plain.test.", out)
 
+    def test_what_leads_past_a_name_is_listed_under_it_as_a_flush_would_take_it(self):
+        ask("hop2.odd.test.")
+        self.assertRegex(ctl("cache", "dump", "--under", "hop1.odd.test").stdout, r"(?m) hop2\.odd\.test\.$")
+
     def asked(self, name):
         return len(site.fake.questions(name))
 

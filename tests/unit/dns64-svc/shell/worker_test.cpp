@@ -83,6 +83,13 @@ class WorkerTest : public testing::Test {
     channel_.replies.clear();
     EXPECT_EQ(waiting(), 0U);
   }
+  // A fact of 300 s that has answered often.
+  static FactPtr popular(int age) {
+    auto made = fact("popular.example.", rr::kA, {a("popular.example.", "192.0.2.1")}, Security::kInsecure, 0,
+                     boot_now() - std::chrono::seconds{age});
+    for (int i = 0; i < 3; ++i) made->touch();
+    return made;
+  }
   [[nodiscard]] std::uint64_t waiting() const { return workers_[0]->stats().pending.get(); }
   [[nodiscard]] std::uint64_t count_of(Outcome outcome) const {
     return workers_[0]
@@ -224,19 +231,28 @@ TEST_F(WorkerTest, AReplyThatIsHeldBackRefreshesAllTheSame) {
   options_.responses_per_second = 1;
   channel_.may_drop = true;
   start({});
-  const auto age_of = [&](int seconds) {
-    const auto received = boot_now() - std::chrono::seconds{seconds};
-    return fact("popular.example.", rr::kA, {a("popular.example.", "192.0.2.1")}, Security::kInsecure, 0,
-                received);
-  };
-  cache_.insert(age_of(0), boot_now());
+  cache_.insert(popular(0), boot_now());
   for (int i = 0; i < 50; ++i) (void)ask("popular.example.");
-  const auto old = age_of(295);
-  for (int i = 0; i < 3; ++i) old->touch();
-  cache_.insert(old, boot_now());
+  cache_.insert(popular(295), boot_now());
   const auto before = upstream_->questions;
   EXPECT_TRUE(ask("popular.example.").answer.empty()) << "dropped, or told to come by TCP";
   turn_until([&] { return upstream_->questions > before; });
+}
+
+TEST_F(WorkerTest, SoDoesAnExplanation) {
+  start({});
+  cache_.insert(popular(295), boot_now());
+  const auto before = upstream_->questions;
+  Request asked;
+  asked.flags = flag::kRd;
+  asked.type = rr::kA;
+  asked.klass = kClassIn;
+  asked.has_question = true;
+  asked.asked = asked.name = name_of("popular.example.");
+  Explanation explained;
+  workers_[0]->explain(asked, {.address = kClient}, [&](Explanation&& done) { explained = std::move(done); });
+  turn_until([&] { return upstream_->questions > before; });
+  EXPECT_TRUE(explained.step.from_cache);
 }
 
 TEST_F(WorkerTest, ItServesWhomAViewListsAndForwarders) {
