@@ -4,14 +4,12 @@
 // whose limits were lowered leaves answers with the TTLs from before behind it.
 #pragma once
 
-#include <algorithm>
-
 #include "common/base/clock.hpp"
 #include "common/config/policy.hpp"
 
 namespace isthmus::controller {
 
-// How long an answer in a prefix of this kind may be used after `policy` gave it.
+// How long an answer in a prefix of this kind may be used after `policy` gave it; zero: it gives none.
 [[nodiscard]] Duration answers_live(const Policy& policy, Assignment assignment);
 
 class AnswersInUse {
@@ -22,10 +20,12 @@ class AnswersInUse {
   void all_run(TimePoint now);
   // When the last answer in a prefix of this kind is gone that a policy gave which nobody runs any more.
   [[nodiscard]] TimePoint until(Assignment assignment) const { return of(assignment).until; }
+  // The longest life that a policy gives which some may run.
+  [[nodiscard]] Duration running(Assignment assignment) const { return of(assignment).running; }
 
  private:
   struct Kind {
-    Duration running{};  // the longest life that a policy gives which some may run
+    Duration running{};
     TimePoint until;
   };
   [[nodiscard]] const Kind& of(Assignment assignment) const {

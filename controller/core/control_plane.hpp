@@ -154,8 +154,9 @@ class ControlPlane {
   [[nodiscard]] const PolicyRollout& rollout() const { return policy_; }
   [[nodiscard]] const std::map<std::string, Drain>& drains() const { return drains_; }
   [[nodiscard]] const Drain* drain_of(const std::string& node_id) const;
-  // How long an answer that names one node may be used.
-  [[nodiscard]] Duration answers_live() const;
+  // Of a node that has left the answers: when the last one that names it is gone. Answers in a SHARED prefix
+  // name no node.
+  [[nodiscard]] TimePoint answers_until(const Drain& drain) const;
   [[nodiscard]] std::uint64_t lease_conflicts() const { return lease_conflicts_; }
   // Services that were told to come again, because too many came at once.
   [[nodiscard]] std::uint64_t turned_away() const { return turned_away_; }

@@ -36,16 +36,8 @@ void ControlPlane::undrain(const std::string& node_id, TimePoint now) {
   note(EventKind::kDrain, node_id, "ended: it is in service again");
 }
 
-Duration ControlPlane::answers_live() const {
-  Duration longest{};
-  const auto& text = policy_.base(ServiceKind::kDns64);
-  if (text.empty()) return longest;
-  const bool steered = std::ranges::any_of(text.policy->translation_prefixes, [](const auto& prefix) {
-    return prefix.assignment == Assignment::kPerNode;
-  });
-  if (!steered) return longest;  // answers in a SHARED prefix name no node
-  for (const auto& view : text.policy->dns64.views) longest = std::max(longest, view.steering_ttl);
-  return longest;
+TimePoint ControlPlane::answers_until(const Drain& drain) const {
+  return policy_.last_answer(Assignment::kPerNode, drain.since);
 }
 
 // A service that is not connected may go on naming the node as long as it is cut off; nobody can wait for
@@ -65,7 +57,7 @@ void ControlPlane::advance_drains(TimePoint now) {
     const auto service = services_.find({ServiceKind::kNat64, node_id});
     const auto held =
         service == services_.end() ? std::set<Ipv4Address>{} : leases_.held_by(service->second.holder());
-    const DrainFacts facts{in_answers(node_id), answers_live(), held.size()};
+    const DrainFacts facts{in_answers(node_id), answers_until(drain), held.size()};
     const auto stage = next_stage(drain, facts, now);
     if (stage != drain.stage) {
       drain.stage = stage;

@@ -8,7 +8,7 @@ DrainStage next_stage(const Drain& drain, const DrainFacts& facts, TimePoint now
     case DrainStage::kLeavingAnswers:
       return facts.in_answers ? DrainStage::kLeavingAnswers : DrainStage::kAccepting;
     case DrainStage::kAccepting:
-      return now - drain.since < facts.answers_live ? DrainStage::kAccepting : DrainStage::kReleasing;
+      return now < facts.answers_until ? DrainStage::kAccepting : DrainStage::kReleasing;
     case DrainStage::kReleasing:
       return facts.addresses > 0 ? DrainStage::kReleasing : DrainStage::kDrained;
     case DrainStage::kDrained:

@@ -29,7 +29,7 @@ struct Drain {
 // What a drain waits for, as seen now.
 struct DrainFacts {
   bool in_answers = false;    // a connected DNS64 service has not acked a healthy set without the node
-  Duration answers_live{};    // how long an answer given before may be used
+  TimePoint answers_until;    // the last answer that names it is gone
   std::size_t addresses = 0;  // that the node still holds
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/core/policy_rollout.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace isthmus::controller {
@@ -22,7 +23,6 @@ void PolicyRollout::begin(PolicySteps steps, TimePoint now) {
   target_ = steps.target;
   target_version_ = target.version;
   bridge_ = steps.bridge;
-  answers_live_ = steps.answers_live;
   answers_until_ = {};
   retired_ = std::move(steps.retired);
 
@@ -81,7 +81,7 @@ void PolicyRollout::leave(TimePoint now) {
     case RolloutPhase::kDns64:
       phase_ = bridge_.empty() ? RolloutPhase::kDone : RolloutPhase::kAnswers;
       answers_.all_run(now);
-      answers_until_ = last_answer(now);
+      answers_until_ = last_retired_answer(now);
       break;
     case RolloutPhase::kAnswers: {
       phase_ = RolloutPhase::kContract;
@@ -100,8 +100,8 @@ void PolicyRollout::leave(TimePoint now) {
 }
 
 // In a prefix that goes. A parent's are of nodes' /96s, so that it has no length of its own to embed at.
-TimePoint PolicyRollout::last_answer(TimePoint now) const {
-  TimePoint last = now + answers_live_;
+TimePoint PolicyRollout::last_retired_answer(TimePoint now) const {
+  TimePoint last = now;
   for (const auto& [prefix, embed_length] : retired_) {
     const bool shared = prefix.length() == embed_length;
     last = std::max(last, answers_.until(shared ? Assignment::kShared : Assignment::kPerNode));
@@ -109,9 +109,13 @@ TimePoint PolicyRollout::last_answer(TimePoint now) const {
   return last;
 }
 
-void PolicyRollout::remember(const Policy& before, TimePoint now) {
-  answers_.may_run(before);
-  answers_.all_run(now);
+TimePoint PolicyRollout::last_answer(Assignment assignment, TimePoint given) const {
+  const Side& dns64 = at(ServiceKind::kDns64);
+  Duration live = answers_.running(assignment);
+  if (!dns64.base.text.empty()) live = std::max(live, answers_live(*dns64.base.text.policy, assignment));
+  if (phase_ == RolloutPhase::kDns64)
+    live = std::max(live, answers_live(*dns64.next.text.policy, assignment));
+  return std::max(given + live, answers_.until(assignment));
 }
 
 RolloutMarks PolicyRollout::marks(std::uint64_t target, RolloutMarks before) const {

@@ -45,9 +45,6 @@ struct PolicySteps {
   PolicyText bridge;            // empty: no prefix goes, the target does
   PerKind<PolicyText> interim;  // empty: the exclusions stay as they are
   PerKind<bool> staged{};  // goes by waves, and the next phase waits for it; false: to all of this kind now
-  // How long an answer in a prefix that goes may be in use, by the policies that run. Others that ran lately
-  // are for the rollout to remember.
-  Duration answers_live{};
   std::vector<RetiredPrefix> retired;  // prefixes that go: answered for PTR until the end
 };
 
@@ -77,8 +74,8 @@ class PolicyRollout {
   // Moves on as far as the members (in any order, of both kinds) allow. True: another phase was entered.
   [[nodiscard]] bool step(const std::vector<Waves::Member>& members, TimePoint now);
   void raise_epoch(std::uint64_t epoch);
-  // DNS64 services may have run this policy, from before all that this rollout has seen, until now.
-  void remember(const Policy& before, TimePoint now);
+  // DNS64 services may have run this policy, and may until all run the one that begins next.
+  void remember(const Policy& before) { answers_.may_run(before); }
 
   // What this service should run; null before the first policy.
   [[nodiscard]] const Edition* wanted(const Key& key) const;
@@ -92,6 +89,8 @@ class PolicyRollout {
   [[nodiscard]] const PolicyText& target() const { return target_; }
   [[nodiscard]] Version target_version() const { return target_version_; }
   [[nodiscard]] TimePoint answers_until() const { return answers_until_; }
+  // When the last answer in a prefix of this kind is gone that any DNS64 service gave until `given`.
+  [[nodiscard]] TimePoint last_answer(Assignment assignment, TimePoint given) const;
   [[nodiscard]] const std::vector<RetiredPrefix>& retired() const { return retired_; }
   // Of the phase's kind: nobody when it is not a phase of waves.
   [[nodiscard]] const Waves* waves() const;
@@ -114,7 +113,7 @@ class PolicyRollout {
   [[nodiscard]] std::optional<ServiceKind> moving() const;
   void leave(TimePoint now);
   void pass(TimePoint now);
-  [[nodiscard]] TimePoint last_answer(TimePoint now) const;
+  [[nodiscard]] TimePoint last_retired_answer(TimePoint now) const;
 
   PerKind<Side> sides_;
   std::uint64_t epoch_;
@@ -124,7 +123,6 @@ class PolicyRollout {
   Version target_version_;
   PolicyText bridge_;
   PolicyText nat64_runs_;
-  Duration answers_live_{};
   TimePoint answers_until_;
   std::vector<RetiredPrefix> retired_;
   AnswersInUse answers_;

@@ -50,7 +50,7 @@ std::string waits_for(const Drain& drain, const ServiceRecord& service, const Hu
     case DrainStage::kLeavingAnswers:
       return "DNS64 services to run a healthy set without it";
     case DrainStage::kAccepting: {
-      const auto left = drain.since + view.core.answers_live() - view.now;
+      const auto left = view.core.answers_until(drain) - view.now;
       return "answers that name it to age: " +
              std::to_string(std::max<std::int64_t>(0, left / std::chrono::seconds{1})) + " s more";
     }

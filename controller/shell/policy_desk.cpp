@@ -29,13 +29,17 @@ Result<PolicyRollout, std::string> replayed(PolicyRollout rollout, const Desired
   const auto* newest = desired.newest();
   const auto done = desired.find(marks.done);
   const PolicyEdit& base = done ? **done : *newest;
-  rollout.begin(PolicySteps{.target = base.text, .bridge = {}, .interim = {}, .retired = {}}, now);
   for (const auto& edit : desired.edits()) {
     // When services stopped to run it is not kept: their answers may be a moment old.
-    if (edit.number < base.number) rollout.remember(*edit.text.policy, now);
+    if (edit.number < base.number) rollout.remember(*edit.text.policy);
+  }
+  rollout.begin(PolicySteps{.target = base.text, .bridge = {}, .interim = {}, .retired = {}}, now);
+  for (const auto& edit : desired.edits()) {
+    if (edit.number <= base.number) continue;
     const bool reached = edit.number <= marks.nat64;
     const bool plays = edit.number == marks.nat64 || &edit == newest || (all && reached);
-    if (edit.number <= base.number || !plays) continue;
+    if (reached && !plays) rollout.remember(*edit.text.policy);  // DNS64 services may run it
+    if (!plays) continue;
     auto steps = plan_steps(rollout.base(ServiceKind::kNat64), rollout.base(ServiceKind::kDns64), edit.text);
     if (!steps)
       return failure("policy version " + std::to_string(edit.number) + ": " + steps.error()[0].message);

@@ -52,7 +52,6 @@ void keep_prefixes(const PolicyText& running, const PolicyText& target, v1::Poli
     copy = running.wire->translation_prefixes(static_cast<int>(i));
     if (has(*target.wire, copy.name())) copy.set_name(copy.name().substr(0, 50) + "-goes");
     steps.retired.push_back({prefix.prefix, prefix.embed_length()});
-    steps.answers_live = std::max(steps.answers_live, answers_live(*running.policy, prefix.assignment));
   }
 }
 

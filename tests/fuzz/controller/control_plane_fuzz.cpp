@@ -18,6 +18,7 @@ std::shared_ptr<const Policy> policy(unsigned variant) {
   p->pools[0].name = "public";
   p->pools[0].addresses = {Ipv4Prefix{Ipv4Address{203, 0, 113, 4}, 30 + variant % 3}};
   p->pools[0].lease.on_expiry = variant % 2 == 0 ? OnExpiry::kHold : OnExpiry::kStop;
+  p->dns64.limits.max_ttl_seconds = variant % 60;
   return p;
 }
 
@@ -36,10 +37,12 @@ Hello hello(unsigned who) {
 PolicySteps steps(unsigned variant) {
   PolicySteps out{.target = {policy(variant), nullptr}, .bridge = {}, .interim = {}, .retired = {}};
   out.staged = {variant % 4 != 0, variant % 8 != 0};
-  if (variant % 16 > 8) out.bridge = {policy(variant + 1), nullptr};
+  if (variant % 16 > 8) {
+    out.bridge = {policy(variant + 1), nullptr};
+    out.retired = {{*Ipv6Prefix::parse("64:ff9b::/96"), 96}};
+  }
   if (variant % 32 > 16)
     out.interim = {PolicyText{policy(variant + 2), nullptr}, PolicyText{policy(variant + 3), nullptr}};
-  out.answers_live = std::chrono::seconds{variant % 60};
   return out;
 }
 

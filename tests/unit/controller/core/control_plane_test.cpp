@@ -296,6 +296,36 @@ TEST_F(ControlPlaneTest, ADrainedNodeLeavesTheAnswersThenItsAddressesAndComesBac
   EXPECT_THAT(last_health->nodes, SizeIs(1));
 }
 
+// Clients hold answers with the TTL of the policy before.
+TEST_F(ControlPlaneTest, ADrainWaitsForAnswersThatAnEarlierPolicyGave) {
+  const auto with_steering_ttl = [](Duration ttl) {
+    auto policy = std::make_shared<Policy>(*small_policy());
+    policy->dns64.views.resize(1);
+    policy->dns64.views[0].steering_ttl = ttl;
+    return policy;
+  };
+  now += seconds{3};
+  plane.set_policy(with_steering_ttl(std::chrono::hours{1}), now);
+  plane.on_hello(1, hello("gw1"), now);
+  serving(1);
+  obey();
+  plane.set_policy(with_steering_ttl(seconds{30}), now);
+  const auto lowered = now;
+  obey();
+  now += seconds{2};
+  serving(1);
+  plane.drain({.node_id = "gw1", .since = {}, .began = {}, .author = "", .comment = ""}, now);
+  obey();
+  ASSERT_EQ(DrainStage::kAccepting, plane.drain_of("gw1")->stage);
+  EXPECT_EQ(lowered + std::chrono::hours{1}, plane.answers_until(*plane.drain_of("gw1")));
+  now = lowered + std::chrono::minutes{59};
+  obey();
+  EXPECT_EQ(DrainStage::kAccepting, plane.drain_of("gw1")->stage);
+  now = lowered + std::chrono::hours{1};
+  obey();
+  EXPECT_EQ(DrainStage::kReleasing, plane.drain_of("gw1")->stage);
+}
+
 TEST_F(ControlPlaneTest, ADrainedNodeThatReleasedAllIsDrainedAndGetsNothingMore) {
   now += seconds{3};
   plane.on_hello(1, hello("gw1"), now);

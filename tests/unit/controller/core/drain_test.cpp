@@ -11,7 +11,7 @@ using std::chrono::seconds;
 TEST(Drain, EachStageWaitsForWhatItsNameSays) {
   TimePoint now{seconds{100}};
   Drain drain{.node_id = "gw1", .since = now, .began = {}, .author = "", .comment = ""};
-  DrainFacts facts{.in_answers = true, .answers_live = seconds{30}, .addresses = 2};
+  DrainFacts facts{.in_answers = true, .answers_until = now + seconds{30}, .addresses = 2};
   EXPECT_EQ(DrainStage::kLeavingAnswers, next_stage(drain, facts, now + seconds{1000}));
   facts.in_answers = false;
   EXPECT_EQ(DrainStage::kAccepting, next_stage(drain, facts, now));
@@ -29,7 +29,8 @@ TEST(Drain, EachStageWaitsForWhatItsNameSays) {
 TEST(Drain, NoStageIsGoneBackTo) {
   Drain drain{
       .node_id = "gw1", .stage = DrainStage::kDrained, .since = {}, .began = {}, .author = "", .comment = ""};
-  EXPECT_EQ(DrainStage::kDrained, next_stage(drain, {.in_answers = true, .addresses = 3}, TimePoint{}));
+  EXPECT_EQ(DrainStage::kDrained,
+            next_stage(drain, {.in_answers = true, .answers_until = {}, .addresses = 3}, TimePoint{}));
 }
 
 }  // namespace

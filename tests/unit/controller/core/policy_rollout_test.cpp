@@ -102,7 +102,6 @@ TEST_F(PolicyRolloutTest, DnsAnswersOnlyWhatEveryNodeTranslates) {
 TEST_F(PolicyRolloutTest, APrefixThatGoesIsTranslatedAsLongAsAnswersLive) {
   auto steps = staged(text(3));
   steps.bridge = text(2);
-  steps.answers_live = seconds{30};
   steps.retired = {{*Ipv6Prefix::parse("64:ff9b::/96"), 96}};
   rollout.begin(std::move(steps), now);
   soak();
@@ -150,7 +149,6 @@ TEST_F(PolicyRolloutTest, AnswersOfPoliciesThatWereReplacedLatelyAreWaitedFor) {
   const auto remove_prefix = [&](const char* prefix, unsigned embed_length) {
     auto steps = staged(with_max_ttl(5, 900));
     steps.bridge = with_max_ttl(4, 900);
-    steps.answers_live = seconds{900};
     steps.retired = {{*Ipv6Prefix::parse(prefix), embed_length}};
     rollout.begin(std::move(steps), now);
     soak();
@@ -185,10 +183,48 @@ TEST_F(PolicyRolloutTest, AnswersOfAPolicyThatReachedSomeOnlyAreWaitedForToo) {
   EXPECT_EQ(now + seconds{604800}, rollout.answers_until());
 }
 
+PolicyText with_steering_ttl(std::uint64_t revision, Duration ttl) {
+  auto policy = std::make_shared<Policy>();
+  policy->revision = revision;
+  policy->translation_prefixes.resize(1);
+  policy->translation_prefixes[0].assignment = Assignment::kPerNode;
+  policy->dns64.views.resize(1);
+  policy->dns64.views[0].steering_ttl = ttl;
+  return {policy, nullptr};
+}
+
+TEST_F(PolicyRolloutTest, SteeredAnswersLiveAsLongAsAnyPolicyAllowsThatSomeServiceMayRun) {
+  EXPECT_EQ(now, rollout.last_answer(Assignment::kPerNode, now)) << "none are given";
+  rollout.begin(staged(with_steering_ttl(2, seconds{30})), now);
+  soak();
+  soak();
+  ASSERT_EQ(Phase::kDone, rollout.phase());
+  EXPECT_EQ(now + seconds{30}, rollout.last_answer(Assignment::kPerNode, now));
+
+  rollout.begin(staged(with_steering_ttl(3, seconds{600})), now);
+  soak();
+  ASSERT_EQ(Phase::kDns64, rollout.phase());
+  EXPECT_EQ(now + seconds{600}, rollout.last_answer(Assignment::kPerNode, now)) << "the canary's";
+  // Another overtakes it: the canary may run the one before until this one is through.
+  rollout.begin(staged(with_steering_ttl(4, seconds{10})), now);
+  EXPECT_EQ(now + seconds{600}, rollout.last_answer(Assignment::kPerNode, now));
+  soak();
+  soak();
+  ASSERT_EQ(Phase::kDone, rollout.phase());
+  now += seconds{300};
+  const auto last = rollout.last_answer(Assignment::kPerNode, now);
+  EXPECT_GT(last, now + seconds{10}) << "what was given before lives on";
+  EXPECT_LE(last, now + seconds{300});
+  EXPECT_EQ(last + seconds{5}, rollout.last_answer(Assignment::kPerNode, last - seconds{5}));
+}
+
 TEST_F(PolicyRolloutTest, APrefixOfAllNodesWaitsForSteeredAnswersAlone) {
-  auto steps = staged(text(3));
-  steps.bridge = text(2);
-  steps.answers_live = seconds{30};
+  rollout.begin(staged(with_steering_ttl(2, seconds{30})), now);
+  soak();
+  soak();
+  ASSERT_EQ(Phase::kDone, rollout.phase());
+  auto steps = staged(text(4));
+  steps.bridge = text(3);
   steps.retired = {{*Ipv6Prefix::parse("2001:db8:64::/48"), 96}};
   rollout.begin(std::move(steps), now);
   soak();
@@ -249,7 +285,6 @@ TEST_F(PolicyRolloutTest, TheMarksSayHowFarEachVersionCame) {
   EXPECT_EQ(first, rollout.marks(1, {}));
   auto steps = staged(text(2));
   steps.bridge = text(22);
-  steps.answers_live = seconds{30};
   rollout.begin(steps, now);
   EXPECT_EQ(first, rollout.marks(2, first)) << "nobody has reached it";
   EXPECT_EQ(1U, rollout.nat64_runs().policy->revision);

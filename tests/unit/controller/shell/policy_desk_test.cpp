@@ -137,6 +137,26 @@ TEST_F(PolicyDeskTest, AnswersOfVersionsBeforeTheOneThatAllRunAreWaitedFor) {
   EXPECT_EQ(TimePoint{seconds{1000}} + std::chrono::hours{24}, core->rollout().answers_until());
 }
 
+// 2 allows a week, and the canary may run it. 3 was overtaken before anybody did; its prefix and the one of 4
+// cannot be translated side by side, so the way over both cannot be gone again.
+TEST_F(PolicyDeskTest, AnswersOfVersionsThatSomeMayRunAreWaitedForThoughTheyAreNotBegunAgain) {
+  v1::Policy wire = *parse_policy_yaml(test::kSmallPolicy);
+  std::vector<PolicyEdit> kept{edit(1, wire)};
+  wire.mutable_dns64()->mutable_limits()->set_max_ttl_seconds(604800);
+  kept.push_back(edit(2, wire));
+  wire.mutable_translation_prefixes(0)->set_prefix("2001:db8:64::/64");
+  kept.push_back(edit(3, wire));
+  wire.mutable_dns64()->mutable_limits()->set_max_ttl_seconds(60);
+  wire.mutable_translation_prefixes(0)->set_prefix("2001:db8:64::/96");
+  kept.push_back(edit(4, wire));
+  core = std::make_unique<ControlPlane>(
+      Settings{}, Memory{.epoch = 7, .settling = false, .leases = {}, .nodes = {}}, now);
+  ASSERT_TRUE(desk.restore(*core, kept, {.done = 1, .nat64 = 4, .dns64 = 1}, now));
+  for (int i = 0; i < 5; ++i) core->settle(now += Settings{}.adopt_grace);
+  ASSERT_EQ(RolloutPhase::kAnswers, core->rollout().phase());
+  EXPECT_GE(core->rollout().answers_until(), TimePoint{seconds{1000 + 604800}});
+}
+
 TEST_F(PolicyDeskTest, WhatDnsServicesReachedTooIsNotTakenBackFromThem) {
   restore(3, {.done = 1, .nat64 = 2, .dns64 = 2});
   EXPECT_EQ("198.51.100.0/28", pool_wanted(ServiceKind::kDns64));

@@ -74,7 +74,7 @@ TEST_F(PolicyStepsTest, APrefixThatComesNeedsNoBridge) {
   EXPECT_TRUE(steps.bridge.empty());
 }
 
-TEST_F(PolicyStepsTest, APrefixThatGoesIsInTheBridgeAndRetiredForTheLongestTtl) {
+TEST_F(PolicyStepsTest, APrefixThatGoesIsInTheBridgeAndRetired) {
   next.mutable_translation_prefixes(0)->set_name("second");
   next.mutable_translation_prefixes(0)->set_prefix("2001:db8:64::/96");
   next.mutable_dns64()->mutable_views(0)->set_prefixes(0, "second");
@@ -84,17 +84,15 @@ TEST_F(PolicyStepsTest, APrefixThatGoesIsInTheBridgeAndRetiredForTheLongestTtl) 
   ASSERT_EQ(1U, steps.retired.size());
   EXPECT_EQ("64:ff9b::/96", steps.retired[0].prefix.to_string());
   EXPECT_EQ(96U, steps.retired[0].embed_length);
-  EXPECT_EQ(Duration{std::chrono::hours{24}}, steps.answers_live) << "max_ttl_seconds of what runs";
 }
 
-TEST_F(PolicyStepsTest, AParentThatGoesLivesAsLongAsSteeredAnswers) {
+TEST_F(PolicyStepsTest, AParentThatGoesIsRetiredWithItsNodesPrefixLength) {
   next.mutable_translation_prefixes(0)->set_prefix("2001:db8:64::/64");
   next.mutable_translation_prefixes(0)->set_assignment(v1::TranslationPrefix::PER_NODE);
   running = text(next);
   next.mutable_translation_prefixes(0)->set_name("second");
   next.mutable_translation_prefixes(0)->set_prefix("2001:db8:65::/64");
   next.mutable_dns64()->mutable_views(0)->set_prefixes(0, "second");
-  EXPECT_EQ(Duration{std::chrono::seconds{30}}, plan().answers_live);
   EXPECT_EQ((std::vector<RetiredPrefix>{{*Ipv6Prefix::parse("2001:db8:64::/64"), 96}}), plan().retired)
       << "its nodes' prefixes are /96s, although RFC 6052 knows its own length too";
 }
