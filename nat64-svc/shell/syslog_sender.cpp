@@ -17,6 +17,7 @@ constexpr int kPriority = 16 * 8 + 6;  // facility local0, severity informationa
 constexpr std::size_t kLongestHost = 255, kLongestId = 32;
 constexpr std::chrono::seconds kFirstPause{1}, kLongestPause{30};
 constexpr std::chrono::milliseconds kSendEvery{200};
+constexpr int kSendAtOnce = 256;  // before it is looked at what was acknowledged
 
 // RFC 5424 §6: header fields are printable US-ASCII without blanks, "-" when there is nothing.
 std::string field(std::string_view text, std::size_t longest) {
@@ -48,7 +49,7 @@ SyslogSender::~SyslogSender() {
   if (thread_.joinable()) {
     {
       const std::lock_guard lock(mutex_);
-      stop_ = true;
+      end_by_ = boot_now() + kLastSend;
     }
     stopping_.notify_all();
     thread_.join();
@@ -64,11 +65,11 @@ void SyslogSender::start() {
 
 void SyslogSender::run() {
   std::unique_lock lock(mutex_);
-  while (!stop_) {
+  while (!end_by_) {
     lock.unlock();
     send(boot_now());
     lock.lock();
-    stopping_.wait_for(lock, kSendEvery, [this] { return stop_; });
+    stopping_.wait_for(lock, kSendEvery, [this] { return end_by_.has_value(); });
   }
 }
 
@@ -79,13 +80,21 @@ void SyslogSender::add(std::string message) {
 }
 
 void SyslogSender::send(TimePoint now) {
-  settle(now);
-  if (now < retry_at_) return;
   Step step = Step::kSent;
-  while (step == Step::kSent) step = send_next();
+  while (step == Step::kSent) {
+    settle(now);
+    if (now < retry_at_) return;
+    step = send_some();
+  }
   if (step == Step::kFailed) return give_up(now, std::strerror(errno));
   if (!socket_.acknowledges()) pause_ = {};
   settle(now);
+}
+
+SyslogSender::Step SyslogSender::send_some() {
+  Step step = Step::kSent;
+  for (int i = 0; i < kSendAtOnce && step == Step::kSent; ++i) step = send_next();
+  return step;
 }
 
 // Only this thread takes from the front, so what is sent here without the lock stays where it is.
@@ -93,7 +102,7 @@ SyslogSender::Step SyslogSender::send_next() {
   const std::string* message = nullptr;
   {
     const std::lock_guard lock(mutex_);
-    if (waiting_.empty()) return Step::kNothing;
+    if (waiting_.empty() || (end_by_ && boot_now() >= *end_by_)) return Step::kNothing;
     message = &waiting_.front();
   }
   if (!socket_.connected() && !socket_.connect()) return Step::kFailed;

@@ -9,10 +9,12 @@
 // no answer that would tell. The file beside it is where every record counts.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -31,11 +33,14 @@ namespace isthmus::nat64 {
 
 class SyslogSender {
  public:
+  static constexpr std::chrono::seconds kLastSend{2};
+
   // For the target see SyslogSocket::parse(); the collector may be away.
   [[nodiscard]] static Result<std::unique_ptr<SyslogSender>, std::string> open(const std::string& target,
                                                                                std::size_t capacity = 1U
                                                                                                       << 16);
-  // Ends the thread; sends what waits unless the collector was away the last time.
+  // Ends the thread; sends what waits unless the collector was away the last time, for kLastSend at most (and
+  // what one call to the collector takes).
   ~SyslogSender();
   SyslogSender(const SyslogSender&) = delete;
   SyslogSender& operator=(const SyslogSender&) = delete;
@@ -43,7 +48,8 @@ class SyslogSender {
   void start();  // the thread
   // Waits for nothing. One thread at a time.
   void add(std::string message);
-  // Sends what waits, as far as the collector takes it. By the thread; by tests that have started none.
+  // Sends what waits, as far as the collector takes it; what is acknowledged meanwhile makes room. By the
+  // thread; by tests that have started none.
   void send(TimePoint now);
   // Given to the collector; TCP: and acknowledged by its machine.
   [[nodiscard]] std::uint64_t sent() const { return sent_.get(); }
@@ -53,6 +59,7 @@ class SyslogSender {
   SyslogSender(SyslogSocket socket, std::size_t capacity) : socket_(std::move(socket)), capacity_(capacity) {}
   void run();
   enum class Step { kSent, kNothing, kFailed };  // kFailed: errno says why
+  [[nodiscard]] Step send_some();
   [[nodiscard]] Step send_next();
   void settle(TimePoint now);
   void forget_acknowledged(std::size_t unacknowledged);
@@ -61,11 +68,11 @@ class SyslogSender {
 
   SyslogSocket socket_;
   std::size_t capacity_;
-  std::mutex mutex_;  // of the two queues and of stop_
+  std::mutex mutex_;  // of the two queues and of end_by_
   std::deque<std::string> waiting_;
   std::deque<std::string> unacknowledged_;  // sent over this connection, TCP only
   std::size_t unacknowledged_bytes_ = 0;
-  bool stop_ = false;
+  std::optional<TimePoint> end_by_;  // the end has come: nothing is begun after that time
   std::condition_variable stopping_;
   TimePoint retry_at_;
   Duration pause_{};  // not zero: the last attempt was in vain

@@ -9,9 +9,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <filesystem>
 #include <thread>
+#include <vector>
 
 namespace isthmus::nat64 {
 namespace {
@@ -140,6 +142,49 @@ TEST(SyslogSender, WhatWasNotAcknowledgedIsSentAgain) {
     EXPECT_NE(all.find("<" + std::to_string(i) + ">"), std::string::npos) << i;
   EXPECT_TRUE(sends(**sender, kMessages));
   EXPECT_EQ((*sender)->lost(), 0U);
+}
+
+// Reads some megabytes a second, until it is told to stop.
+class SlowCollector {
+ public:
+  SlowCollector() : listener_(bound(SOCK_STREAM, port_)) {
+    EXPECT_EQ(listen(listener_.get(), 1), 0);
+    thread_ = std::thread([this] {
+      const UniqueFd peer(accept(listener_.get(), nullptr, nullptr));
+      std::vector<char> buffer(1U << 16);
+      while (!stop_ && recv(peer.get(), buffer.data(), buffer.size(), 0) > 0)
+        std::this_thread::sleep_for(std::chrono::milliseconds{20});
+    });
+  }
+  ~SlowCollector() {
+    stop_ = true;
+    thread_.join();
+  }
+  [[nodiscard]] std::string target() const { return "tcp:127.0.0.1:" + std::to_string(port_); }
+
+ private:
+  std::uint16_t port_ = 0;
+  UniqueFd listener_;
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
+
+// After an outage: the queue is full, and it takes long to send it all.
+TEST(SyslogSender, WhatIsAcknowledgedMakesRoomWhileTheRestIsSentAndTheEndDoesNotWaitForAll) {
+  constexpr int kMessages = 15000;
+  SlowCollector collector;
+  auto sender = SyslogSender::open(collector.target(), kMessages);
+  ASSERT_TRUE(sender);
+  for (int i = 0; i < kMessages; ++i) (*sender)->add(std::string(4000, 'x'));
+  (*sender)->start();
+  for (int i = 0; i < 300 && (*sender)->sent() == 0; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds{10});
+  EXPECT_GT((*sender)->sent(), 0U);
+  (*sender)->add("new");
+  EXPECT_EQ((*sender)->lost(), 0U);
+  const auto began = boot_now();
+  sender->reset();
+  EXPECT_LT(boot_now() - began, SyslogSender::kLastSend + std::chrono::seconds{3});
 }
 
 TEST(SyslogSender, ALocalSocketIsServed) {
