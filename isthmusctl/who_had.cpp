@@ -54,12 +54,15 @@ std::vector<Holding> WhoHad::answer() {
     return a.time != b.time ? a.time < b.time : a.number < b.number;
   });
   std::vector<Holding> all;
-  const auto end = [&](const Record& record, auto&& concerns, bool certain) {
+  const auto end_everywhere = [&](const Record& record, auto&& concerns, bool certain) {
     for (auto& h : all) {
-      if (!h.until.empty() || h.node != record.node || !concerns(h)) continue;
+      if (!h.until.empty() || !concerns(h)) continue;
       h.until = record.time;
       h.certain = certain;
     }
+  };
+  const auto end = [&](const Record& record, auto&& concerns, bool certain) {
+    end_everywhere(record, [&](const Holding& h) { return h.node == record.node && concerns(h); }, certain);
   };
   for (const auto& r : records_) {
     if (r.event == "service_started") {
@@ -72,7 +75,11 @@ std::vector<Holding> WhoHad::answer() {
       end(
           r, [&](const Holding& h) { return h.subscriber == r.subscriber && h.protocol == r.protocol; },
           true);
-    } else if (r.event == "block_taken" || r.event == "static_used") {
+    }
+    // A port is in one block: the one before has ended, on a node that died too.
+    if (r.event == "block_taken")
+      end_everywhere(r, [](const Holding& h) { return h.protocol.empty(); }, false);
+    if (r.event == "block_taken" || r.event == "static_used") {
       all.push_back({r.node, r.subscriber, r.protocol, r.time, {}, true});
     }
   }

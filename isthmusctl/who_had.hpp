@@ -22,7 +22,7 @@ struct Holding {
   std::string protocol;  // of a static mapping; empty: all, it is a block
   std::string from;      // when it was taken
   std::string until;     // empty: no record says that it ended
-  bool certain = true;   // false: the service began anew, so it ended then or before
+  bool certain = true;   // false: the service began anew or another got the block, so it ended then or before
 };
 
 class WhoHad {
@@ -32,7 +32,8 @@ class WhoHad {
   // The lines of all files, in any order. Lines about something else are passed over, those that are no
   // records are counted.
   void add(std::string_view line);
-  // Who had it at that time; more than one only when records are lost or clocks differ.
+  // Who had it at that time: of a block one, of static mappings one for each protocol. More only when records
+  // are lost or clocks differ.
   [[nodiscard]] std::vector<Holding> answer();
   [[nodiscard]] std::uint64_t unreadable() const { return unreadable_; }
 

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <utility>
 
 namespace isthmus::nat64 {
 namespace {
@@ -20,7 +21,21 @@ UniqueFd open_path(const std::string& path) {
                               : ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640));
 }
 
+// By a descriptor of its own, for the other one only writes. What cannot be read is taken for whole.
+bool ends_in_half_line(const std::string& path) {
+  if (path == "-") return false;
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  struct stat about{};
+  char last = '\n';
+  if (!fd.valid() || fstat(fd.get(), &about) != 0 || !S_ISREG(about.st_mode) || about.st_size == 0)
+    return false;
+  return pread(fd.get(), &last, 1, about.st_size - 1) == 1 && last != '\n';
+}
+
 }  // namespace
+
+EventFile::EventFile(std::string path, UniqueFd fd)
+    : path_(std::move(path)), fd_(std::move(fd)), half_line_(ends_in_half_line(path_)) {}
 
 Result<std::unique_ptr<EventFile>, std::string> EventFile::open(const std::string& path) {
   auto fd = open_path(path);
@@ -32,11 +47,16 @@ Result<std::unique_ptr<EventFile>, std::string> EventFile::open(const std::strin
 }
 
 bool EventFile::append(std::string_view lines) {
-  while (!lines.empty()) {
-    const auto n = write(fd_.get(), lines.data(), lines.size());
+  return (!half_line_ || write_all("\n")) && write_all(lines);
+}
+
+bool EventFile::write_all(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const auto n = write(fd_.get(), bytes.data(), bytes.size());
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return false;
-    lines.remove_prefix(static_cast<std::size_t>(n));
+    half_line_ = bytes[static_cast<std::size_t>(n) - 1] != '\n';
+    bytes.remove_prefix(static_cast<std::size_t>(n));
   }
   return true;
 }
@@ -53,6 +73,7 @@ void EventFile::follow_path(TimePoint now) {
     return;
   }
   fd_ = std::move(fresh);
+  half_line_ = ends_in_half_line(path_);
 }
 
 bool EventFile::path_leads_elsewhere() const {

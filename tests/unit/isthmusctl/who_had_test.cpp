@@ -111,6 +111,34 @@ TEST(WhoHad, AStaticMappingThatIsFreedEndsForItsClientAndProtocolOnly) {
   EXPECT_EQ(last[2].subscriber, "2001:db8:6::1/128");
 }
 
+TEST(WhoHad, ABlockThatIsTakenEndsTheHoldingBeforeThoughNoRecordSaysSo) {
+  const std::vector<std::string> lines{
+      record("01:00:00.000", "block_taken", "2001:db8:1::/64"),
+      mapping("01:00:00.000", "static_used", "2001:db8:5::1/128", "tcp"),
+      record("02:00:00.000", "block_taken", "2001:db8:2::/64"),  // block_freed was lost
+      record("03:00:00.000", "block_taken", "2001:db8:3::/64", "1024", "203.0.113.7", "gw2"),  // gw1 died
+      record("04:00:00.000", "block_freed", "2001:db8:3::/64", "1024", "203.0.113.7", "gw2"),
+  };
+  const auto blocks = [&](const char* time) {
+    auto all = at(time, lines);
+    std::erase_if(all, [](const Holding& h) { return !h.protocol.empty(); });
+    return all;
+  };
+  const auto first = blocks("01:30:00");
+  ASSERT_EQ(first.size(), 1U);
+  EXPECT_EQ(first[0].until, "2026-01-31T02:00:00.000Z");
+  EXPECT_FALSE(first[0].certain);
+  const auto second = blocks("02:30:00");
+  ASSERT_EQ(second.size(), 1U);
+  EXPECT_EQ(second[0].subscriber, "2001:db8:2::/64");
+  const auto third = blocks("03:30:00");
+  ASSERT_EQ(third.size(), 1U);
+  EXPECT_EQ(third[0].node, "gw2");
+  EXPECT_TRUE(third[0].certain);
+  EXPECT_TRUE(blocks("05:00:00").empty());
+  EXPECT_EQ(at("05:00:00", lines).size(), 1U) << "a static mapping is beside them";
+}
+
 TEST(WhoHad, AHolderWithoutEndHasItStill) {
   const auto last = at("23:00:00", kTrail);
   ASSERT_EQ(last.size(), 1U);

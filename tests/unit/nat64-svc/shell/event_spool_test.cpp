@@ -3,10 +3,12 @@
 
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -121,6 +123,32 @@ TEST(EventSpool, APathThatCannotBeWrittenIsRefused) {
   const auto spool = EventSpool::open({"/nowhere/events", {}}, "gw1", 1);
   ASSERT_FALSE(spool);
   EXPECT_NE(spool.error().find("/nowhere/events"), std::string::npos);
+}
+
+TEST(EventFile, AfterAHalfLineARecordBeginsOnALineOfItsOwn) {
+  const auto path = scratch("isthmus-half-");
+  std::ofstream(path) << "whole\nof a crash";
+  {
+    auto file = EventFile::open(path.string());
+    ASSERT_TRUE(file);
+    ASSERT_TRUE((*file)->append("one\n"));
+    // The disk is full in the midst of a record.
+    const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+    rlimit before{};
+    ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+    const rlimit full{std::filesystem::file_size(path) + 6, before.rlim_max};
+    ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &full), 0);
+    EXPECT_FALSE((*file)->append("two\nthree\n"));
+    EXPECT_FALSE((*file)->append("four\n"));
+    ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+    (void)std::signal(SIGXFSZ, handler);
+    ASSERT_TRUE((*file)->append("five\n"));
+  }
+  auto again = EventFile::open(path.string());
+  ASSERT_TRUE((*again)->append("six\n"));
+  EXPECT_EQ(lines_of(path),
+            (std::vector<std::string>{"whole", "of a crash", "one", "two", "th", "five", "six"}));
+  std::filesystem::remove(path);
 }
 
 TEST(EventFile, ARenamedFileIsLeftAndANewOneBegun) {
