@@ -22,8 +22,8 @@ void CaptureTap::before(std::size_t slot, Side from, std::span<const std::uint8_
   auto& seen = seen_[slot % kSlots];
   seen.from = from;
   seen.length = static_cast<std::uint32_t>(packet.size());
-  seen.sides = {};
-  look_at(packet, seen.sides);
+  seen.sides.clear();
+  seen.sides.look_at(packet, Heading::kToUs);
   const auto kept = packet.first(std::min<std::size_t>(packet.size(), snap_));
   seen.bytes.assign(kept.begin(), kept.end());
 }
@@ -33,8 +33,8 @@ void CaptureTap::after(std::size_t slot, const Verdict& verdict, std::span<const
   if (verdict.action == Verdict::Action::kHandOver) return;  // its owner's tap sees it
   auto& seen = seen_[slot % kSlots];
   const bool forwarded = verdict.action == Verdict::Action::kForward;
-  if (forwarded) look_at(packet, seen.sides);
-  if (!matches(filter_, seen.from, seen.sides)) return;
+  if (forwarded) seen.sides.look_at(packet, Heading::kAway);
+  if (!matches(filter_, seen.sides)) return;
   put(CaptureStage::kBefore, seen.from, verdict, seen.length, seen.bytes, now);
   if (verdict.sends()) {
     const auto length = static_cast<std::uint32_t>(packet.size());
@@ -44,10 +44,9 @@ void CaptureTap::after(std::size_t slot, const Verdict& verdict, std::span<const
 
 void CaptureTap::made(std::span<const std::uint8_t> packet, TimePoint now) {
   Sides sides;
-  look_at(packet, sides);
-  // What leaves toward IPv6 came from IPv4.
+  sides.look_at(packet, Heading::kAway);
   const Side out = side_of(packet);
-  if (!matches(filter_, other(out), sides)) return;
+  if (!matches(filter_, sides)) return;
   put(CaptureStage::kMade, out, Verdict::forward(out), static_cast<std::uint32_t>(packet.size()), packet,
       now);
 }

@@ -10,6 +10,7 @@
 
 #include "common/base/clock.hpp"
 #include "nat64-svc/core/counters.hpp"
+#include "nat64-svc/core/verdict.hpp"
 #include "nat64-svc/shell/capture/capture_filter.hpp"
 
 namespace isthmus::nat64 {

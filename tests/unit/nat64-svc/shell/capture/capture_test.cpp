@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "nat64-svc/shell/capture/capture_tap.hpp"
 #include "nat64-svc/shell/capture/pcapng.hpp"
 #include "tests/support/packet_builder.hpp"
@@ -92,6 +94,49 @@ TEST(CaptureTap, ADroppedPacketIsChosenByItsEmbeddedServer) {
   tap.before(0, Side::kV6, kSix);
   tap.after(0, Verdict::drop(DropReason::kExcluded), {}, {});
   EXPECT_EQ(taken(tap).size(), 1U);
+}
+
+// 2001:db8:1::5 talks to the public address of 2001:db8:2::6, and both are clients.
+TEST(CaptureTap, AHairpinIsChosenByEitherClientAndByEitherPublicAddress) {
+  const Bytes out = PacketBuilder::ipv6("64:ff9b::203.0.113.1", "2001:db8:2::6").udp(2048, 80).bytes();
+  const auto turns = [&](const CaptureFilter& filter) {
+    CaptureTap tap(filter, 256);
+    tap.before(0, Side::kV6,
+               PacketBuilder::ipv6("2001:db8:1::5", "64:ff9b::203.0.113.2").udp(4000, 3000).bytes());
+    tap.after(0, Verdict::forward(Side::kV6), out, {});
+    return taken(tap).size() == 2;
+  };
+  EXPECT_TRUE(turns(client("2001:db8:1::5/128")));
+  EXPECT_TRUE(turns(client("2001:db8:2::6/128")));
+  EXPECT_FALSE(turns(client("64:ff9b::/96")));
+  EXPECT_TRUE(turns(server("203.0.113.2/32")));
+  EXPECT_TRUE(turns(server("203.0.113.1/32")));
+  EXPECT_FALSE(turns(server("203.0.113.3/32")));
+  for (const auto port : std::array<std::uint16_t, 4>{4000, 3000, 2048, 80})
+    EXPECT_TRUE(turns(with_port(port))) << port;
+  EXPECT_FALSE(turns(with_port(443)));
+}
+
+// A router far away says that the client's packet to 198.41.0.4 did not arrive.
+TEST(CaptureTap, AnIcmpErrorIsChosenByThePacketInside) {
+  const Bytes error = PacketBuilder::ipv4("192.0.2.9", "203.0.113.1").icmp(3, 1, 0, kFour).bytes();
+  const Bytes out = PacketBuilder::ipv6("64:ff9b::192.0.2.9", "2001:db8:1::5").icmp(1, 0, 0, kSix).bytes();
+  const auto shows = [&](const CaptureFilter& filter) {
+    CaptureTap tap(filter, 256);
+    tap.before(0, Side::kV4, error);
+    tap.after(0, Verdict::forward(Side::kV6), out, {});
+    return taken(tap).size() == 2;
+  };
+  for (const auto port : std::array<std::uint16_t, 3>{2048, 53, 4000})
+    EXPECT_TRUE(shows(with_port(port))) << port;
+  EXPECT_FALSE(shows(with_port(80)));
+  EXPECT_TRUE(shows(client("2001:db8:1::5/128")));
+  EXPECT_TRUE(shows(server("198.41.0.4/32")));
+  EXPECT_TRUE(shows(server("192.0.2.9/32")));
+  EXPECT_FALSE(shows(server("203.0.113.1/32")));
+  EXPECT_TRUE(shows(only(Protocol::kUdp)));
+  EXPECT_TRUE(shows(only(Protocol::kIcmp)));
+  EXPECT_FALSE(shows(only(Protocol::kTcp)));
 }
 
 TEST(CaptureTap, AFullRingLosesTheNewestAndCountsThem) {
