@@ -64,8 +64,8 @@ void ArpResponder::run() {
   while (!stop_.load()) {
     const auto now = boot_now();
     if (now >= next_round_.load()) {
+      next_round_.store(now + kAnnounceEvery);  // before: set_addresses() meanwhile asks for another at once
       announce();
-      next_round_.store(now + kAnnounceEvery);
     }
     pollfd fds[2] = {{socket_.get(), POLLIN, 0}, {wake_.get(), POLLIN, 0}};
     if (poll(fds, 2, kPollMs) <= 0) continue;

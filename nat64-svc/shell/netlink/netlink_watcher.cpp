@@ -218,6 +218,17 @@ NetlinkWatcher::Readings NetlinkWatcher::readings(Reading what) const {
 
 bool NetlinkWatcher::read(Reading what) {
   const auto began = boot_now();
+  const bool ok = read_tables(what);
+  const auto ended = boot_now();
+  pace_.took(what, began, ended);
+  if (!ok) return false;
+  auto& tally = tallies_[static_cast<std::size_t>(what)];
+  tally.count.fetch_add(1, std::memory_order_relaxed);
+  tally.last_ns.store((ended - began).count(), std::memory_order_relaxed);
+  return true;
+}
+
+bool NetlinkWatcher::read_tables(Reading what) {
   auto routes = what == Reading::kAll ? nullptr : view_.get()->routes();
   nl_sock* s = requests_;
   if (routes == nullptr) {
@@ -241,11 +252,6 @@ bool NetlinkWatcher::read(Reading what) {
   if (const auto before = view_.get(); before && before->routes() != view->routes())
     retired_.push_back(before->routes());
   view_.publish(std::move(view));
-  const auto ended = boot_now();
-  pace_.took(what, began, ended);
-  auto& tally = tallies_[static_cast<std::size_t>(what)];
-  tally.count.fetch_add(1, std::memory_order_relaxed);
-  tally.last_ns.store((ended - began).count(), std::memory_order_relaxed);
   return true;
 }
 

@@ -56,6 +56,7 @@ class NetlinkWatcher {
  private:
   NetlinkWatcher() = default;
   [[nodiscard]] bool read(Reading what);
+  [[nodiscard]] bool read_tables(Reading what);
   void run();
   void take_events(TimePoint now);
   void ask_wanted();

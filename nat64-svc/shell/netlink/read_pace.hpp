@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // When the kernel's tables are read again after changes. Changes rarely come alone, so they are waited for a
-// little; and however fast they come, reading takes no more than a fifth of the time: with a full table of
-// the internet one reading of the routes takes seconds. Neighbours change most often and are read without
-// them. Pure: time is an argument. Not thread-safe.
+// little; and however fast they come, each kind of reading takes no more than a fifth of the time: with a
+// full table of the internet one reading of the routes takes seconds. Neighbours change most often and are
+// read without them, also while the routes rest: a packet waits for its neighbour. Pure: time is an argument.
+// Not thread-safe.
 #pragma once
 
 #include <algorithm>
@@ -38,6 +39,7 @@ class ReadPace {
     }
     return std::nullopt;
   }
+  // Also of one that failed.
   void took(Reading what, TimePoint began, TimePoint ended) {
     tables_[index(what)].rested = ended + kRest * (ended - began);
   }
