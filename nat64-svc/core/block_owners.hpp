@@ -122,7 +122,9 @@ class BlockOwners {
   std::uint32_t count_;
   std::vector<std::atomic<std::uint16_t>> owners_;
   std::vector<std::atomic<std::uint32_t>> rested_at_;  // seconds
-  std::atomic<std::uint32_t> none_before_{0};          // nothing has rested before then; may be too early
+  std::atomic<std::uint32_t> none_before_{0};  // nothing has rested before then. Too early: it is looked
+                                               // for in vain. Too late, after give_back_unused() during a
+                                               // search: claim_oldest() finds that block
   std::atomic<std::uint32_t> free_;
 };
 

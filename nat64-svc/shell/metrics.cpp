@@ -121,36 +121,24 @@ void add_io(MetricsPage& page, const Worker& worker, const Gateway& gateway) {
   }
 }
 
-}  // namespace
+void add_events(MetricsPage& page, const Gateway& gateway) {
+  const auto* events = gateway.events();
+  if (events == nullptr) return;
+  page.counter("isthmus_nat64_event_records_total", "Event records written", {},
+               static_cast<double>(events->written()));
+  page.counter("isthmus_nat64_event_records_lost_total", "Event records that could not be kept", {},
+               static_cast<double>(events->lost()));
+  if (const auto* syslog = events->syslog()) {
+    page.counter("isthmus_nat64_event_syslog_sent_total",
+                 "Event records given to the syslog collector; over TCP: acknowledged by its machine", {},
+                 static_cast<double>(syslog->sent()));
+    page.counter("isthmus_nat64_event_syslog_lost_total",
+                 "Event records that found the queue to the syslog collector full", {},
+                 static_cast<double>(syslog->lost()));
+  }
+}
 
-HttpReply metrics_reply(const Gateway& gateway, const FeedStatus& feed) {
-  MetricsPage page;
-  page.gauge("isthmus_build_info", "Version of the program",
-             {{"program", "nat64-svc"}, {"version", ISTHMUS_VERSION}}, 1);
-  for (const auto& worker : gateway.workers()) {
-    add_core(page, std::to_string(worker->index()), worker->counters());
-    add_io(page, *worker, gateway);
-  }
-  page.counter("isthmus_nat64_io_dropped_packets_total", "Packets dropped around the translator, by reason",
-               {{"worker", "none"}, {"reason", "no_socket"}},
-               static_cast<double>(gateway.steering().no_socket_drops()));
-  for (const auto& port : gateway.ports()) {
-    page.gauge("isthmus_nat64_xdp_mode", "1 for the mode in use",
-               {{"interface", port.interface}, {"mode", kXdpModeNames[port.mode]}}, 1);
-  }
-  if (const auto* events = gateway.events()) {
-    page.counter("isthmus_nat64_event_records_total", "Event records written", {},
-                 static_cast<double>(events->written()));
-    page.counter("isthmus_nat64_event_records_lost_total", "Event records that could not be kept", {},
-                 static_cast<double>(events->lost()));
-    if (const auto* syslog = events->syslog()) {
-      page.counter("isthmus_nat64_event_syslog_sent_total", "Event records given to the syslog collector", {},
-                   static_cast<double>(syslog->sent()));
-      page.counter("isthmus_nat64_event_syslog_lost_total",
-                   "Event records that waited too long for the syslog collector", {},
-                   static_cast<double>(syslog->lost()));
-    }
-  }
+void add_node(MetricsPage& page, const Gateway& gateway) {
   if (const auto node = gateway.node_status()) {
     page.gauge("isthmus_nat64_node_ipv4_uplink", "1 while this node has a way to the IPv4 internet", {},
                node->uplink4 ? 1 : 0);
@@ -166,6 +154,9 @@ HttpReply metrics_reply(const Gateway& gateway, const FeedStatus& feed) {
                 {"ours", ours ? "yes" : "no"}},
                1);
   }
+}
+
+void add_kernel(MetricsPage& page, const Gateway& gateway) {
   for (const auto& [what, name] : {std::pair{Reading::kAll, "all"}, {Reading::kNeighbours, "neighbours"}}) {
     const auto readings = gateway.network_readings(what);
     page.counter("isthmus_nat64_network_reads_total", "How often the kernel's tables were read",
@@ -180,10 +171,9 @@ HttpReply metrics_reply(const Gateway& gateway, const FeedStatus& feed) {
   page.counter("isthmus_nat64_routes_mended_total",
                "Routes of ours in the kernel that others had changed, and that were mended",
                {{"was", "unexpected"}}, static_cast<double>(unexpected));
-  const auto problem = gateway.not_ready_because();
-  page.gauge("isthmus_nat64_ready", "1 when this node translates", {}, problem.empty() ? 1 : 0);
-  page.gauge("isthmus_nat64_leased_addresses", "IPv4 addresses allocated to this node", {},
-             static_cast<double>(gateway.leases().size()));
+}
+
+void add_feed(MetricsPage& page, const FeedStatus& feed) {
   page.gauge("isthmus_feed_connected", "1 while the controller's stream lives, or a policy file was read", {},
              feed.connected ? 1 : 0);
   page.gauge("isthmus_feed_policy_version", "Counter of the policy version that runs", {},
@@ -202,6 +192,33 @@ HttpReply metrics_reply(const Gateway& gateway, const FeedStatus& feed) {
                "When the certificate that this program shows on the control protocol ends, Unix time", {},
                static_cast<double>(*feed.certificate_expiry));
   }
+}
+
+}  // namespace
+
+HttpReply metrics_reply(const Gateway& gateway, const FeedStatus& feed) {
+  MetricsPage page;
+  page.gauge("isthmus_build_info", "Version of the program",
+             {{"program", "nat64-svc"}, {"version", ISTHMUS_VERSION}}, 1);
+  for (const auto& worker : gateway.workers()) {
+    add_core(page, std::to_string(worker->index()), worker->counters());
+    add_io(page, *worker, gateway);
+  }
+  page.counter("isthmus_nat64_io_dropped_packets_total", "Packets dropped around the translator, by reason",
+               {{"worker", "none"}, {"reason", "no_socket"}},
+               static_cast<double>(gateway.steering().no_socket_drops()));
+  for (const auto& port : gateway.ports()) {
+    page.gauge("isthmus_nat64_xdp_mode", "1 for the mode in use",
+               {{"interface", port.interface}, {"mode", kXdpModeNames[port.mode]}}, 1);
+  }
+  add_events(page, gateway);
+  add_node(page, gateway);
+  add_kernel(page, gateway);
+  const auto problem = gateway.not_ready_because();
+  page.gauge("isthmus_nat64_ready", "1 when this node translates", {}, problem.empty() ? 1 : 0);
+  page.gauge("isthmus_nat64_leased_addresses", "IPv4 addresses allocated to this node", {},
+             static_cast<double>(gateway.leases().size()));
+  add_feed(page, feed);
   return page.reply();
 }
 

@@ -83,9 +83,9 @@ ParsedFlags parse_flags(int argc, char** argv) {
   app.add_option("--workers", config.workers, "threads; at most the queues of each interface")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
-  app.add_option(
-         "--max-sessions", config.max_sessions,
-         "size of each worker's session table; its table of subscribers has a 16th of it, at least 65536")
+  app.add_option("--max-sessions", config.max_sessions,
+                 "size of each worker's session table; its table of subscribers has a 16th of it, at "
+                 "least 65536 (but never more than this)")
       ->check(CLI::Range(1024, 1 << 28))
       ->capture_default_str();
   app.add_option("--events", config.events, "append event records (JSON lines) to this file; - for stdout");
