@@ -2,7 +2,7 @@
 """Load with churn, run in a client's namespace:  churn.py SECONDS SEED SERVER6 ECHO_PORT CLIENT...
 
 Opens and leaves UDP and TCP conversations from every client address, and sends packets that no program would: every payload
-behind every protocol number that a translator looks into. Prints how many exchanges were answered.
+behind every protocol number that a translator looks into. churn_outside.py is the other side. Prints how many exchanges were answered.
 """
 
 import random
@@ -15,7 +15,7 @@ def udp(rng, client, server, port):
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as s:
         s.bind((client, 0))
         s.settimeout(0.2)
-        payload = rng.randbytes(rng.choice([1, 64, 1200]))
+        payload = rng.randbytes(rng.choice([1, 64, 1200, 3000]))  # the largest goes in fragments, and comes back so
         s.sendto(payload, (server, port))
         return s.recv(4096) == payload
 
