@@ -10,6 +10,7 @@
 #include "nat64-svc/core/rfc7915/fragmented_udp.hpp"
 #include "nat64-svc/core/rfc7915/icmp_tables.hpp"
 #include "nat64-svc/core/rfc7915/six_to_four.hpp"
+#include "nat64-svc/core/steps/admit.hpp"
 #include "nat64-svc/core/steps/determine_incoming_tuple.hpp"
 #include "nat64-svc/core/steps/translate_error.hpp"
 
@@ -225,6 +226,10 @@ class Explainer {
 
   template <class P>
   Outcome error(Side side, std::span<const std::uint8_t> bytes, const P& outer) {
+    if constexpr (std::is_same_v<P, Parsed6>) {
+      if (is_in_a_prefix(*state_.runtime, outer.source))
+        return stop("RFC 6146 §3.5", "look at its source", Refusal{DropReason::kSourceInPrefix});
+    }
     if (outer.hop_limit <= 1)
       return stop("RFC 7915 §4.1, §5.1", "count down the hop limit", Refusal{DropReason::kHopLimit});
     const auto inner = parse_inside(bytes, outer);

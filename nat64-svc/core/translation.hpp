@@ -99,6 +99,7 @@ class Translation {
 
   // ICMP errors.
   void take_own_error(Side side, std::span<const std::uint8_t> bytes, TimePoint now);
+  Outcome error_from_client(PacketBuffer& buffer, const Parsed6& outer, TimePoint now);
   Outcome error_from_v6(PacketBuffer& buffer, const Parsed6& outer, TimePoint now);
   Outcome error_from_v4(PacketBuffer& buffer, const Parsed4& outer, TimePoint now);
   Verdict refuse(Side side, PacketBuffer& buffer, const Refusal& refusal, TimePoint now);

@@ -50,7 +50,7 @@ void Translation::translate(std::span<BurstPacket> burst, TimePoint now) {
   auto packet = parse_ipv6(buffer.packet());
   if (!packet) [[unlikely]]
     return refuse(Side::kV6, buffer, packet.error(), now);
-  auto verdict = packet->kind == Kind::kIcmpError ? error_from_v6(buffer, *packet, now)
+  auto verdict = packet->kind == Kind::kIcmpError ? error_from_client(buffer, *packet, now)
                                                   : packet_from_v6(buffer, *packet, now, hint);
   if (!verdict) return refuse(Side::kV6, buffer, verdict.error(), now);
   count_translated(Side::kV6, packet->protocol, *verdict, length);

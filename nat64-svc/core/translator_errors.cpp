@@ -16,6 +16,13 @@ constexpr std::size_t kMaxOwnError = 1280;  // RFC 4443 §2.4(c)
 
 }  // namespace
 
+// From outside; errors of our own may come from the very address in a prefix that was asked.
+Outcome Translation::error_from_client(PacketBuffer& buffer, const Parsed6& outer, TimePoint now) {
+  // RFC 6146 §3.5, as for any packet.
+  if (is_in_a_prefix(*state_.runtime, outer.source)) return failure(Refusal{DropReason::kSourceInPrefix});
+  return error_from_v6(buffer, outer, now);
+}
+
 Outcome Translation::error_from_v6(PacketBuffer& buffer, const Parsed6& outer, TimePoint now) {
   if (outer.hop_limit <= 1) return failure(Refusal{DropReason::kHopLimit});
   const auto inner = parse_inside(buffer.packet(), outer);

@@ -32,17 +32,21 @@ void read_fragment_header(Bytes bytes, std::size_t at, Parsed& out) {
   out.fragment_id = load_be32(&bytes[at + 4]);
 }
 
+constexpr bool is_extension(std::uint8_t protocol) {
+  return protocol == kHopByHop || protocol == kRouting || protocol == kFragment ||
+         protocol == kDestinationOptions;
+}
+
 bool walk_extensions(Bytes bytes, UpperLayer& at, Parsed& out, Refusal& why) {
   for (int count = 0;; ++count) {
-    const bool extension = at.protocol == kHopByHop || at.protocol == kRouting || at.protocol == kFragment ||
-                           at.protocol == kDestinationOptions;
-    if (!extension) return true;
+    if (!is_extension(at.protocol)) return true;
     if (count == kMaxExtensions) return refuse(why, DropReason::kTooManyExtensions);
     if (at.offset + 8 > bytes.size()) return refuse(why, DropReason::kTruncated);
     const std::uint8_t next = bytes[at.offset];
     std::size_t length = 8;
     if (at.protocol == kFragment) {
-      if (out.fragment_header) return refuse(why, DropReason::kBadHeader);
+      // RFC 7915 §5.1.1: it would be in the first fragment alone, and the offsets of the others count it.
+      if (is_extension(next)) return refuse(why, DropReason::kBadHeader);
       read_fragment_header(bytes, at.offset, out);
     } else {
       length = (std::size_t{bytes[at.offset + 1]} + 1) * 8;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "common/rfc6052/embed.hpp"
+#include "nat64-svc/core/explain.hpp"
 #include "nat64-svc/core/packet/parse.hpp"
 #include "nat64-svc/core/translator.hpp"
 #include "tests/support/fragments.hpp"
@@ -202,6 +203,19 @@ TEST(IcmpExtensions, AreLeftOutOfErrorsThatCannotHaveThem) {
   EXPECT_EQ(test::checksum_fault(back.packet), "");
   EXPECT_EQ(load_be32(&back.packet[44]), 1420U);
   EXPECT_EQ(inside(back.packet).size(), 145U);
+}
+
+TEST(IcmpErrors, FromASourceInsideAPrefixAreDropped) {
+  Nat64Harness nat;
+  const auto p =
+      parse_ipv4(nat.from_v6(PacketBuilder::ipv6(kClient, kServer6).udp(4000, 53).bytes()).packet).value();
+  const auto answer =
+      nat.from_v4(PacketBuilder::ipv4(kServer4, p.source.to_string()).udp(53, p.source_port).bytes()).packet;
+  const auto error = PacketBuilder::ipv6("64:ff9b::1.2.3.4", kServer6).icmp(1, 4, 0, answer).bytes();
+  EXPECT_EQ(nat.translator.explain(Side::kV6, error, nat.now).verdict.reason, DropReason::kSourceInPrefix);
+  const auto verdict = nat.from_v6(error).verdict;
+  EXPECT_EQ(verdict.action, Action::kDrop);
+  EXPECT_EQ(verdict.reason, DropReason::kSourceInPrefix);
 }
 
 TEST(IcmpErrors, EightBytesOfTheTransportHeaderAreEnough) {
