@@ -126,6 +126,7 @@ class Gateway {
   [[nodiscard]] Result<void, std::string> announce(const Targets& targets);
   void warn_of_missing_addresses() const;
   void on_network_change(const NetworkView& view);
+  void look_at_ports(const NetworkView& view);
   void on_lease_deadlines(const std::vector<LeaseDeadline>& deadlines);
   void guard_leases();
   void stop_guard();
@@ -174,6 +175,8 @@ class Gateway {
   std::map<Ipv4Address, TimePoint> withdrawn_since_;
   RuntimeOptions applied_options_;
   std::string problem_;
+  std::string port_problem_;
+  bool ports_running_ = true;  // all of them; else nothing is announced
   std::string lost_interface_;
 };
 

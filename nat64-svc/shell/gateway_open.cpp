@@ -22,6 +22,7 @@ Result<std::unique_ptr<Gateway>, std::string> Gateway::open(const StartupConfig&
     if (self->node_) self->node_->remove();
     return failure(done.error());
   }
+  self->look_at_ports(*self->watcher_->view().get());
   self->guard_ = std::thread([raw = self.get()] { raw->guard_leases(); });
   self->watcher_->start([raw = self.get()](const NetworkView& view) { raw->on_network_change(view); });
   return self;

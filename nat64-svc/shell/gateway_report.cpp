@@ -10,6 +10,7 @@ namespace isthmus::nat64 {
 std::string Gateway::not_ready_because() const {
   const std::lock_guard lock(mutex_);
   if (!policy_) return "no policy runs yet";
+  if (!port_problem_.empty()) return port_problem_;
   if (node_) {
     if (!problem_.empty()) return problem_;
     if (watcher_->view().get()->uplink_route4() == nullptr)
@@ -118,17 +119,17 @@ void Gateway::fill_report(v1::Report& report) const {
   nat64.set_packets_translated(translated);
   nat64.set_packets_dropped(dropped);
   const auto view = watcher_->view().get();
-  const auto up = [&](const WorkerPort& port) {
+  const auto runs = [&](const WorkerPort& port) {
     const auto* interface = view->interface(port.interface_index);
-    return interface != nullptr && interface->up;
+    return interface != nullptr && interface->running;
   };
-  nat64.set_uplink6(up(worker_ports_.front()));
+  nat64.set_uplink6(runs(worker_ports_.front()));
   if (probe_unanswered()) {
     nat64.set_probe_unanswered(true);
     report.add_problems("the probe through the translation to " + policy_->nat64.probe->target4.to_string() +
                         " is not answered");
   }
-  nat64.set_uplink4(node_ ? view->uplink_route4() != nullptr : up(worker_ports_.back()));
+  nat64.set_uplink4(node_ ? view->uplink_route4() != nullptr : runs(worker_ports_.back()));
 }
 
 }  // namespace isthmus::nat64

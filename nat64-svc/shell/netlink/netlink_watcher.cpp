@@ -29,6 +29,7 @@ namespace {
 
 using CachePtr = std::unique_ptr<nl_cache, decltype(&nl_cache_free)>;
 
+constexpr unsigned kLowerUp = 1U << 16;                 // IFF_LOWER_UP, which <net/if.h> does not have
 constexpr Duration kRefresh = std::chrono::seconds{1};  // how often used stale neighbours are verified
 constexpr int kMostEvents = 1024;                       // taken at once, before what waits is looked at again
 
@@ -52,7 +53,10 @@ Interface interface_of(rtnl_link* link) {
   Interface interface;
   interface.index = rtnl_link_get_ifindex(link);
   interface.mtu = rtnl_link_get_mtu(link);
-  interface.up = (rtnl_link_get_flags(link) & IFF_UP) != 0;
+  const unsigned flags = rtnl_link_get_flags(link);
+  interface.up = (flags & IFF_UP) != 0;
+  // Not the operational state: a dummy or a tunnel leaves that unknown, and has a carrier all the same.
+  interface.running = interface.up && (flags & kLowerUp) != 0;
   if (const char* kind = rtnl_link_get_type(link); kind != nullptr) interface.kind = kind;
   std::int32_t elsewhere = 0;
   const bool here = rtnl_link_get_link_netnsid(link, &elsewhere) < 0;

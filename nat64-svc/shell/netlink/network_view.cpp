@@ -13,7 +13,7 @@ void NetworkView::add(const Interface& interface) {
 const Route* NetworkView::uplink_route4() const {
   const auto usable = [&](const Route& route) {
     const auto* interface = this->interface(route.interface);
-    return route.kind == RouteKind::kUnicast && interface != nullptr && interface->up;
+    return route.kind == RouteKind::kUnicast && interface != nullptr && interface->running;
   };
   const auto* route = routes_->four.exactly(Ipv4Prefix{});
   if (route != nullptr && usable(*route)) return route;

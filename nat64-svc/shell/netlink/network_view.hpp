@@ -28,7 +28,8 @@ struct Interface {
   int index = 0;
   MacAddress mac;
   std::uint32_t mtu = 0;
-  bool up = false;
+  bool up = false;         // its operator says so
+  bool running = false;    // and it has a carrier
   std::string kind;        // of a virtual one: "veth", "bond", "vlan", ...
   std::uint16_t vlan = 0;  // of a VLAN (802.1Q) whose parent is in this network namespace: its number; else 0
   int lower = 0;           // of a VLAN, a macvlan: the link below, where it is in this namespace; else 0

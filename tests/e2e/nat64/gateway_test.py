@@ -14,7 +14,7 @@ from wire import Wire
 
 from lib import suite
 from lib.daemon import eventually
-from lib.topology import CLIENT, ECHO_PORT, NODE4, NODE6, POLICY, WEB4, capture, embedded
+from lib.topology import CLIENT, ECHO_PORT, NODE4, NODE6, POLICY, POOL, WEB4, capture, embedded
 
 ECHO = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib/udp_echo.py")
 
@@ -97,6 +97,48 @@ class Gateway(unittest.TestCase):
         self.assertIn("restart nat64-svc", lab.node.run(f"curl -s http://{HTTP}/readyz"))
         lab.node.run("ip link set wan mtu 1500")
         eventually(lambda: "restart" not in lab.node.run(f"curl -s http://{HTTP}/readyz"), 5, "all is well again")
+
+    def readyz(self):
+        return lab.node.run(f"curl -s http://{HTTP}/readyz", check=False).stdout
+
+    @staticmethod
+    def restore_addresses():
+        """What an interface loses that goes down."""
+        lab.client.run(f"ip address replace {CLIENT}/64 dev eth0 nodad")
+        lab.client.run(f"ip -6 route replace default via {NODE6}")
+        lab.server.run(f"ip route replace {POOL} via {NODE4}")
+
+    def test_without_a_carrier_no_client_is_led_here(self):
+        lab.start_alone("--announce-routes")
+        self.check_service()
+        for device, peer in (("wan", lab.server), ("lan", lab.client)):
+            with self.subTest(device):
+                peer.run("ip link set eth0 down")
+                try:
+                    eventually(lambda: f"{device} has no carrier" in self.readyz(), 5, "it is not ready")
+                    self.assertEqual(0, lab.counter("ready"))
+                    for show in ("ip route show", "ip -6 route show"):
+                        self.assertNotIn("isthmus0 proto 110", lab.node.run(show), "still announced")
+                finally:
+                    peer.run("ip link set eth0 up")
+                    self.restore_addresses()
+                eventually(lab.nat64.is_ready, 5, "ready again")
+                self.assertIn("203.0.113.1 dev isthmus0", lab.node.run("ip route show"))
+                self.assertIn("64:ff9b::/96 dev isthmus0", lab.node.run("ip -6 route show"))
+                eventually(lambda: lab.pings(embedded(WEB4)), 5, "traffic passes again")
+
+    def test_a_start_without_a_carrier_is_not_ready(self):
+        lab.server.run("ip link set eth0 down")
+        try:
+            lab.nat64 = lab._daemon(lab.node, "nat64-svc", lab.alone("--announce-routes"), HTTP).start(None)
+            eventually(lambda: "wan has no carrier" in self.readyz(), 5, "it says why")
+            self.assertNotIn("isthmus0 proto 110", lab.node.run("ip route show"))
+        finally:
+            lab.server.run("ip link set eth0 up")
+            self.restore_addresses()
+        eventually(lab.nat64.is_ready, 5, "ready when the cable is in")
+        self.assertIn("203.0.113.1 dev isthmus0", lab.node.run("ip route show"))
+        eventually(lambda: lab.pings(embedded(WEB4)), 5, "traffic passes")
 
     def test_a_probe_goes_through_the_translation_and_tells_when_it_is_not_answered(self):
         lab.write_policy(POLICY + f'nat64: {{probe: {{client6: "2001:db8:1::ffff", target4: {WEB4}, interval: 1s}}}}\n')

@@ -119,7 +119,7 @@ Interface up(int index, std::uint32_t mtu) {
   Interface interface;
   interface.index = index;
   interface.mtu = mtu;
-  interface.up = true;
+  interface.up = interface.running = true;
   return interface;
 }
 
@@ -151,10 +151,10 @@ TEST(NetworkView, TheUplinkIsTheDefaultRouteElseARouteByARouter) {
   EXPECT_EQ(view.uplink_route4()->interface, kWan);
 }
 
-TEST(NetworkView, AnUplinkWhoseInterfaceIsDownIsNone) {
+TEST(NetworkView, AnUplinkWhoseInterfaceHasNoCarrierIsNone) {
   BuiltView view;
   auto down = up(kWan, 1500);
-  down.up = false;
+  down.running = false;
   view.add(down);
   view.add(p4("0.0.0.0/0"), unicast(kWan, v4("198.51.100.1")));
   EXPECT_EQ(view.uplink_route4(), nullptr);

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "nat64-svc/shell/port_health.hpp"
+
+#include "nat64-svc/shell/xsk/umem.hpp"
+
+namespace isthmus::nat64 {
+
+std::string port_problem(const std::string& name, const Interface* interface, std::uint32_t frame_size) {
+  if (interface == nullptr) return "interface " + name + " is gone";
+  if (!interface->up) return "interface " + name + " is down";
+  if (!interface->running) return "interface " + name + " has no carrier";
+  if (frame_size_for_mtu(interface->mtu).value_or(UINT32_MAX) > frame_size) {
+    return "the MTU of " + name + " has become " + std::to_string(interface->mtu) +
+           ", and what is longer than the frames of this process is lost: restart nat64-svc";
+  }
+  return {};
+}
+
+}  // namespace isthmus::nat64

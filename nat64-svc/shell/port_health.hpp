@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// What keeps packets from coming and going by an interface of ours. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "nat64-svc/shell/netlink/network_view.hpp"
+
+namespace isthmus::nat64 {
+
+// A sentence, or empty: nothing is wrong. `interface`: null when it is gone; `frame_size`: of the workers.
+[[nodiscard]] std::string port_problem(const std::string& name, const Interface* interface,
+                                       std::uint32_t frame_size);
+
+}  // namespace isthmus::nat64
