@@ -9,6 +9,7 @@
 #include <chrono>
 #include <utility>
 
+#include "nat64-svc/shell/ethtool.hpp"
 #include "nat64-svc/shell/gateway.hpp"
 #include "nat64-svc/shell/node/node_policy.hpp"
 #include "nat64-svc/shell/port_health.hpp"
@@ -58,6 +59,8 @@ void Gateway::look_at_ports(const NetworkView& view) {
     const auto* interface = view.interface(port.interface_index);
     ports_running_ = ports_running_ && interface != nullptr && interface->running;
     if (port_problem_.empty()) port_problem_ = port_problem(port.interface, interface, frame_size_);
+    if (port_problem_.empty() && !port.queues.empty())
+      port_problem_ = queues_problem(port.device, queue_count(port.device), port.queues.size());
   }
   if (!port_problem_.empty() && port_problem_ != before) spdlog::error("{}", port_problem_);
   if (port_problem_.empty() && !before.empty()) spdlog::info("no longer: {}", before);
@@ -141,6 +144,7 @@ void Gateway::tend_routes() {
   constexpr std::chrono::seconds kEvery{15};
   if (boot_now() - routes_tended_ < kEvery || !policy_) return;
   routes_tended_ = boot_now();
+  look_at_ports(*watcher_->view().get());  // nobody tells of queues
   RouteDifference difference;
   const auto note = [&](const Result<RouteDifference, std::string>& mended) {
     if (mended)

@@ -16,4 +16,10 @@ std::string port_problem(const std::string& name, const Interface* interface, st
   return {};
 }
 
+std::string queues_problem(const std::string& device, std::size_t now, std::size_t at_start) {
+  if (now == at_start) return {};
+  return device + " has " + std::to_string(now) + " queues now and had " + std::to_string(at_start) +
+         " when this process started, and what comes by one without a socket is lost: restart nat64-svc";
+}
+
 }  // namespace isthmus::nat64

@@ -180,6 +180,18 @@ class Gateway(unittest.TestCase):
                                  and 'event="rx_ring_full"' in key}))
         self.assertEqual(0, lab.counter("io_dropped_packets_total", 'reason="no_socket"'))
 
+    def test_queues_that_came_after_the_start_need_a_restart(self):
+        for namespace, device in ((lab.client, "eth0"), (lab.node, "lan")):
+            namespace.run(f"ethtool -L {device} rx 1 tx 1")
+        self.addCleanup(lab.node.run, "ethtool -L lan rx 1")
+        self.addCleanup(lambda: lab.nat64 and lab.nat64.kill())
+        lab.start_alone()
+        lab.node.run("ethtool -L lan rx 2")
+        eventually(lambda: "lan has 2 queues now and had 1" in self.readyz(), 20, "it says so")
+        lab.nat64.kill()
+        lab.start_alone()
+        self.assertTrue(lab.pings(embedded(WEB4)))
+
     def test_two_workers_share_the_subscribers_and_hand_over_what_is_not_theirs(self):
         for namespace, device in ((lab.node, "lan"), (lab.client, "eth0"), (lab.node, "wan"), (lab.server, "eth0")):
             namespace.run(f"ethtool -L {device} rx 2 tx 2")

@@ -38,5 +38,11 @@ TEST(PortHealth, AnMtuThatOutgrowsTheFramesNeedsARestart) {
   EXPECT_THAT(port_problem("wan", &interface, 4096), IsEmpty());
 }
 
+TEST(PortHealth, QueuesThatCameOrWentNeedARestart) {
+  EXPECT_THAT(queues_problem("eth0", 4, 4), IsEmpty());
+  EXPECT_THAT(queues_problem("eth0", 8, 4), HasSubstr("eth0 has 8 queues now and had 4"));
+  EXPECT_THAT(queues_problem("eth0", 2, 4), HasSubstr("restart nat64-svc"));
+}
+
 }  // namespace
 }  // namespace isthmus::nat64
