@@ -143,7 +143,9 @@ Result<std::unique_ptr<NodeLink>, std::string> NodeLink::create(std::uint32_t qu
   if (auto done = self->remove_leftover(); !done) return failure(done.error());
   auto done = self->make_pair(queues);
   if (done) done = self->configure_ends();
-  if (done) done = self->set_neighbour();
+  if (done) {
+    if (auto restored = self->restore(); !restored) done = failure(restored.error());
+  }
   if (!done) {
     self->remove();
     return failure(done.error());
@@ -239,19 +241,40 @@ Result<void, std::string> NodeLink::configure_ends() {
   return {};
 }
 
-Result<void, std::string> NodeLink::set_neighbour() {
+Result<bool, std::string> NodeLink::restore() {
+  bool missing = false;
+  for (const char* name : {kKernelEnd, kOurEnd}) {
+    const auto link = link_named(socket_, name);
+    if (link == nullptr) return failure(std::string(name) + " is gone");
+    if ((rtnl_link_get_flags(link.get()) & IFF_UP) != 0) continue;
+    missing = true;
+    const LinkPtr change(rtnl_link_alloc(), rtnl_link_put);
+    rtnl_link_set_flags(change.get(), IFF_UP);
+    if (const int error = rtnl_link_change(socket_, link.get(), change.get(), 0); error < 0)
+      return failure(std::string("cannot set ") + name + " up: " + said(error));
+  }
+  const auto address = set_address();
+  if (!address) return failure(address.error());
+  if (auto done = set_neighbour(); !done) return failure(done.error());
+  return missing || *address;
+}
+
+Result<bool, std::string> NodeLink::set_address() {
   const AddrPtr own(to_nl_addr(kKernelEndAddress), nl_addr_put);
   nl_addr_set_prefixlen(own.get(), 64);
   rtnl_addr* address = rtnl_addr_alloc();
   rtnl_addr_set_ifindex(address, kernel_end_);
   rtnl_addr_set_local(address, own.get());
   rtnl_addr_set_flags(address, IFA_F_NODAD | IFA_F_PERMANENT);
-  int error = rtnl_addr_add(socket_, address, NLM_F_CREATE | NLM_F_REPLACE);
+  const int error = rtnl_addr_add(socket_, address, NLM_F_CREATE | NLM_F_EXCL);
   rtnl_addr_put(address);
-  if (error < 0) {
-    return failure(std::string("cannot give ") + kKernelEnd + " its IPv6 address: " + said(error) +
-                   ": is IPv6 disabled on this node? sysctl net.ipv6.conf.all.disable_ipv6");
-  }
+  if (error == -NLE_EXIST) return false;
+  if (error >= 0) return true;
+  return failure(std::string("cannot give ") + kKernelEnd + " its IPv6 address: " + said(error) +
+                 ": is IPv6 disabled on this node? sysctl net.ipv6.conf.all.disable_ipv6");
+}
+
+Result<void, std::string> NodeLink::set_neighbour() {
   rtnl_neigh* neighbour = rtnl_neigh_alloc();
   const AddrPtr ip(to_nl_addr(kOurEndAddress), nl_addr_put);
   const AddrPtr mac(nl_addr_build(AF_LLC, kOurEndMac.bytes.data(), 6), nl_addr_put);
@@ -259,7 +282,7 @@ Result<void, std::string> NodeLink::set_neighbour() {
   rtnl_neigh_set_dst(neighbour, ip.get());
   rtnl_neigh_set_lladdr(neighbour, mac.get());
   rtnl_neigh_set_state(neighbour, NUD_PERMANENT);
-  error = rtnl_neigh_add(socket_, neighbour, NLM_F_CREATE | NLM_F_REPLACE);
+  const int error = rtnl_neigh_add(socket_, neighbour, NLM_F_CREATE | NLM_F_REPLACE);
   rtnl_neigh_put(neighbour);
   if (error < 0) return failure(std::string("cannot set the neighbour fe80::2: ") + said(error));
   return {};

@@ -42,6 +42,9 @@ class NodeLink {
   // Routes exactly these into the kernel's end. `mtu6`: largest IPv6 packet that the kernel may send there.
   [[nodiscard]] Result<void, std::string> route(const std::set<Ipv6Prefix>& prefixes,
                                                 const std::set<Ipv4Prefix>& pools, std::uint32_t mtu6);
+  // Sets both ends up again and gives back what the kernel forgets of an interface that goes down: its
+  // address and neighbour. True: somebody had taken them; the routes are gone as well then.
+  [[nodiscard]] Result<bool, std::string> restore();
   // Somebody removed them: the next route() makes all again.
   void forget_routes() {
     prefixes_.clear();
@@ -59,6 +62,7 @@ class NodeLink {
   [[nodiscard]] Result<void, std::string> remove_leftover();
   [[nodiscard]] Result<void, std::string> make_pair(std::uint32_t queues);
   [[nodiscard]] Result<void, std::string> configure_ends();
+  [[nodiscard]] Result<bool, std::string> set_address();  // false: it is there
   [[nodiscard]] Result<void, std::string> set_neighbour();
 
   nl_sock* socket_ = nullptr;

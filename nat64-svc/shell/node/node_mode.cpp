@@ -91,12 +91,18 @@ void NodeMode::mend(const NetworkView& view) {
     if (auto done = install_table(); !done) spdlog::error("{}", done.error());
   }
   accept_in_forward();
+  const auto restored = link_->restore();
+  if (!restored) spdlog::error("{}", restored.error());
+  const bool was_down = restored && *restored;
   const auto lost = [&](const auto& prefix) {
     const auto* route = view.exact_route(prefix);
     return route == nullptr || route->interface != link_->kernel_end();
   };
-  if (!std::ranges::any_of(prefixes_, lost) && !std::ranges::any_of(pools_, lost)) return;
-  spdlog::warn("somebody removed routes by {}; they are made again", kKernelEnd);
+  if (!was_down && !std::ranges::any_of(prefixes_, lost) && !std::ranges::any_of(pools_, lost)) return;
+  if (was_down)
+    spdlog::warn("somebody set {} down or took its address; it is as before again", kKernelEnd);
+  else
+    spdlog::warn("somebody removed routes by {}; they are made again", kKernelEnd);
   link_->forget_routes();
   if (auto done = route(prefixes_, pools_, view); !done) spdlog::error("{}", done.error());
 }

@@ -191,6 +191,23 @@ with socket.create_connection(("{embedded(WEB4)}", 7100)) as server, open("{path
         self.assertEqual(2, rules.count("isthmus-nat64"))
         self.assertEqual(NODE4, lab.client.run(["curl", "-sfg", "-m", "10", f"{URL}/whoami"]).strip(), "not masqueraded any more")
 
+    def test_a_pair_that_somebody_sets_down_serves_again(self):
+        lab.start_node()
+        self.assertTrue(lab.pings(embedded(WEB4)))
+
+        def state():
+            return {what: sorted(text.splitlines()) for what, text in lab.state().items()}  # routes may be in another order
+
+        before = state()
+        for what in ("ip link set isth0 down; ip link set isth0 up", "ip link set isth0 down", "ip link set isth1 down",
+                     "ip -6 neigh del fe80::2 dev isth0"):
+            with self.subTest(what):
+                for command in what.split("; "):
+                    lab.node.run(command)
+                eventually(lambda: lab.pings(embedded(WEB4)), 12, "the pods have IPv4 again")
+                eventually(lab.nat64.is_ready, 3, "it is ready")
+                eventually(lambda: state() == before, 3, "all is as before")
+
     def test_without_an_ipv4_uplink_pods_are_told_at_once(self):
         lab.start_node()
         self.assertTrue(lab.pings(embedded(WEB4)))
