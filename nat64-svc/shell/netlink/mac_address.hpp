@@ -9,6 +9,8 @@ namespace isthmus::nat64 {
 
 struct MacAddress {
   std::array<std::uint8_t, 6> bytes{};
+  // Multicast or broadcast (IEEE 802, the I/G bit).
+  [[nodiscard]] constexpr bool is_group() const { return (bytes[0] & 1) != 0; }
   bool operator==(const MacAddress&) const = default;
 };
 

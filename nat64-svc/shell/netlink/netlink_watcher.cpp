@@ -86,6 +86,8 @@ std::optional<Route> route_of(rtnl_route* route) {
   result.metric = rtnl_route_get_priority(route);
   switch (rtnl_route_get_type(route)) {
     case RTN_LOCAL:
+    case RTN_ANYCAST:
+    case RTN_BROADCAST:  // RFC 2644: a packet from elsewhere never becomes a broadcast here
       result.kind = RouteKind::kLocal;
       return result;
     case RTN_UNREACHABLE:

@@ -35,6 +35,7 @@ std::vector<std::pair<Ipv4Prefix, Route>> NetworkView::routes_overlapping(const 
 
 void NetworkView::add_neighbour(int interface, const IpAddress& address, const MacAddress& mac,
                                 bool needs_refresh) {
+  if (mac.is_group()) return;
   auto& neighbour = neighbours_[{interface, address}];
   neighbour.mac = mac;
   neighbour.needs_refresh = needs_refresh;

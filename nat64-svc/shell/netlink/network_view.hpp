@@ -58,7 +58,7 @@ enum class Reach : std::uint8_t {
   kUnresolved,  // the next hop's link address is not known (yet)
   kNoRoute,
   kRefused,  // an unreachable, blackhole or prohibit route
-  kLocal,    // an address of this machine
+  kLocal,    // an address of this machine, or a broadcast address of one of its links
 };
 
 struct NextHop {
@@ -116,7 +116,8 @@ class NetworkView {
   [[nodiscard]] const std::shared_ptr<const Routes>& routes() const { return routes_; }
 
   void add(const Interface& interface);
-  // `needs_refresh`: the kernel would verify it at its next use (NUD_STALE).
+  // `needs_refresh`: the kernel would verify it at its next use (NUD_STALE). The link address of a group is
+  // nobody's (RFC 1812 §3.3.2).
   void add_neighbour(int interface, const IpAddress& address, const MacAddress& mac, bool needs_refresh);
 
   [[nodiscard]] const Interface* interface(int index) const {

@@ -367,6 +367,16 @@ with socket.create_connection((sys.argv[1], int(sys.argv[2])), 5) as peer:
         self.assertTrue(lab.pings(embedded(WEB4)), "the first packet was lost")
         self.assertEqual(0, lab.counter("io_dropped_packets_total"))
 
+    def test_no_client_sends_broadcasts_on_a_link_of_the_gateway(self):
+        lab.start_alone()
+        self.assertIn("broadcast 20.0.0.255", lab.node.run("ip route show table local"))
+        with capture(lab, lab.server, "eth0", "dst host 20.0.0.255") as seen:
+            for _ in range(3):
+                self.assertFalse(lab.pings(embedded("20.0.0.255")))
+            self.assertTrue(lab.pings(embedded(WEB4)))
+            self.assertEqual([], seen())
+        self.assertEqual(3, lab.counter("io_dropped_packets_total", 'reason="local_destination"'))
+
     def test_a_next_hop_that_does_not_exist_is_counted_and_told_to_the_client(self):
         lab.start_alone()
         told = lab.client.run(f"ping -6 -n -c 1 -W 3 {embedded('20.0.0.77')}", check=False).stdout

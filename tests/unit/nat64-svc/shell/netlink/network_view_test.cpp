@@ -106,6 +106,15 @@ TEST(NetworkView, AStaleNeighbourIsToldOnceAfterEachUse) {
   EXPECT_TRUE(view.take_used_stale().empty());
 }
 
+TEST(NetworkView, AGroupsLinkAddressIsNoNeighbours) {
+  BuiltView view;
+  view.add(p4("192.0.2.0/24"), unicast(kWan));
+  view.add_neighbour(kWan, v4("192.0.2.255"), MacAddress{{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}}, false);
+  view.add_neighbour(kWan, v4("192.0.2.33"), MacAddress{{0x01, 0x00, 0x5e, 0, 0, 1}}, false);
+  EXPECT_EQ(view.next_hop(v4("192.0.2.255")).reach, Reach::kUnresolved);
+  EXPECT_EQ(view.next_hop(v4("192.0.2.33")).reach, Reach::kUnresolved);
+}
+
 TEST(NetworkView, AFreshNeighbourNeedsNoVerification) {
   BuiltView view;
   view.add(p4("192.0.2.0/24"), unicast(kWan));
