@@ -135,8 +135,10 @@ Applied Gateway::apply(std::shared_ptr<const Policy> whole, const Allocation& le
   const auto runtimes = make_runtimes(*policy, usable.allocation, options);
   if (!runtimes) return failure(runtimes.error());
   if (auto switched = switch_to(*runtimes, targets_of(*policy, usable.allocation), usable.stop, *view);
-      !switched)
+      !switched) {
+    switch_back(*view);
     return switched;
+  }
   remember(usable);
   policy_ = std::move(whole);
   own_policy_ = policy;
@@ -170,6 +172,22 @@ Applied Gateway::switch_to(const Runtimes& runtimes, const Targets& targets, std
   if (auto announced = announce(targets); !announced) return node_cannot("routes", announced.error());
   routes_->keep_only(targets.prefixes, targets.backstops4);
   return {};
+}
+
+// A switch that failed half way: what ran before keeps running, as far as its leases allow by now.
+void Gateway::switch_back(const NetworkView& view) {
+  if (!own_policy_) {  // nothing did: the kernel has all packets again
+    if (auto none = steering_->set_targets({}, {}); !none) spdlog::error("steering: {}", none.error());
+    return;
+  }
+  const auto usable = usable_leases(allocation_, deadlines_, boot_now());
+  const auto runtimes = make_runtimes(*own_policy_, usable.allocation, applied_options_);
+  const auto targets = targets_of(*own_policy_, usable.allocation);
+  const auto switched =
+      runtimes ? switch_to(*runtimes, targets, usable.stop, view) : Applied{failure(runtimes.error())};
+  if (switched) return remember(usable);
+  const auto& first = switched.error().violations.front();
+  spdlog::error("what ran before cannot be taken up again: {}: {}", first.path, first.message);
 }
 
 // What runs now, and since when its withdrawn addresses are so.

@@ -115,6 +115,7 @@ class Gateway {
                                                           RuntimeOptions options) const;
   [[nodiscard]] Applied switch_to(const Runtimes& runtimes, const Targets& targets,
                                   std::optional<TimePoint> stop, const NetworkView& view);
+  void switch_back(const NetworkView& view);
   void remember(const UsableLeases& usable);
   [[nodiscard]] bool run_everywhere(const Runtimes& runtimes);
   [[nodiscard]] RuntimeOptions runtime_options(const Policy& policy) const;

@@ -426,6 +426,24 @@ with socket.create_connection((sys.argv[1], int(sys.argv[2])), 5) as peer:
         self.assertTrue(lab.nat64.is_ready())
         self.assertFalse(lab.pings(embedded(WEB4)), "what ran no longer runs")
 
+    def test_a_policy_that_cannot_be_announced_does_not_run(self):
+        self.addCleanup(lab.write_policy, POLICY)
+        lab.start_alone("--announce-routes")
+        self.assertTrue(lab.pings(embedded(WEB4)))
+        told = len(lab.nat64.log())
+        lab.node.run("ip link set isthmus0 down")
+        another = POLICY.replace("pools:", """  - {name: another, prefix: "2001:db8:64::/96", clients: ["2001:db8:1::/64"]}
+pools:""") + f"exclusions:\n  ipv4_destinations: [{WEB4}/32]\n"
+        lab.write_policy(another)
+        eventually(lambda: "cannot announce 2001:db8:64::/96" in lab.nat64.log()[told:], 5, "it is refused")
+        self.assertTrue(lab.pings(embedded(WEB4), 3), "its exclusion acts all the same")
+        self.assertNotIn("2001:db8:64::", lab.node.run("ip -6 route show proto 110"))
+        self.assertTrue(lab.nat64.is_ready())
+        lab.node.run("ip link set isthmus0 up")
+        lab.write_policy(another + "# again\n")
+        eventually(lambda: not lab.pings(embedded(WEB4)), 5, "now it runs")
+        eventually(lambda: "2001:db8:64::/96 dev isthmus0" in lab.node.run("ip -6 route show proto 110"), 5, "and is announced")
+
     def test_after_a_crash_nothing_passes_or_loops_and_a_restart_mends_it(self):
         lab.start_alone()
         self.assertTrue(lab.pings(embedded(WEB4)))
