@@ -32,6 +32,7 @@ Gateway::~Gateway() {
 
 void Gateway::stop_announcing() {
   const std::lock_guard lock(mutex_);
+  shutting_down_ = true;
   announced_.reset();
   arp_.reset();
 }

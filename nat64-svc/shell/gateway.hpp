@@ -45,7 +45,8 @@ class Gateway {
   [[nodiscard]] ServiceHandlers handlers();
   // Ends on purpose: nothing of ours stays in the kernel.
   void close();
-  // Gateway mode: neighbours and routing daemons are told to send elsewhere; what still comes is translated.
+  // Everybody is told to send elsewhere: the controller, neighbours, routing daemons. What still comes is
+  // translated.
   void stop_announcing();
 
   // An interface of ours was removed: its sockets are dead for good, whatever comes back under its name. The
@@ -175,6 +176,7 @@ class Gateway {
   TimePoint routes_tended_{};
   std::map<Ipv4Address, TimePoint> withdrawn_since_;
   RuntimeOptions applied_options_;
+  bool shutting_down_ = false;
   std::string problem_;
   std::string port_problem_;
   bool ports_running_ = true;  // all of them; else nothing is announced

@@ -9,6 +9,7 @@ namespace isthmus::nat64 {
 
 std::string Gateway::not_ready_because() const {
   const std::lock_guard lock(mutex_);
+  if (shutting_down_) return "this process is shutting down";
   if (!policy_) return "no policy runs yet";
   if (!port_problem_.empty()) return port_problem_;
   if (node_) {

@@ -298,6 +298,8 @@ with socket.create_connection((sys.argv[1], int(sys.argv[2])), 5) as peer:
         self.check_service()
         lab.nat64.process.send_signal(signal.SIGTERM)
         eventually(lambda: "isthmus0" not in lab.node.run("ip route show"), 3, "withdrawn when the drain begins")
+        self.assertIn("shutting down", self.readyz())
+        self.assertEqual(0, lab.counter("ready"))
         self.assertTrue(lab.pings(embedded(WEB4)), "what still comes is not translated")
         lab.nat64.terminate(within=3)
         self.assertNotIn("proto 110", lab.node.run("ip route show") + lab.node.run("ip -6 route show"))
