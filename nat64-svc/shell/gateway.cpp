@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "nat64-svc/shell/node/node_policy.hpp"
+#include "nat64-svc/shell/target_conflict.hpp"
 
 namespace isthmus::nat64 {
 namespace {
@@ -107,6 +108,17 @@ Gateway::Targets Gateway::targets_of(const Policy& policy, const Allocation& all
   return targets;
 }
 
+// Nothing, or why this machine cannot run that.
+std::optional<Violation> Gateway::refusal(const Policy& policy, const Targets& targets,
+                                          const NetworkView& view) const {
+  if (node_) {
+    auto refused = node_->refusal(policy, view);
+    return refused.empty() ? std::nullopt : std::optional(Violation{"pools", std::move(refused)});
+  }
+  const auto arp = answers_arp_ ? std::optional(worker_ports_.back().interface_index) : std::nullopt;
+  return target_conflict(view, targets.prefixes, targets.addresses, arp);
+}
+
 Result<Gateway::Runtimes, Rejection> Gateway::make_runtimes(const Policy& policy,
                                                             const Allocation& allocation,
                                                             RuntimeOptions options) const {
@@ -125,18 +137,16 @@ Applied Gateway::apply(std::shared_ptr<const Policy> whole, const Allocation& le
   const auto policy =
       whole == policy_ ? own_policy_ : std::make_shared<const Policy>(policy_for(pool_kind(), *whole));
   const auto view = watcher_->view().get();
-  if (node_) {
-    if (auto refusal = node_->refusal(*policy, *view); !refusal.empty())
-      return node_cannot("pools", std::move(refusal));
-  }
   const auto usable = usable_leases(allocation_for(pool_kind(), *whole, leased), deadlines_, boot_now());
+  const auto targets = targets_of(*policy, usable.allocation);
+  if (auto refused = refusal(*policy, targets, *view))
+    return node_cannot(std::move(refused->path), std::move(refused->message));
   auto options = runtime_options(*policy);
   options.workers = static_cast<std::uint16_t>(workers_.size());
   options.blocks = blocks_;
   const auto runtimes = make_runtimes(*policy, usable.allocation, options);
   if (!runtimes) return failure(runtimes.error());
-  if (auto switched = switch_to(*runtimes, targets_of(*policy, usable.allocation), usable.stop, *view);
-      !switched) {
+  if (auto switched = switch_to(*runtimes, targets, usable.stop, *view); !switched) {
     switch_back(*view);
     return switched;
   }

@@ -110,6 +110,8 @@ class Gateway {
   [[nodiscard]] Result<void, std::string> open_worker(WorkerOptions options);
   [[nodiscard]] Applied apply(std::shared_ptr<const Policy> whole, const Allocation& leased);
   [[nodiscard]] Targets targets_of(const Policy& policy, const Allocation& allocation) const;
+  [[nodiscard]] std::optional<Violation> refusal(const Policy& policy, const Targets& targets,
+                                                 const NetworkView& view) const;
   // One for each worker: they differ in what they own.
   using Runtimes = std::vector<std::shared_ptr<const Runtime>>;
   [[nodiscard]] Result<Runtimes, Rejection> make_runtimes(const Policy& policy, const Allocation& allocation,

@@ -37,7 +37,11 @@ void Gateway::on_network_change(const NetworkView& view) {
   if (!problem_.empty() && problem_ != before) spdlog::error("{}", problem_);
   look_at_ports(view);
   if (!policy_) return;
-  if (node_ && problem_.empty()) problem_ = node_->refusal(*own_policy_, view);
+  if (const auto refused = refusal(*own_policy_, targets_of(*own_policy_, allocation_), view);
+      refused && problem_.empty()) {
+    problem_ = refused->path + ": " + refused->message;
+    if (problem_ != before) spdlog::error("{}", problem_);
+  }
   const auto options = runtime_options(*own_policy_);
   const bool same = options.own6 == applied_options_.own6 && options.own4 == applied_options_.own4 &&
                     options.mtu6 == applied_options_.mtu6 && options.mtu4 == applied_options_.mtu4;

@@ -144,6 +144,11 @@ class NetworkView {
   [[nodiscard]] const Route* uplink_route4() const;
   // Slow: looks at every route.
   [[nodiscard]] std::vector<std::pair<Ipv4Prefix, Route>> routes_overlapping(const Ipv4Prefix& prefix) const;
+  // Slow, too.
+  template <class Use>
+  void for_each_route4(Use&& use) const {
+    routes_->four.for_each([&](const Ipv4Prefix&, const Route& route) { use(route); });
+  }
   // A global address of this machine.
   [[nodiscard]] bool is_own(const Ipv6Address& address) const { return own6_.contains(address); }
 

@@ -428,6 +428,23 @@ with socket.create_connection((sys.argv[1], int(sys.argv[2])), 5) as peer:
         self.assertTrue(lab.nat64.is_ready())
         self.assertFalse(lab.pings(embedded(WEB4)), "what ran no longer runs")
 
+    def test_addresses_of_the_gateway_or_of_its_router_are_not_taken(self):
+        self.addCleanup(lab.write_policy, POLICY)
+        lab.start_alone("--answer-arp")
+        for pool, words in ((NODE4, "is an address of this gateway itself"), ("20.0.0.2", "is a router on the link")):
+            lab.write_policy(POLICY.replace(POOL, f"{POOL}, {pool}/32"))
+            eventually(lambda: f"pools: {pool} {words}" in lab.nat64.log(), 5, "it is refused")
+            self.assertTrue(lab.pings(embedded(WEB4)), "what ran no longer runs")
+        lab.node.run("ip address add 2001:db8:64::1/128 dev lan nodad")
+        self.addCleanup(lab.node.run, "ip address del 2001:db8:64::1/128 dev lan")
+        lab.write_policy(POLICY.replace("64:ff9b::/96", "2001:db8:64::/96"))
+        eventually(lambda: "2001:db8:64::/96 contains 2001:db8:64::1" in lab.nat64.log(), 5, "it is refused")
+        lab.node.run("ip address add 203.0.113.1/32 dev wan")
+        self.addCleanup(lab.node.run, "ip address del 203.0.113.1/32 dev wan", check=False)
+        eventually(lambda: "203.0.113.1 is an address of this gateway itself" in self.readyz(), 5, "one that comes later is noticed")
+        lab.node.run("ip address del 203.0.113.1/32 dev wan")
+        eventually(lab.nat64.is_ready, 5, "it went")
+
     def test_a_policy_that_cannot_be_announced_does_not_run(self):
         self.addCleanup(lab.write_policy, POLICY)
         lab.start_alone("--announce-routes")
