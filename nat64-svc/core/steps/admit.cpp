@@ -27,6 +27,10 @@ std::optional<DropReason> forbids(const RuntimePrefix& prefix, const Ipv6Address
 bool is_no_unicast_host(Ipv4Address a) {
   return a.value() >> 28 >= 0xe || a.value() >> 24 == 0 || a.value() >> 24 == 127;
 }
+// ::/64 has the unspecified and loopback addresses, and IPv4 ones in disguise.
+bool is_no_unicast_host(const Ipv6Address& a) {
+  return a.is_multicast() || a.is_link_local() || a.high() == 0;
+}
 
 }  // namespace
 
@@ -37,6 +41,7 @@ bool is_in_a_prefix(const Runtime& runtime, const Ipv6Address& address) {
 Result<Ipv4Address, Refusal> admit(const Runtime& runtime, const Ipv6Address& client6,
                                    const Ipv6Address& server6) {
   constexpr IcmpError kProhibited{icmp6::kUnreachable, icmp6::kProhibited, 0};
+  if (is_no_unicast_host(client6)) return failure(Refusal{DropReason::kBadAddress});  // RFC 7915 §5.1
   // RFC 6146 §3.5: a source inside Pref64::/n would be a hairpin loop.
   if (is_in_a_prefix(runtime, client6)) return failure(Refusal{DropReason::kSourceInPrefix});
   const auto prefix =

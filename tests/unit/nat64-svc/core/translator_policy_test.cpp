@@ -72,6 +72,20 @@ TEST(Admission, MartianSourcesReachNobody) {
   EXPECT_EQ(from("10.0.0.2").verdict.action, Action::kForward);
 }
 
+// RFC 7915 §5.1: dropped in silence, whoever the policy calls a client.
+TEST(Admission, NobodyIsAClientByAnAddressThatIsNoHosts) {
+  auto policy = test::nat64_policy();
+  policy.translation_prefixes[0].clients = {Ipv6Prefix{}};
+  Nat64Harness nat{policy};
+  for (const auto* source : {"ff02::1", "ff0e::1", "::1", "::", "::ffff:192.0.2.1", "fe80::1"}) {
+    const auto verdict = nat.from_v6(question(source, kServer6)).verdict;
+    EXPECT_EQ(verdict.action, Action::kDrop) << source;
+    EXPECT_EQ(kDropReasonNames[verdict.reason], kDropReasonNames[DropReason::kBadAddress]) << source;
+  }
+  EXPECT_EQ(nat.from_v6(question("2001:db8:9::1", kServer6)).verdict.action, Action::kForward);
+  EXPECT_EQ(nat.sessions(), 1U);
+}
+
 TEST(Admission, PacketsToAddressesThatAreNotOursAreLeftAlone) {
   Nat64Harness nat;
   const auto sent = nat.from_v4(PacketBuilder::ipv4("198.41.0.4", "203.0.113.9").ttl(1).udp(1, 2).bytes());
