@@ -251,7 +251,13 @@ class Explainer {
   Outcome error_of(Side side, std::span<const std::uint8_t> bytes, const P& outer, const P& inner,
                    const Flow& flow) {
     PacketBuffer buffer = copy_of(bytes);
-    if (auto done = translate_error(*state_.runtime, buffer, outer, inner, flow, mtus(outer, flow)); !done)
+    const auto translated = [&] {
+      if constexpr (std::is_same_v<P, Parsed6>)
+        return translate_error(*state_.runtime, buffer, outer, inner, flow, mtus(outer, flow), 0);
+      else
+        return translate_error(*state_.runtime, buffer, outer, inner, flow, mtus(outer, flow));
+    };
+    if (auto done = translated(); !done)
       return stop("RFC 7915 §4.2, §5.2", "translate the error and the packet inside", done.error());
     pass("RFC 7915 §4.2, §5.2", "translate the error and the packet inside",
          std::to_string(buffer.length()) + " bytes");

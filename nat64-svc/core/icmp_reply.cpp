@@ -75,7 +75,8 @@ bool make_reply_ipv6(PacketBuffer& buffer, IcmpError error, const Runtime& runti
   return true;
 }
 
-bool make_reply_ipv4(PacketBuffer& buffer, IcmpError error, const Runtime& runtime) {
+bool make_reply_ipv4(PacketBuffer& buffer, IcmpError error, const Runtime& runtime,
+                     std::uint16_t identification) {
   const auto to = Ipv4Address::load(&buffer.packet()[12]);
   const auto& own = runtime.options.own4;
   const auto from = own.value() == 0 ? Ipv4Address::load(&buffer.packet()[16]) : own;
@@ -84,6 +85,7 @@ bool make_reply_ipv4(PacketBuffer& buffer, IcmpError error, const Runtime& runti
   const auto bytes = buffer.packet();
   write_ipv4(bytes.data(), {.tos = 0xc0,  // RFC 1812 §4.3.2.5: internetwork control
                             .total_length = static_cast<std::uint16_t>(bytes.size()),
+                            .identification = identification,
                             .ttl = kHopLimit,
                             .protocol = kProtoIcmp,
                             .source = from,

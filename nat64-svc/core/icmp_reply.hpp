@@ -23,7 +23,8 @@ inline constexpr std::size_t kQuote6 = 1280 - kIpv6Header - kIcmpHeader;
 
 // `packet` holds at least an IP header. False: the frame lacks room.
 [[nodiscard]] bool make_reply_ipv6(PacketBuffer& buffer, IcmpError error, const Runtime& runtime);
-[[nodiscard]] bool make_reply_ipv4(PacketBuffer& buffer, IcmpError error, const Runtime& runtime);
+[[nodiscard]] bool make_reply_ipv4(PacketBuffer& buffer, IcmpError error, const Runtime& runtime,
+                                   std::uint16_t identification);
 
 // A token bucket with a tenth of a second's worth of burst, at least ten.
 class RateLimit {

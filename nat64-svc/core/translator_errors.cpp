@@ -33,7 +33,7 @@ Outcome Translation::error_from_v6(PacketBuffer& buffer, const Parsed6& outer, T
   const auto flow = find_flow(state_, tuple, now);
   if (!flow) return failure(flow.error());
   const auto done = translate_error(*state_.runtime, buffer, outer, *inner, *flow,
-                                    {mtu6(outer.source), mtu4(flow->four.server4.address)});
+                                    {mtu6(outer.source), mtu4(flow->four.server4.address)}, identification());
   if (!done) return failure(done.error());
   state_.counters.of(Event::kIcmpErrorTranslated).add();
   if (!flow->hairpin) return Verdict::forward(Side::kV4);
@@ -92,8 +92,8 @@ void Translation::unreachable(Side out, std::span<const std::uint8_t> packet, Un
   const auto quoted = packet.first(std::min(packet.size(), kMaxOwnError));
   std::ranges::copy(quoted, frame.begin() + kTranslationHeadroom);
   PacketBuffer buffer{frame, kTranslationHeadroom, quoted.size()};
-  const bool made =
-      v6 ? make_reply_ipv6(buffer, error, *state_.runtime) : make_reply_ipv4(buffer, error, *state_.runtime);
+  const bool made = v6 ? make_reply_ipv6(buffer, error, *state_.runtime)
+                       : make_reply_ipv4(buffer, error, *state_.runtime, identification());
   // The packet is counted by whoever could not send it; here, that its sender is not told.
   if (!made || !state_.own_errors.add(out, buffer.packet()))
     state_.counters.of(Event::kIcmpErrorLimited).add();
@@ -116,7 +116,7 @@ Verdict Translation::refuse(Side side, PacketBuffer& buffer, const Refusal& refu
     return drop(side, packet, refusal.reason);
   const auto protocol = protocol_seen(packet);
   const bool made = v6 ? make_reply_ipv6(buffer, refusal.icmp, *state_.runtime)
-                       : make_reply_ipv4(buffer, refusal.icmp, *state_.runtime);
+                       : make_reply_ipv4(buffer, refusal.icmp, *state_.runtime, identification());
   if (!made) return drop(side, buffer.packet(), DropReason::kNoRoom);
   auto verdict = Verdict::reply(side, refusal.reason);
   if (!v6 && state_.pool.contains(Ipv4Address::load(&buffer.packet()[16]))) {

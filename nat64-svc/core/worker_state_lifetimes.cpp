@@ -132,7 +132,7 @@ void WorkerState::answer_held_syn(std::span<const std::uint8_t> packet, TimePoin
   const bool from_client = pool.contains(Ipv4Address::load(&packet[12]));  // held after its first half, §3.8
   constexpr IcmpError kError{icmp4::kUnreachable, icmp4::kPortUnreachable, 0};
   const bool answered = may_answer(Side::kV4, packet, kError, now) &&
-                        make_reply_ipv4(buffer, kError, *runtime) &&
+                        make_reply_ipv4(buffer, kError, *runtime, static_cast<std::uint16_t>(random())) &&
                         (from_client ? own_errors : extra).add(Side::kV4, buffer.packet());
   constexpr auto kReason = DropReason::kSynUnanswered;
   (answered ? side.reply(ProtocolSeen::kTcp, kReason) : side.drop(ProtocolSeen::kTcp, kReason)).add();

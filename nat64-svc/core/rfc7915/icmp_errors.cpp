@@ -117,7 +117,8 @@ Result<Parsed4, Refusal> parse_inside(Bytes bytes, const Parsed4& outer) {
 
 Result<void, Refusal> icmp_error_six_to_four(PacketBuffer& buffer, const Parsed6& outer, const Parsed6& inner,
                                              Ipv4Address from, Ipv4Address to, const Tuple4& inner4,
-                                             const Nat64Policy& policy, PathMtu path) {
+                                             const Nat64Policy& policy, PathMtu path,
+                                             std::uint16_t identification) {
   const Bytes bytes = buffer.packet();
   const std::uint32_t rest = load_be32(&bytes[outer.l4_offset + 4U]);
   const auto error =
@@ -152,8 +153,9 @@ Result<void, Refusal> icmp_error_six_to_four(PacketBuffer& buffer, const Parsed6
 
   store_be16(&out[kIpv4Header + 2U],
              finish(sum_bytes(std::span{out}.subspan(kIpv4Header, at - kIpv4Header))));
-  Ipv4Fields header = ipv4_header(outer, static_cast<std::uint16_t>(at - kIpv4Header), from, to, policy, 0);
-  header.flags &= static_cast<std::uint16_t>(~kDontFragment);
+  // At most 576 bytes, so without DF.
+  Ipv4Fields header =
+      ipv4_header(outer, static_cast<std::uint16_t>(at - kIpv4Header), from, to, policy, identification);
   --header.ttl;
   write_ipv4(out.data(), header);
   return replace(buffer, std::span{out}.first(at));

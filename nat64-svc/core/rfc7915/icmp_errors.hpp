@@ -19,12 +19,13 @@ namespace isthmus::nat64 {
 [[nodiscard]] Result<Parsed4, Refusal> parse_inside(std::span<const std::uint8_t> bytes,
                                                     const Parsed4& outer);
 
-// `inner4`/`inner6`: the addresses that the packet inside gets; `from` and `to` those of the error itself.
-// Refusals: kUnsupportedIcmp, kNoRoom.
+// `inner4`/`inner6`: the addresses that the packet inside gets; `from`, `to` and `identification` are those
+// of the error itself. Refusals: kUnsupportedIcmp, kNoRoom.
 [[nodiscard]] Result<void, Refusal> icmp_error_six_to_four(PacketBuffer& buffer, const Parsed6& outer,
                                                            const Parsed6& inner, Ipv4Address from,
                                                            Ipv4Address to, const Tuple4& inner4,
-                                                           const Nat64Policy& policy, PathMtu path);
+                                                           const Nat64Policy& policy, PathMtu path,
+                                                           std::uint16_t identification);
 [[nodiscard]] Result<void, Refusal> icmp_error_four_to_six(PacketBuffer& buffer, const Parsed4& outer,
                                                            const Parsed4& inner, const Ipv6Address& from,
                                                            const Ipv6Address& to, const Tuple6& inner6,

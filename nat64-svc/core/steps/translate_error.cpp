@@ -19,10 +19,11 @@ Ipv6Address seen_as(const Runtime& runtime, Ipv4Address router, const Ipv6Addres
 }  // namespace
 
 Result<void, Refusal> translate_error(const Runtime& runtime, PacketBuffer& buffer, const Parsed6& outer,
-                                      const Parsed6& inner, const Flow& flow, PathMtu path) {
+                                      const Parsed6& inner, const Flow& flow, PathMtu path,
+                                      std::uint16_t identification) {
   // A router on the client's side has no IPv4 address: the client's public one stands for it.
   return icmp_error_six_to_four(buffer, outer, inner, flow.four.public4.address, flow.four.server4.address,
-                                flow.four, runtime.nat64, path);
+                                flow.four, runtime.nat64, path, identification);
 }
 
 Result<void, Refusal> translate_error(const Runtime& runtime, PacketBuffer& buffer, const Parsed4& outer,

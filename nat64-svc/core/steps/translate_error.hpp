@@ -9,10 +9,11 @@
 
 namespace isthmus::nat64 {
 
-// Refusals: kUnsupportedIcmp, kNoRoom.
+// `identification`: of the IPv4 packet. Refusals: kUnsupportedIcmp, kNoRoom.
 [[nodiscard]] Result<void, Refusal> translate_error(const Runtime& runtime, PacketBuffer& buffer,
                                                     const Parsed6& outer, const Parsed6& inner,
-                                                    const Flow& flow, PathMtu path);
+                                                    const Flow& flow, PathMtu path,
+                                                    std::uint16_t identification);
 [[nodiscard]] Result<void, Refusal> translate_error(const Runtime& runtime, PacketBuffer& buffer,
                                                     const Parsed4& outer, const Parsed4& inner,
                                                     const Flow& flow, PathMtu path);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// ICMP errors of our own about packets that were translated already: their senders hear of them in the words
-// of their side.
+// ICMP errors of our own that depend on the way beyond, or are about packets that were translated already:
+// their senders hear of them in the words of their side.
 #include <gtest/gtest.h>
 
 #include "common/rfc6052/embed.hpp"
@@ -109,6 +109,29 @@ TEST(Unreachable, WhatIsNoPacketOfOursIsLeftAlone) {
        {Bytes{}, Bytes(20), Bytes(40, 0x60), PacketBuilder::ipv4("203.0.113.1", kServer4).udp(1, 2).bytes()})
     nat.translator.unreachable(Side::kV4, bytes, Unreachable::kNoRoute, nat.now);
   EXPECT_TRUE(extras(nat).empty());
+}
+
+TEST(OurErrors, TooBigIsToldWithTheMtuOfTheWayToThatDestination) {
+  Nat64Harness nat;
+  nat.translator.set_route_mtu(
+      [](void*, Side side, std::span<const std::uint8_t> to) -> std::uint32_t {
+        if (side == Side::kV6) return 1400;
+        return Ipv4Address::load(to.data()).to_string() == kServer4 ? 1300 : 0;  // 0: the interface's
+      },
+      nullptr);
+  const auto sent = [&](const char* to, std::size_t length) {
+    return nat.from_v6(PacketBuilder::ipv6(kClient, to).udp(4000, 53).payload(length).bytes());
+  };
+  const auto big6 = sent(kServer6, 1300);
+  ASSERT_EQ(big6.verdict.action, Action::kReply);
+  EXPECT_EQ(big6.packet[40], icmp6::kPacketTooBig);
+  EXPECT_EQ(load_be32(&big6.packet[44]), 1320U);
+  EXPECT_EQ(sent("64:ff9b::198.41.0.5", 1300).verdict.action, Action::kForward);
+  const auto p = parse_ipv4(sent(kServer6, 9).packet).value();
+  const auto big4 = nat.from_v4(
+      PacketBuilder::ipv4(kServer4, p.source.to_string()).df().udp(53, p.source_port).payload(1400).bytes());
+  ASSERT_EQ(big4.verdict.action, Action::kReply);
+  EXPECT_EQ(load_be32(&big4.packet[24]), 1380U);
 }
 
 // RFC 6146 §3.8 and §3.5.2.2: the SYN of one client to a port of another that nobody opened is answered after

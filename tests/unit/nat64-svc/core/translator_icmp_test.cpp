@@ -2,6 +2,8 @@
 // ICMP errors: those we translate and those we originate.
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "common/rfc6052/embed.hpp"
 #include "nat64-svc/core/explain.hpp"
 #include "nat64-svc/core/packet/parse.hpp"
@@ -136,6 +138,28 @@ TEST(IcmpErrors, FromTheClientReachTheServerWithItsOwnPacketInside) {
   EXPECT_EQ(Bytes(quoted.begin() + 20, quoted.end()), Bytes(answer4.begin() + 20, answer4.end()));
   EXPECT_EQ(Ipv4Address::load(&quoted[12]).to_string(), kServer4);
   EXPECT_EQ(Ipv4Address::load(&quoted[16]), p.source);
+}
+
+// RFC 7915 §5.1 and RFC 6864: without DF a router may cut it, so no two alike.
+TEST(IcmpErrors, OnTheirWayToIpv4HaveAnIdentificationOfTheirOwn) {
+  Nat64Harness nat;
+  const auto p =
+      parse_ipv4(nat.from_v6(PacketBuilder::ipv6(kClient, kServer6).udp(4000, 53).bytes()).packet).value();
+  const Bytes answer =
+      nat.from_v4(PacketBuilder::ipv4(kServer4, p.source.to_string()).udp(53, p.source_port).bytes()).packet;
+  const Bytes nobodys = PacketBuilder::ipv4(kServer4, "203.0.113.1").udp(53, 5).bytes();
+  std::set<std::uint16_t> translated, own;
+  for (int i = 0; i < 8; ++i) {
+    const auto error = nat.from_v6(PacketBuilder::ipv6(kClient, kServer6).icmp(1, 4, 0, answer).bytes());
+    ASSERT_EQ(error.verdict.action, Action::kForward);
+    EXPECT_EQ(load_be16(&error.packet[6]), 0);
+    translated.insert(load_be16(&error.packet[4]));
+    const auto reply = nat.from_v4(nobodys);
+    ASSERT_EQ(reply.verdict.action, Action::kReply);
+    own.insert(load_be16(&reply.packet[4]));
+  }
+  EXPECT_GT(translated.size(), 6U);
+  EXPECT_GT(own.size(), 6U);
 }
 
 // RFC 4884 §7: an extension structure with one object of class 1 (MPLS), checksum left to the receiver.
@@ -316,6 +340,7 @@ TEST(OurErrors, TtlUsedUpIsAnswered) {
   const auto reply = nat.from_v4(sent);
   ASSERT_EQ(reply.verdict.action, Action::kReply);
   EXPECT_EQ(reply.packet, PacketBuilder::ipv4("203.0.113.1", kServer4)
+                              .id(load_be16(&reply.packet[4]))
                               .traffic_class(0xc0)
                               .icmp(11, 0, 0, first(sent, 548))
                               .bytes());

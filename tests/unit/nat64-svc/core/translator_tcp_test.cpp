@@ -35,8 +35,11 @@ TEST(UnsolicitedSyn, IsHeldSixSecondsAndThenAnsweredWithPortUnreachable) {
   EXPECT_TRUE(after(nat, 5999ms).empty());
   const auto extra = after(nat, 2ms);
   ASSERT_EQ(extra.size(), 1U);
-  EXPECT_EQ(extra[0],
-            PacketBuilder::ipv4("203.0.113.1", kServer4).traffic_class(0xc0).icmp(3, 3, 0, syn).bytes());
+  EXPECT_EQ(extra[0], PacketBuilder::ipv4("203.0.113.1", kServer4)
+                          .id(load_be16(&extra[0][4]))
+                          .traffic_class(0xc0)
+                          .icmp(3, 3, 0, syn)
+                          .bytes());
   EXPECT_EQ(nat.translator.counters().held_syns.get(), 0U);
 }
 

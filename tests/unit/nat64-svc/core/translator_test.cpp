@@ -258,7 +258,15 @@ TEST(Translator, TrafficKeepsASessionAlive) {
     nat.advance(250s);
     EXPECT_EQ(nat.from_v4(answer_to(p).udp(53, p.source_port).bytes()).verdict.action, Action::kForward);
   }
+  for (int i = 0; i < 5; ++i) {
+    nat.advance(250s);
+    EXPECT_EQ(forwarded4(nat.from_v6(out6().udp(4000, 53).bytes())).source_port, p.source_port);
+  }
   EXPECT_EQ(nat.sessions(), 1U);
+  nat.advance(299s);
+  EXPECT_EQ(nat.sessions(), 1U);
+  nat.advance(2s);
+  EXPECT_EQ(nat.sessions(), 0U);
 }
 
 TEST(Translator, AnEstablishedConnectionLivesTwoHoursAndAResetShortensThat) {
