@@ -30,6 +30,8 @@ class Session {
     [[nodiscard]] virtual std::vector<std::uint8_t>& out() = 0;
     // False while the peer has kMaxUnsent bytes to take.
     [[nodiscard]] virtual bool may_write() const = 0;
+    // False: nor replies to requests that were taken while it could: it has twice that.
+    [[nodiscard]] virtual bool may_write_late() const = 0;
     [[nodiscard]] virtual const std::string& http_date() = 0;
 
    protected:
@@ -45,7 +47,7 @@ class Session {
   // when there is room.
   [[nodiscard]] virtual std::size_t receive(std::span<const std::uint8_t> bytes) = 0;
   // False: the peer does not read, and one reply more would be held without bound. Its connection is over.
-  [[nodiscard]] virtual bool takes_reply() const { return host_.may_write(); }
+  [[nodiscard]] virtual bool takes_reply() const { return host_.may_write_late(); }
   virtual void reply(std::uint64_t exchange, std::span<const std::uint8_t> message) = 0;
   // The request gets no DNS answer.
   virtual void abandon(std::uint64_t exchange, DropReason why) = 0;

@@ -108,9 +108,9 @@ class StreamConnection final : public FdWatcher, public Timer, private Session::
   std::size_t on_request(std::span<const std::uint8_t> message, std::uint64_t exchange) override;
   [[nodiscard]] std::span<std::uint8_t> room() override { return environment_.room; }
   [[nodiscard]] std::vector<std::uint8_t>& out() override { return tls_ ? said_ : out_; }
-  [[nodiscard]] bool may_write() const override {
-    return said_.size() + out_.size() - sent_ < Session::kMaxUnsent;
-  }
+  [[nodiscard]] std::size_t unsent() const { return said_.size() + out_.size() - sent_; }
+  [[nodiscard]] bool may_write() const override { return unsent() < Session::kMaxUnsent; }
+  [[nodiscard]] bool may_write_late() const override { return unsent() < 2 * Session::kMaxUnsent; }
   [[nodiscard]] const std::string& http_date() override;
 
   void begin();  // after the PROXY header

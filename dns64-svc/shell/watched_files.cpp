@@ -19,8 +19,9 @@ std::vector<WatchedFiles::Look> WatchedFiles::look() const {
               .size = static_cast<std::uint64_t>(status.st_size),
               .seconds = status.st_mtim.tv_sec,
               .nanoseconds = status.st_mtim.tv_nsec,
-              .status_seconds = status.st_ctim.tv_sec,
-              .status_nanoseconds = status.st_ctim.tv_nsec};
+              .mode = status.st_mode,
+              .owner = status.st_uid,
+              .group = status.st_gid};
     }
     looks.push_back(look);
   }

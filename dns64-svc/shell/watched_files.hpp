@@ -19,8 +19,8 @@ class WatchedFiles {
  private:
   struct Look {  // zeros: it is not there
     std::uint64_t device = 0, inode = 0, size = 0;
-    std::int64_t seconds = 0, nanoseconds = 0;                // last modification
-    std::int64_t status_seconds = 0, status_nanoseconds = 0;  // last change of owner, mode and the like, too
+    std::int64_t seconds = 0, nanoseconds = 0;  // last modification
+    std::uint32_t mode = 0, owner = 0, group = 0;
     bool operator==(const Look&) const = default;
   };
   [[nodiscard]] std::vector<Look> look() const;

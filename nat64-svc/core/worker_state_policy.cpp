@@ -84,6 +84,8 @@ void WorkerState::set_runtime(std::shared_ptr<const Runtime> next, TimePoint now
     pool = Pool4{};
   }
   end_at_changed_ports(*next, now);
+  if (runtime && runtime->nat64.log_blocks && !next->nat64.log_blocks)
+    record_all_blocks(RecordKind::kBlockFreed, now);
   const auto before = std::exchange(runtime, std::move(next));
   pool.configure(*runtime);
   std::vector<Drain> drains;
@@ -98,8 +100,8 @@ void WorkerState::set_runtime(std::shared_ptr<const Runtime> next, TimePoint now
   sync_static_mappings(now);
   pool.reserve_static_ports();
   if (before) free_former_static_ports(*before);
-  if (before && before->nat64.log_blocks != runtime->nat64.log_blocks)
-    record_all_blocks(runtime->nat64.log_blocks ? RecordKind::kBlockTaken : RecordKind::kBlockFreed, now);
+  if (before && !before->nat64.log_blocks && runtime->nat64.log_blocks)
+    record_all_blocks(RecordKind::kBlockTaken, now);
   counters.addresses.set(pool.addresses());
   set_limits();
   counters.blocks_total.set(pool.blocks_total());

@@ -27,11 +27,15 @@ bool ask(const std::string& interface, void* question) {
 
 }  // namespace
 
-std::uint32_t queue_count(const std::string& interface) {
+std::optional<std::uint32_t> known_queue_count(const std::string& interface) {
   ethtool_channels channels{};
   channels.cmd = ETHTOOL_GCHANNELS;
-  if (!ask(interface, &channels)) return 1;
+  if (!ask(interface, &channels)) return std::nullopt;
   return std::max(1U, channels.combined_count + channels.rx_count);
+}
+
+std::uint32_t queue_count(const std::string& interface) {
+  return known_queue_count(interface).value_or(1);
 }
 
 bool takes_vlan_tags_off(const std::string& interface) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace isthmus::nat64 {
@@ -10,6 +11,8 @@ namespace isthmus::nat64 {
 // Receive queues: each needs an AF_XDP socket, or its packets are lost. At least 1; 1 where the driver does
 // not tell.
 [[nodiscard]] std::uint32_t queue_count(const std::string& interface);
+// The same; nothing where the driver does not tell, or not now.
+[[nodiscard]] std::optional<std::uint32_t> known_queue_count(const std::string& interface);
 
 // Does it take the VLAN tag off frames before anybody sees them ("rx-vlan-offload: on")?
 [[nodiscard]] bool takes_vlan_tags_off(const std::string& interface);

@@ -108,6 +108,14 @@ Gateway::Targets Gateway::targets_of(const Policy& policy, const Allocation& all
   return targets;
 }
 
+// Than what runs. What only takes away, a lease that ended above all, must never be refused.
+bool Gateway::takes_more(const Targets& targets) const {
+  if (!own_policy_) return true;
+  const auto running = targets_of(*own_policy_, allocation_);
+  return !std::ranges::includes(running.prefixes, targets.prefixes) ||
+         !std::ranges::includes(running.addresses, targets.addresses);
+}
+
 // Nothing, or why this machine cannot run that.
 std::optional<Violation> Gateway::refusal(const Policy& policy, const Targets& targets,
                                           const NetworkView& view) const {
@@ -139,8 +147,10 @@ Applied Gateway::apply(std::shared_ptr<const Policy> whole, const Allocation& le
   const auto view = watcher_->view().get();
   const auto usable = usable_leases(allocation_for(pool_kind(), *whole, leased), deadlines_, boot_now());
   const auto targets = targets_of(*policy, usable.allocation);
-  if (auto refused = refusal(*policy, targets, *view))
-    return node_cannot(std::move(refused->path), std::move(refused->message));
+  if (node_ || takes_more(targets)) {
+    if (auto refused = refusal(*policy, targets, *view))
+      return node_cannot(std::move(refused->path), std::move(refused->message));
+  }
   auto options = runtime_options(*policy);
   options.workers = static_cast<std::uint16_t>(workers_.size());
   options.blocks = blocks_;
@@ -189,7 +199,9 @@ Applied Gateway::switch_to(const Runtimes& runtimes, const Targets& targets, std
 void Gateway::switch_back(const NetworkView& view) {
   if (!own_policy_) {  // nothing did: the kernel has all packets again
     if (auto none = steering_->set_targets({}, {}); !none) spdlog::error("steering: {}", none.error());
-    return;
+    if (arp_) arp_->set_addresses({});
+    if (announced_) announced_->keep_only({}, {});
+    return routes_->keep_only({}, {});
   }
   const auto usable = usable_leases(allocation_, deadlines_, boot_now());
   const auto runtimes = make_runtimes(*own_policy_, usable.allocation, applied_options_);

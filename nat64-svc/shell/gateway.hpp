@@ -110,6 +110,7 @@ class Gateway {
   [[nodiscard]] Result<void, std::string> open_worker(WorkerOptions options);
   [[nodiscard]] Applied apply(std::shared_ptr<const Policy> whole, const Allocation& leased);
   [[nodiscard]] Targets targets_of(const Policy& policy, const Allocation& allocation) const;
+  [[nodiscard]] bool takes_more(const Targets& targets) const;
   [[nodiscard]] std::optional<Violation> refusal(const Policy& policy, const Targets& targets,
                                                  const NetworkView& view) const;
   // One for each worker: they differ in what they own.
@@ -131,6 +132,7 @@ class Gateway {
   void warn_of_missing_addresses() const;
   void on_network_change(const NetworkView& view);
   void look_at_ports(const NetworkView& view);
+  void look_for_conflicts(const NetworkView& view);
   void on_lease_deadlines(const std::vector<LeaseDeadline>& deadlines);
   void guard_leases();
   void stop_guard();
@@ -181,7 +183,10 @@ class Gateway {
   bool shutting_down_ = false;
   std::string problem_;
   std::string port_problem_;
-  bool ports_running_ = true;  // all of them; else nothing is announced
+  std::string conflict_;
+  std::map<std::string, std::uint32_t> queues_now_;  // by device
+  std::map<int, Interface> interfaces_;              // when conflict_ was looked for
+  bool ports_running_ = true;                        // all of them; else nothing is announced
   std::string lost_interface_;
 };
 

@@ -21,7 +21,7 @@ std::string Gateway::not_ready_because() const {
   if (!allocated_ || leased_.addresses.empty()) return "no address is allocated to this node";
   if (allocation_.addresses.empty()) return "the controller has not renewed the leases of this node";
   if (allocation_.draining) return "this node drains";
-  return problem_;
+  return problem_.empty() ? conflict_ : problem_;
 }
 
 std::string Gateway::lost_interface() const {

@@ -37,11 +37,9 @@ void Gateway::on_network_change(const NetworkView& view) {
   if (!problem_.empty() && problem_ != before) spdlog::error("{}", problem_);
   look_at_ports(view);
   if (!policy_) return;
-  if (const auto refused = refusal(*own_policy_, targets_of(*own_policy_, allocation_), view);
-      refused && problem_.empty()) {
-    problem_ = refused->path + ": " + refused->message;
-    if (problem_ != before) spdlog::error("{}", problem_);
-  }
+  if (node_ && problem_.empty()) problem_ = node_->refusal(*own_policy_, view);
+  // Not for each neighbour: it looks at every route.
+  if (!node_ && interfaces_ != view.interfaces()) look_for_conflicts(view);
   const auto options = runtime_options(*own_policy_);
   const bool same = options.own6 == applied_options_.own6 && options.own4 == applied_options_.own4 &&
                     options.mtu6 == applied_options_.mtu6 && options.mtu4 == applied_options_.mtu4;
@@ -63,8 +61,9 @@ void Gateway::look_at_ports(const NetworkView& view) {
     const auto* interface = view.interface(port.interface_index);
     ports_running_ = ports_running_ && interface != nullptr && interface->running;
     if (port_problem_.empty()) port_problem_ = port_problem(port.interface, interface, frame_size_);
-    if (port_problem_.empty() && !port.queues.empty())
-      port_problem_ = queues_problem(port.device, queue_count(port.device), port.queues.size());
+    const auto queues = queues_now_.find(port.device);
+    if (port_problem_.empty() && queues != queues_now_.end())
+      port_problem_ = queues_problem(port.device, queues->second, port.queues.size());
   }
   if (!port_problem_.empty() && port_problem_ != before) spdlog::error("{}", port_problem_);
   if (port_problem_.empty() && !before.empty()) spdlog::info("no longer: {}", before);
@@ -73,6 +72,14 @@ void Gateway::look_at_ports(const NetworkView& view) {
   const auto targets = targets_of(*own_policy_, allocation_);
   if (auto added = announced_->add(targets.prefixes, targets.addresses); !added)
     spdlog::error("routes: {}", added.error());
+}
+
+// An address of our own or a router may have become one that we take the packets of: too late to refuse it.
+void Gateway::look_for_conflicts(const NetworkView& view) {
+  interfaces_ = view.interfaces();
+  const auto conflict = refusal(*own_policy_, targets_of(*own_policy_, allocation_), view);
+  const auto before = std::exchange(conflict_, conflict ? conflict->path + ": " + conflict->message : "");
+  if (!conflict_.empty() && conflict_ != before) spdlog::error("{}", conflict_);
 }
 
 void Gateway::set_stop(std::optional<TimePoint> stop) {
@@ -148,7 +155,13 @@ void Gateway::tend_routes() {
   constexpr std::chrono::seconds kEvery{15};
   if (boot_now() - routes_tended_ < kEvery || !policy_) return;
   routes_tended_ = boot_now();
-  look_at_ports(*watcher_->view().get());  // nobody tells of queues
+  for (const auto& port : worker_ports_) {  // nobody tells of queues
+    const auto queues = port.queues.empty() ? std::nullopt : known_queue_count(port.device);
+    if (queues) queues_now_[port.device] = *queues;
+  }
+  const auto view = watcher_->view().get();
+  look_at_ports(*view);
+  if (!node_) look_for_conflicts(*view);
   RouteDifference difference;
   const auto note = [&](const Result<RouteDifference, std::string>& mended) {
     if (mended)

@@ -10,7 +10,12 @@ FragmentTable::FragmentTable(std::uint32_t capacity, HashKey key)
       entries_(std::size_t{capacity} * kNotesPerHeld),
       index_(capacity * kNotesPerHeld, std::pmr::new_delete_resource()),
       helds_(capacity),
-      bytes_(capacity * kMaxHeld) {}
+      bytes_(capacity * kMaxHeld) {
+  for (std::uint32_t i = capacity; i > 0; --i) {
+    helds_[i - 1].next = free_;
+    free_ = i - 1;
+  }
+}
 
 std::uint64_t FragmentTable::hash(const FragmentKey& key) const {
   return keyed_hash(key_, mix(key.source.high() ^ key_.k0, key.source.low() ^ key_.k1),
@@ -45,11 +50,15 @@ std::span<std::uint8_t> FragmentTable::held_first(const FragmentKey& key) {
 }
 
 void FragmentTable::put(std::uint32_t entry, bool first, std::span<const std::uint8_t> fragment) {
-  const auto held = static_cast<std::uint32_t>((oldest_held_ + spanned_) % helds_.size());
-  helds_[held] = {entry, entries_[entry].first_held, first, static_cast<std::uint16_t>(fragment.size())};
+  const auto held = free_;
+  free_ = helds_[held].next;
+  helds_[held] = {entry,     entries_[entry].first_held,
+                  youngest_, kNone,
+                  first,     static_cast<std::uint16_t>(fragment.size())};
   std::ranges::copy(fragment, bytes(held).begin());
   entries_[entry].first_held = held;
-  ++spanned_;
+  (youngest_ == kNone ? oldest_ : helds_[youngest_].younger) = held;
+  youngest_ = held;
   ++held_;
 }
 
@@ -58,7 +67,11 @@ void FragmentTable::forget_ports(const FragmentKey& key) {
 }
 
 void FragmentTable::free_held(std::uint32_t held) {
-  helds_[held].length = 0;
+  const Held& h = helds_[held];
+  (h.older == kNone ? oldest_ : helds_[h.older].younger) = h.younger;
+  (h.younger == kNone ? youngest_ : helds_[h.younger].older) = h.older;
+  helds_[held].next = free_;
+  free_ = held;
   --held_;
 }
 

@@ -41,8 +41,9 @@ class FragmentTable {
   void enter(const FragmentKey& key, TimePoint deadline, Lost&& lost);
   // Would hold() take it?
   [[nodiscard]] bool may_hold(const FragmentKey& key, bool first, std::size_t size) const;
-  // Holds it. While `most` are held, those that have waited longest, of another packet, are given up; lost()
-  // as above. False: too large, the second first fragment of its packet, or all room is this packet's.
+  // Holds it. While `most` are held, the packet whose fragment has waited longest is given up; lost() as
+  // above. False: too large, the second first fragment of its packet, or it is this packet that would have to
+  // go.
   template <class Lost>
   [[nodiscard]] bool hold(const FragmentKey& key, bool first, std::span<const std::uint8_t> fragment,
                           std::uint32_t most, Lost&& lost);
@@ -77,9 +78,11 @@ class FragmentTable {
   };
   struct Held {
     std::uint32_t entry = kNone;
-    std::uint32_t next = kNone;  // of the same packet
-    bool first = false;          // fragment of its packet
-    std::uint16_t length = 0;    // 0: nothing is held here
+    std::uint32_t next = kNone;  // of the same packet; of a free one: the next free one
+    std::uint32_t older = kNone;
+    std::uint32_t younger = kNone;
+    bool first = false;  // fragment of its packet
+    std::uint16_t length = 0;
   };
   [[nodiscard]] std::uint64_t hash(const FragmentKey& key) const;
   [[nodiscard]] std::uint32_t find(const FragmentKey& key) const;
@@ -101,10 +104,11 @@ class FragmentTable {
   FlatIndex index_;
   std::uint32_t first_ = 0;
   std::uint32_t used_ = 0;
-  std::vector<Held> helds_;  // a ring: those of spanned_ places from oldest_held_ on that still wait
+  std::vector<Held> helds_;
   std::vector<std::uint8_t> bytes_;
-  std::uint32_t oldest_held_ = 0;
-  std::uint32_t spanned_ = 0;
+  std::uint32_t free_ = kNone;
+  std::uint32_t oldest_ = kNone;    // of helds_
+  std::uint32_t youngest_ = kNone;  // likewise
   std::uint32_t held_ = 0;
 };
 
@@ -137,14 +141,10 @@ bool FragmentTable::hold(const FragmentKey& key, bool first, std::span<const std
                          std::uint32_t most, Lost&& lost) {
   const auto number = find(key);
   if (number == kNone || !may_hold(key, first, fragment.size())) return false;
-  while (spanned_ > 0 && (spanned_ == helds_.size() || held_ >= most)) {
-    const Held& oldest = helds_[oldest_held_];
-    if (oldest.length != 0 && oldest.entry == number) return false;
-    if (oldest.length != 0) give_up(entries_[oldest.entry], lost);
-    oldest_held_ = static_cast<std::uint32_t>((oldest_held_ + 1) % helds_.size());
-    --spanned_;
+  while (held_ >= most || free_ == kNone) {
+    if (oldest_ == kNone || helds_[oldest_].entry == number) return false;
+    give_up(entries_[helds_[oldest_].entry], lost);
   }
-  if (held_ >= most) return false;  // none may be
   put(number, first, fragment);
   return true;
 }

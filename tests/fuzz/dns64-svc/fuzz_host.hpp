@@ -36,6 +36,9 @@ struct FuzzHost final : Session::Host {
   std::span<std::uint8_t> room() override { return reply_room; }
   std::vector<std::uint8_t>& out() override { return written; }
   [[nodiscard]] bool may_write() const override { return writable && written.size() < Session::kMaxUnsent; }
+  [[nodiscard]] bool may_write_late() const override {
+    return writable && written.size() < Session::kMaxUnsent;
+  }
   [[nodiscard]] const std::string& http_date() override { return date; }
 };
 

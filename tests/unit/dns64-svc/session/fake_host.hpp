@@ -58,6 +58,7 @@ struct FakeHost final : Session::Host {
   std::span<std::uint8_t> room() override { return reply_room; }
   std::vector<std::uint8_t>& out() override { return written; }
   [[nodiscard]] bool may_write() const override { return writable; }
+  [[nodiscard]] bool may_write_late() const override { return writable; }
   [[nodiscard]] const std::string& http_date() override { return date; }
 
   void answer(std::size_t index) { session->reply(waiting[index].first, reply_to(waiting[index].second)); }

@@ -165,6 +165,19 @@ TEST(Fragments, OfOnePacketAreHeldInBounds) {
   EXPECT_EQ(nat.from_v6(first6()).extra.size(), 4U);
 }
 
+// Those that come and go meanwhile do not age what waits.
+TEST(Fragments, OneWaitsWhileOthersAreHeldAndLetGo) {
+  Nat64Harness nat{test::nat64_policy(), test::nat64_allocation(), kFourHeld};
+  EXPECT_EQ(nat.from_v6(later6(64, true)).verdict.action, Action::kHeld);
+  for (std::uint32_t id = 0; id < 20; ++id) {
+    ASSERT_EQ(nat.from_v6(fragment_of(id, false)).verdict.action, Action::kHeld);
+    ASSERT_EQ(nat.from_v6(fragment_of(id, true)).extra.size(), 1U);
+  }
+  EXPECT_EQ(nat.from_v6(later6(80, false)).verdict.action, Action::kHeld);
+  EXPECT_EQ(nat.from_v6(first6()).extra.size(), 2U);
+  EXPECT_EQ(no_room(nat), 0U);
+}
+
 TEST(Fragments, InOrderPassHoweverManyPacketsThereAre) {
   Nat64Harness nat{test::nat64_policy(), test::nat64_allocation(), kFourHeld};
   for (std::uint32_t id = 0; id < 10 * 4 * FragmentTable::kNotesPerHeld; ++id) {
