@@ -50,6 +50,11 @@ class Explainer {
   Verdict refused(Side side, std::span<const std::uint8_t> bytes, const Refusal& refusal) {
     if (!refusal.answer) return Verdict::drop(refusal.reason);
     const bool v6 = side == Side::kV6;
+    if (v6 && bytes.size() >= kIpv6Header && is_in_a_prefix(*state_.runtime, Ipv6Address::load(&bytes[8]))) {
+      steps_.all().push_back({"RFC 6146 §3.5", "answer with an ICMP error", false,
+                              "what comes from inside a translation prefix is dropped in silence"});
+      return Verdict::drop(refusal.reason);
+    }
     if (!(v6 ? may_answer_ipv6(bytes, refusal.icmp) : may_answer_ipv4(bytes))) {
       steps_.all().push_back({v6 ? "RFC 4443 §2.4 (e)" : "RFC 1122 §3.2.2", "answer with an ICMP error",
                               false, "this packet must not be answered"});

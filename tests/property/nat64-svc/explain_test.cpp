@@ -201,5 +201,12 @@ TEST(Explain, NamesTheStepThatRefuses) {
   EXPECT_EQ(refusing->outcome, "non_global");
 }
 
+TEST(Explain, NobodyInsideAPrefixIsAnswered) {
+  test::Nat64Harness nat;
+  const auto packet = PacketBuilder::ipv6("64:ff9b::1", "64:ff9b::198.41.0.4").ttl(1).udp(1000, 53).bytes();
+  EXPECT_EQ(nat.translator.explain(Side::kV6, packet, nat.now).verdict.action, Verdict::Action::kDrop);
+  EXPECT_EQ(nat.from_v6(packet).verdict.action, Verdict::Action::kDrop);
+}
+
 }  // namespace
 }  // namespace isthmus::nat64
