@@ -108,12 +108,13 @@ Gateway::Targets Gateway::targets_of(const Policy& policy, const Allocation& all
   return targets;
 }
 
-// Than what runs. What only takes away, a lease that ended above all, must never be refused.
-bool Gateway::takes_more(const Targets& targets) const {
-  if (!own_policy_) return true;
+// What runs already is not refused for an address that the machine got since: its leases must end in time.
+Gateway::Targets Gateway::not_running(Targets targets) const {
+  if (!own_policy_) return targets;
   const auto running = targets_of(*own_policy_, allocation_);
-  return !std::ranges::includes(running.prefixes, targets.prefixes) ||
-         !std::ranges::includes(running.addresses, targets.addresses);
+  std::erase_if(targets.prefixes, [&](const auto& prefix) { return running.prefixes.contains(prefix); });
+  std::erase_if(targets.addresses, [&](const auto& address) { return running.addresses.contains(address); });
+  return targets;
 }
 
 // Nothing, or why this machine cannot run that.
@@ -147,10 +148,8 @@ Applied Gateway::apply(std::shared_ptr<const Policy> whole, const Allocation& le
   const auto view = watcher_->view().get();
   const auto usable = usable_leases(allocation_for(pool_kind(), *whole, leased), deadlines_, boot_now());
   const auto targets = targets_of(*policy, usable.allocation);
-  if (node_ || takes_more(targets)) {
-    if (auto refused = refusal(*policy, targets, *view))
-      return node_cannot(std::move(refused->path), std::move(refused->message));
-  }
+  if (auto refused = refusal(*policy, not_running(targets), *view))
+    return node_cannot(std::move(refused->path), std::move(refused->message));
   auto options = runtime_options(*policy);
   options.workers = static_cast<std::uint16_t>(workers_.size());
   options.blocks = blocks_;

@@ -110,7 +110,7 @@ class Gateway {
   [[nodiscard]] Result<void, std::string> open_worker(WorkerOptions options);
   [[nodiscard]] Applied apply(std::shared_ptr<const Policy> whole, const Allocation& leased);
   [[nodiscard]] Targets targets_of(const Policy& policy, const Allocation& allocation) const;
-  [[nodiscard]] bool takes_more(const Targets& targets) const;
+  [[nodiscard]] Targets not_running(Targets targets) const;
   [[nodiscard]] std::optional<Violation> refusal(const Policy& policy, const Targets& targets,
                                                  const NetworkView& view) const;
   // One for each worker: they differ in what they own.

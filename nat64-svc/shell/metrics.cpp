@@ -215,7 +215,8 @@ HttpReply metrics_reply(const Gateway& gateway, const FeedStatus& feed) {
   add_node(page, gateway);
   add_kernel(page, gateway);
   const auto problem = gateway.not_ready_because();
-  page.gauge("isthmus_nat64_ready", "1 when this node translates", {}, problem.empty() ? 1 : 0);
+  page.gauge("isthmus_nat64_ready", "1 when new clients may be led to this node", {},
+             problem.empty() ? 1 : 0);
   page.gauge("isthmus_nat64_leased_addresses", "IPv4 addresses allocated to this node", {},
              static_cast<double>(gateway.leases().size()));
   add_feed(page, feed);
