@@ -2,6 +2,7 @@
 #include "dns64-svc/core/runtime.hpp"
 
 #include <algorithm>
+#include <functional>
 
 #include "common/net/special_ranges.hpp"
 #include "dns64-svc/core/rendezvous.hpp"
@@ -103,18 +104,19 @@ void Dns64Runtime::take_domains(const Exclusions& exclusions, const Dns64Runtime
 }
 
 std::optional<std::string> Dns64Runtime::take_prefixes(const Policy& policy, const HealthySet& healthy) {
+  // Of those that overlap the longest tells where the IPv4 address lies; of equal ones that in use.
+  const auto add = [this](const SitePrefix& site) {
+    const auto length = [](const SitePrefix& s) { return s.prefix.length(); };
+    site_prefixes_.insert(std::ranges::upper_bound(site_prefixes_, length(site), std::greater<>{}, length),
+                          site);
+  };
   for (const auto& from : policy.translation_prefixes) {
     auto prefix = compile_prefix(from, healthy);
     if (!prefix) return prefix.error();
     prefixes_.push_back(std::move(*prefix));
-    site_prefixes_.push_back({from.prefix, from.embed_length()});
+    add({from.prefix, from.embed_length()});
   }
-  for (const auto& [retired, embed_length] : healthy.retired_prefixes)
-    site_prefixes_.push_back({retired, embed_length});
-  // Of those that overlap the longest tells where the IPv4 address lies; of equal ones that in use.
-  std::stable_sort(
-      site_prefixes_.begin(), site_prefixes_.end(),
-      [](const SitePrefix& a, const SitePrefix& b) { return a.prefix.length() > b.prefix.length(); });
+  for (const auto& [retired, embed_length] : healthy.retired_prefixes) add({retired, embed_length});
   return std::nullopt;
 }
 
