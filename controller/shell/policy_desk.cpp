@@ -27,6 +27,7 @@ bool any_nat64(const ControlPlane& core) {
 Result<PolicyRollout, std::string> replayed(PolicyRollout rollout, const DesiredState& desired,
                                             RolloutMarks marks, bool all, TimePoint now) {
   const auto* newest = desired.newest();
+  if (newest == nullptr) return rollout;  // nothing was ever wanted
   const auto done = desired.find(marks.done);
   const PolicyEdit& base = done ? **done : *newest;
   for (const auto& edit : desired.edits()) {

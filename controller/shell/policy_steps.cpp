@@ -58,7 +58,7 @@ void keep_prefixes(const PolicyText& running, const PolicyText& target, v1::Poli
 }  // namespace
 
 Result<PolicySteps, std::vector<Violation>> plan_steps(const PolicyText& nat64, const PolicyText& dns64,
-                                                       PolicyText target) {
+                                                       const PolicyText& target) {
   PolicySteps steps{.target = target, .bridge = {}, .interim = {}, .retired = {}};
   if (nat64.empty() || dns64.empty()) return steps;
   const PerKind<const PolicyText*> running{&dns64, &nat64};

@@ -13,6 +13,6 @@ namespace isthmus::controller {
 // `nat64`, `dns64`: what all services of the kind run. The error: why old and new cannot be run side by side.
 [[nodiscard]] Result<PolicySteps, std::vector<Violation>> plan_steps(const PolicyText& nat64,
                                                                      const PolicyText& dns64,
-                                                                     PolicyText target);
+                                                                     const PolicyText& target);
 
 }  // namespace isthmus::controller

@@ -243,6 +243,7 @@ Result<void, std::string> Gateway::announce(const Targets& targets) {
 
 bool Gateway::run_everywhere(const Runtimes& runtimes) {
   std::vector<std::uint64_t> wanted;
+  wanted.reserve(workers_.size());
   for (std::size_t i = 0; i < workers_.size(); ++i) wanted.push_back(workers_[i]->publish(runtimes[i]));
   const auto deadline = std::chrono::steady_clock::now() + kApplyPatience;
   for (std::size_t i = 0; i < workers_.size(); ++i) {

@@ -124,9 +124,11 @@ Result<void, std::string> Gateway::open_workers(const StartupConfig& config) {
     if (ports_[number].mode == XdpMode::kGeneric) options.copy_only = true;
     const auto queues = port.queues.size();
     if (queues < config.workers && queues > 0) {
+      // NOLINTBEGIN(performance-inefficient-string-concatenation): once, before the end
       return failure(name + " has " + std::to_string(queues) + " queues, too few for " +
                      std::to_string(config.workers) + " workers: ethtool -L " + name +
                      " gives it more, or lower --workers");
+      // NOLINTEND(performance-inefficient-string-concatenation)
     }
   }
   frame_size_ = options.frame_size;
@@ -140,6 +142,7 @@ Result<void, std::string> Gateway::open_workers(const StartupConfig& config) {
     if (auto opened = open_worker(options); !opened) return opened;
   }
   std::vector<Worker*> peers;
+  peers.reserve(workers_.size());
   for (const auto& worker : workers_) peers.push_back(worker.get());
   for (const auto& worker : workers_) worker->connect(peers);
   for (const auto& worker : workers_) worker->start();

@@ -24,6 +24,13 @@ warn_long_files() {
   done < <(tracked '*.cpp' '*.hpp' '*.c' '*.py' '*.sh')
 }
 
+# The commands of preset dev without what only GCC knows.
+commands_for_clang() {
+  mkdir -p build/tidy
+  sed -E 's/ -(mmemcpy-strategy=|Wduplicated-|Wlogical-op|Wno-maybe-uninitialized|Wno-stringop-|Wno-restrict|fpch-preprocess)[^ "]*//g;
+          s/ -include [^ "]*cmake_pch\.hxx//g' build/dev/compile_commands.json > build/tidy/compile_commands.json
+}
+
 tidy() {
   local files=() file
   if [ "${1:-}" = --all ]; then
@@ -31,8 +38,9 @@ tidy() {
   else
     mapfile -t files < <({ git diff --name-only HEAD~1; git ls-files --others --exclude-standard; } | grep '\.cpp$' | grep -v '^tests/' | sort -u)
   fi
+  commands_for_clang
   for file in "${files[@]}"; do [ -e "$file" ] && printf '%s\0' "$PWD/$file"; done \
-    | xargs -0 -r run-clang-tidy-19 -quiet -p build/dev -j "$(nproc)" > "$LOGS/tidy.log" 2>&1 \
+    | xargs -0 -r run-clang-tidy-19 -quiet -p build/tidy -j "$(nproc)" > "$LOGS/tidy.log" 2>&1 \
     || { grep -E 'error:|warning:' "$LOGS/tidy.log" | sort -u | head -40; return 1; }
 }
 

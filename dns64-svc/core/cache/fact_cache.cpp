@@ -214,7 +214,7 @@ std::uint64_t FactCache::expect(NameView name, std::uint16_t type, std::uint16_t
   const auto hash = key_hash(name_hash(name), type, group);
   const auto& shard = shard_of(hash);
   const auto slot = static_cast<std::uint32_t>(hash) & shard.place_mask.load(std::memory_order_relaxed);
-  __builtin_prefetch(
+  __builtin_prefetch(  // NOLINTNEXTLINE(performance-no-int-to-ptr): only fetched, never read
       reinterpret_cast<const void*>(shard.place.load(std::memory_order_relaxed) + slot * sizeof(Slot)));
   return hash;
 }
