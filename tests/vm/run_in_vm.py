@@ -78,7 +78,7 @@ def qemu_command(directory, kernel, version, command, extra):
     accelerator = "kvm" if os.access("/dev/kvm", os.W_OK) else "tcg"
     return ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
             # la57: five levels of page tables only cost time where qemu computes
-            "-machine", f"q35,accel={accelerator}", "-cpu", "max,la57=off", "-smp", "2", "-m", "3072",
+            "-machine", f"q35,accel={accelerator}", "-cpu", "max,la57=off,arch-capabilities=off", "-smp", "2", "-m", "3072",
             "-kernel", f"{kernel}/boot/vmlinuz-{version}", "-initrd", build_initramfs(directory, kernel, version, command),
             "-append", "console=ttyS0 quiet loglevel=3 panic=-1 mitigations=off",
             "-virtfs", "local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap",
