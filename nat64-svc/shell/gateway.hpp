@@ -184,9 +184,9 @@ class Gateway {
   std::string problem_;
   std::string port_problem_;
   std::string conflict_;
-  std::map<std::string, std::uint32_t> queues_now_;  // by device
-  std::map<int, Interface> interfaces_;              // when conflict_ was looked for
-  bool ports_running_ = true;                        // all of them; else nothing is announced
+  std::string queues_problem_;           // as of the last look, part of port_problem_
+  std::map<int, Interface> interfaces_;  // when conflict_ was looked for
+  bool ports_running_ = true;            // all of them; else nothing is announced
   std::string lost_interface_;
 };
 

@@ -61,10 +61,8 @@ void Gateway::look_at_ports(const NetworkView& view) {
     const auto* interface = view.interface(port.interface_index);
     ports_running_ = ports_running_ && interface != nullptr && interface->running;
     if (port_problem_.empty()) port_problem_ = port_problem(port.interface, interface, frame_size_);
-    const auto queues = queues_now_.find(port.device);
-    if (port_problem_.empty() && queues != queues_now_.end())
-      port_problem_ = queues_problem(port.device, queues->second, port.queues.size());
   }
+  if (port_problem_.empty()) port_problem_ = queues_problem_;
   if (!port_problem_.empty() && port_problem_ != before) spdlog::error("{}", port_problem_);
   if (port_problem_.empty() && !before.empty()) spdlog::info("no longer: {}", before);
   if (!announced_ || !policy_) return;
@@ -155,9 +153,9 @@ void Gateway::tend_routes() {
   constexpr std::chrono::seconds kEvery{15};
   if (boot_now() - routes_tended_ < kEvery || !policy_) return;
   routes_tended_ = boot_now();
+  queues_problem_.clear();
   for (const auto& port : worker_ports_) {  // nobody tells of queues
-    const auto queues = port.queues.empty() ? std::nullopt : known_queue_count(port.device);
-    if (queues) queues_now_[port.device] = *queues;
+    if (queues_problem_.empty()) queues_problem_ = queues_problem(port, known_queue_count(port.device));
   }
   const auto view = watcher_->view().get();
   look_at_ports(*view);

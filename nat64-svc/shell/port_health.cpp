@@ -16,9 +16,11 @@ std::string port_problem(const std::string& name, const Interface* interface, st
   return {};
 }
 
-std::string queues_problem(const std::string& device, std::size_t now, std::size_t at_start) {
-  if (now == at_start) return {};
-  return device + " has " + std::to_string(now) + " queues now and had " + std::to_string(at_start) +
+std::string queues_problem(const WorkerPort& port, std::optional<std::uint32_t> now) {
+  // Without queues: the port before has the same device.
+  if (!now || port.queues.empty() || *now == port.queues.size()) return {};
+  return port.device + " has " + std::to_string(*now) + " queues now and had " +
+         std::to_string(port.queues.size()) +
          " when this process started, and what comes by one without a socket is lost: restart nat64-svc";
 }
 

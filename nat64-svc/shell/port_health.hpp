@@ -2,11 +2,12 @@
 // What keeps packets from coming and going by an interface of ours. Pure.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "nat64-svc/shell/netlink/network_view.hpp"
+#include "nat64-svc/shell/worker.hpp"
 
 namespace isthmus::nat64 {
 
@@ -14,7 +15,8 @@ namespace isthmus::nat64 {
 [[nodiscard]] std::string port_problem(const std::string& name, const Interface* interface,
                                        std::uint32_t frame_size);
 
-// The same of a device's queues, which have a socket each since the start.
-[[nodiscard]] std::string queues_problem(const std::string& device, std::size_t now, std::size_t at_start);
+// The same of the queues of a port's device, which have a socket each since the start. `now`: how many there
+// are; nothing when that is not known.
+[[nodiscard]] std::string queues_problem(const WorkerPort& port, std::optional<std::uint32_t> now);
 
 }  // namespace isthmus::nat64

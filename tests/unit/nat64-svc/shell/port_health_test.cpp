@@ -39,9 +39,17 @@ TEST(PortHealth, AnMtuThatOutgrowsTheFramesNeedsARestart) {
 }
 
 TEST(PortHealth, QueuesThatCameOrWentNeedARestart) {
-  EXPECT_THAT(queues_problem("eth0", 4, 4), IsEmpty());
-  EXPECT_THAT(queues_problem("eth0", 8, 4), HasSubstr("eth0 has 8 queues now and had 4"));
-  EXPECT_THAT(queues_problem("eth0", 2, 4), HasSubstr("restart nat64-svc"));
+  const WorkerPort port{.interface = "eth0.10", .device = "eth0", .queues = {0, 1, 2, 3}};
+  EXPECT_THAT(queues_problem(port, 4), IsEmpty());
+  EXPECT_THAT(queues_problem(port, std::nullopt), IsEmpty());
+  EXPECT_THAT(queues_problem(port, 8), HasSubstr("eth0 has 8 queues now and had 4"));
+  EXPECT_THAT(queues_problem(port, 2), HasSubstr("restart nat64-svc"));
+}
+
+// Two VLANs of one trunk.
+TEST(PortHealth, TheSecondPortOfADeviceHasNoQueuesOfItsOwn) {
+  const WorkerPort second{.interface = "trunk.20", .device = "trunk", .queues = {}};
+  EXPECT_THAT(queues_problem(second, 2), IsEmpty());
 }
 
 }  // namespace
