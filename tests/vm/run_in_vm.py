@@ -6,11 +6,12 @@
 
 The machine has the host's whole file system, read-only under a tmpfs that is gone afterwards: what is installed or built
 here runs there, and nothing that runs there is left here. It starts in the directory it was called from and has its
-environment's ISTHMUS_*. KVM is used where there is one, else qemu computes: everything then takes ten to twenty times as
-long.
+environment's ISTHMUS_*. KVM is used where there is one that boots, else qemu computes: everything then takes ten to twenty
+times as long.
 """
 
 import argparse
+import io
 import os
 import re
 import shlex
@@ -74,23 +75,36 @@ def build_initramfs(directory, kernel, version, command):
     return f"{directory}/initramfs"
 
 
-def qemu_command(directory, kernel, version, command, extra):
-    accelerator = "kvm" if os.access("/dev/kvm", os.W_OK) else "tcg"
+def qemu_command(accelerator, directory, kernel, version, command, extra):
     return ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
             # la57: five levels of page tables only cost time where qemu computes
-            "-machine", f"q35,accel={accelerator}", "-cpu", "max,la57=off,arch-capabilities=off", "-smp", "2", "-m", "3072",
+            "-machine", f"q35,accel={accelerator}", "-cpu", "max,la57=off", "-smp", "2", "-m", "3072",
             "-kernel", f"{kernel}/boot/vmlinuz-{version}", "-initrd", build_initramfs(directory, kernel, version, command),
             "-append", "console=ttyS0 quiet loglevel=3 panic=-1 mitigations=off",
             "-virtfs", "local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap",
             "-device", "virtio-rng-pci", "-serial", "stdio", "-serial", f"file:{directory}/status", *extra]
 
 
-def run_in_vm(command, timeout=900, extra=(), out=sys.stdout.buffer):
+def best_accelerator():
+    """Machines that are virtual themselves may have a KVM that ends at once or never comes to the guest's first line."""
+    if not os.access("/dev/kvm", os.W_OK):
+        return "tcg"
+    try:
+        if run_in_vm(["/bin/true"], timeout=20, out=io.BytesIO(), accelerator="kvm") == 0:
+            return "kvm"
+    except VmFailed:
+        pass
+    print("run_in_vm: the KVM of this machine boots nothing, qemu computes", file=sys.stderr)
+    return "tcg"
+
+
+def run_in_vm(command, timeout=900, extra=(), out=sys.stdout.buffer, accelerator=None):
     """Prints what the command prints and returns its status. `extra`: further words for qemu."""
+    accelerator = accelerator or best_accelerator()
     kernel = kernel_directory()
     version = os.path.basename(kernel).removeprefix("linux-image-")
     with tempfile.TemporaryDirectory(prefix="isthmus-vm-") as directory:
-        words = qemu_command(directory, kernel, version, command, extra)
+        words = qemu_command(accelerator, directory, kernel, version, command, extra)
         with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as qemu:
             late = threading.Event()
             timer = threading.Timer(timeout, lambda: (late.set(), qemu.kill()))
