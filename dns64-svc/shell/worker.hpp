@@ -33,7 +33,8 @@ struct WaitingLimits {
   std::size_t queries = kMostWaiting;
   // Of one client (an IPv6 /64, an IPv4 address): a forwarder with many clients behind it looks like one.
   std::size_t of_one_client = kMostWaiting / 4;
-  // From here on a client that speaks cookies has to prove its address before it may wait (RFC 7873 §5.2.3).
+  // From here on a client has to prove its address before it may wait: by a cookie (RFC 7873 §5.2.3), or over
+  // a stream.
   std::size_t unproven = kMostWaiting / 2;
   // More there can be only when clients are gone already, after their deadline, while the lookup goes on, or
   // with several workers.

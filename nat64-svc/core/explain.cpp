@@ -50,7 +50,7 @@ class Explainer {
   Verdict refused(Side side, std::span<const std::uint8_t> bytes, const Refusal& refusal) {
     if (!refusal.answer) return Verdict::drop(refusal.reason);
     const bool v6 = side == Side::kV6;
-    if (v6 && bytes.size() >= kIpv6Header && is_in_a_prefix(*state_.runtime, Ipv6Address::load(&bytes[8]))) {
+    if (v6 && comes_from_a_prefix(*state_.runtime, bytes)) {
       steps_.all().push_back({"RFC 6146 §3.5", "answer with an ICMP error", false,
                               "what comes from inside a translation prefix is dropped in silence"});
       return Verdict::drop(refusal.reason);

@@ -109,9 +109,7 @@ bool Translation::expire(TimePoint now) {
 Verdict Translation::refuse(Side side, PacketBuffer& buffer, const Refusal& refusal, TimePoint now) {
   const bool v6 = side == Side::kV6;
   const auto packet = buffer.packet();
-  // RFC 6146 §3.5: what comes from inside a prefix is dropped in silence, whatever else is wrong with it.
-  const bool in_silence =
-      v6 && packet.size() >= kIpv6Header && is_in_a_prefix(*state_.runtime, Ipv6Address::load(&packet[8]));
+  const bool in_silence = v6 && comes_from_a_prefix(*state_.runtime, packet);  // RFC 6146 §3.5
   if (!refusal.answer || in_silence || !state_.may_answer(side, packet, refusal.icmp, now))
     return drop(side, packet, refusal.reason);
   const auto protocol = protocol_seen(packet);

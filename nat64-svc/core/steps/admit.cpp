@@ -5,6 +5,7 @@
 
 #include "common/net/special_ranges.hpp"
 #include "common/rfc6052/embed.hpp"
+#include "nat64-svc/core/packet/parsed.hpp"
 
 namespace isthmus::nat64 {
 namespace {
@@ -36,6 +37,10 @@ bool is_no_unicast_host(const Ipv6Address& a) {
 
 bool is_in_a_prefix(const Runtime& runtime, const Ipv6Address& address) {
   return std::ranges::any_of(runtime.prefixes, [&](const auto& p) { return p.prefix.contains(address); });
+}
+
+bool comes_from_a_prefix(const Runtime& runtime, std::span<const std::uint8_t> packet) {
+  return packet.size() >= kIpv6Header && is_in_a_prefix(runtime, Ipv6Address::load(&packet[8]));
 }
 
 Result<Ipv4Address, Refusal> admit(const Runtime& runtime, const Ipv6Address& client6,

@@ -47,7 +47,8 @@ class FragmentTable {
   template <class Lost>
   [[nodiscard]] bool hold(const FragmentKey& key, bool first, std::span<const std::uint8_t> fragment,
                           std::uint32_t most, Lost&& lost);
-  // Notes the ports (those of `note`) and gives release(bytes) each fragment that waited for them.
+  // Notes the ports (those of `note`) and gives release(bytes) each fragment that waited for them. No
+  // release() may hold() here: what is let go is still among the held while it runs.
   template <class Release>
   void learn_ports(const FragmentKey& key, const FragmentNote& note, Release&& release);
   void forget_ports(const FragmentKey& key);

@@ -6,7 +6,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 
-from lib.topology import POLICY, Lab  # noqa: E402
+from lib.topology import POLICY, WEB4, Lab, embedded  # noqa: E402
 
 HTTP = "127.0.0.1:9464"
 
@@ -32,3 +32,7 @@ class GatewayLab(Lab):
 
     def counter(self, name, *labels):
         return self.nat64.metric_sum(f"isthmus_nat64_{name}", *labels)
+
+    def check_service(self, test):
+        test.assertTrue(self.pings(embedded(WEB4)), "no ping")
+        test.assertEqual(self.body_sha256, self.fetch(f"http://[{embedded(WEB4)}]/body.bin"), "the body differs")

@@ -18,22 +18,16 @@ lab = None
 
 def setUpModule():
     global lab
-    lab = GatewayLab()
-    unittest.addModuleCleanup(lab.__exit__, None, None, None)
-    lab.__enter__()
+    lab = unittest.enterModuleContext(GatewayLab())
 
 
 class Gateway(unittest.TestCase):
     def setUp(self):
         self.addCleanup(lambda: lab.nat64 and lab.nat64.kill())
 
-    def check_service(self):
-        self.assertTrue(lab.pings(embedded(WEB4)), "no ping")
-        self.assertEqual(lab.body_sha256, lab.fetch(f"http://[{embedded(WEB4)}]/body.bin"), "the body differs")
-
     def test_tcp_udp_and_ping_pass_in_native_mode(self):
         lab.start_alone()
-        self.check_service()
+        lab.check_service(self)
         self.assertEqual(2, lab.counter("xdp_mode", 'mode="native"'))
         lab.client.run(["/usr/bin/python3", ECHO, "ask", embedded(WEB4), ECHO_PORT, "20", "0.01"])
         for protocol in ("tcp", "udp", "icmp"):
@@ -42,12 +36,12 @@ class Gateway(unittest.TestCase):
 
     def test_generic_mode_serves_as_well(self):
         lab.start_alone("--xdp-mode", "generic")
-        self.check_service()
+        lab.check_service(self)
         self.assertEqual(2, lab.counter("xdp_mode", 'mode="generic"'))
 
     def test_busy_polling_serves_as_well(self):
         lab.start_alone("--busy-poll", "64")
-        self.check_service()
+        lab.check_service(self)
 
     def test_one_interface_serves_both_sides(self):
         lab.client.run("ip address add 20.0.2.2/24 dev eth0")
@@ -152,7 +146,7 @@ with socket.create_connection((sys.argv[1], int(sys.argv[2])), 5) as peer:
             self.addCleanup(listener.wait)
             self.addCleanup(listener.kill)
         lab.start_alone()
-        self.check_service()
+        lab.check_service(self)
         eventually(lambda: lab.node.run("ss -ltn").count("LISTEN") >= 3, 10, "both listen, and the management port")
         self.assertEqual("300000", lab.client.run(["/usr/bin/python3", "-c", ask, NODE6, "22"]).strip())
         self.assertEqual("300000", lab.server.run(["/usr/bin/python3", "-c", ask, NODE4, "179"]).strip())
@@ -262,7 +256,7 @@ with socket.create_connection((sys.argv[1], int(sys.argv[2])), 5) as peer:
             self.assertEqual([], [line for line in at_server() if "64:ff9b" in line])
             self.assertEqual(5, len([line for line in at_server() if "echo request" in line]), "packets to the pool came back")
         lab.start_alone()
-        self.check_service()
+        lab.check_service(self)
 
     def test_sigterm_leaves_no_program_and_no_route(self):
         lab.start_alone()

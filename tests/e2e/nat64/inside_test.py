@@ -19,9 +19,7 @@ lab = None
 
 def setUpModule():
     global lab
-    lab = GatewayLab()
-    unittest.addModuleCleanup(lab.__exit__, None, None, None)
-    lab.__enter__()
+    lab = unittest.enterModuleContext(GatewayLab())
 
 
 def ctl(*words, check=True):

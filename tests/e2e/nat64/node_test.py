@@ -21,9 +21,7 @@ lab = None
 
 def setUpModule():
     global lab
-    lab = NodeLab()
-    unittest.addModuleCleanup(lab.__exit__, None, None, None)
-    lab.__enter__()
+    lab = unittest.enterModuleContext(NodeLab())
 
 
 class Node(unittest.TestCase):

@@ -59,9 +59,7 @@ lab = None
 
 def setUpModule():
     global lab
-    lab = GatewayLab()
-    unittest.addModuleCleanup(lab.__exit__, None, None, None)
-    lab.__enter__()
+    lab = unittest.enterModuleContext(GatewayLab())
     lab.write_policy(POLICY + STATIC)
     lab.start_alone()
 

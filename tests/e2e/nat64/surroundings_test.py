@@ -22,18 +22,12 @@ lab = None
 
 def setUpModule():
     global lab
-    lab = GatewayLab()
-    unittest.addModuleCleanup(lab.__exit__, None, None, None)
-    lab.__enter__()
+    lab = unittest.enterModuleContext(GatewayLab())
 
 
 class Surroundings(unittest.TestCase):
     def setUp(self):
         self.addCleanup(lambda: lab.nat64 and lab.nat64.kill())
-
-    def check_service(self):
-        self.assertTrue(lab.pings(embedded(WEB4)), "no ping")
-        self.assertEqual(lab.body_sha256, lab.fetch(f"http://[{embedded(WEB4)}]/body.bin"), "the body differs")
 
     @staticmethod
     def restore_addresses():
@@ -54,7 +48,7 @@ class Surroundings(unittest.TestCase):
         self.assertEqual(2, lab.counter("xdp_mode", 'mode="native"'))
         answer = lab.client.run(f"ping -6 -n -c 4 -i 0.2 -W 1 -M do -s {3478 - 48} {embedded(WEB4)}", check=False).stdout
         self.assertRegex(answer, "[34] received", "3478 bytes do not pass whole")
-        self.check_service()
+        lab.check_service(self)
 
     def test_an_mtu_that_outgrows_the_frames_is_told(self):
         lab.start_alone()
@@ -70,7 +64,7 @@ class Surroundings(unittest.TestCase):
 
     def test_without_a_carrier_no_client_is_led_here(self):
         lab.start_alone("--announce-routes")
-        self.check_service()
+        lab.check_service(self)
         for device, peer in (("wan", lab.server), ("lan", lab.client)):
             with self.subTest(device):
                 peer.run("ip link set eth0 down")
@@ -131,7 +125,7 @@ class Surroundings(unittest.TestCase):
 
     def test_announced_routes_end_with_the_process_however_it_ends(self):
         lab.start_alone("--announce-routes")
-        self.check_service()
+        lab.check_service(self)
         for show, wanted in (("ip route show", "203.0.113.1 dev isthmus0 proto 110"), ("ip -6 route show", "64:ff9b::/96 dev isthmus0 proto 110")):
             self.assertIn(wanted, lab.node.run(show))
         lab.nat64.kill()
@@ -139,7 +133,7 @@ class Surroundings(unittest.TestCase):
             self.assertNotIn("isthmus0", lab.node.run(show))
             self.assertIn("unreachable", lab.node.run(show), "nothing is behind them")
         lab.start_alone("--announce-routes", "--drain-timeout", "30")
-        self.check_service()
+        lab.check_service(self)
         lab.nat64.process.send_signal(signal.SIGTERM)
         eventually(lambda: "isthmus0" not in lab.node.run("ip route show"), 3, "withdrawn when the drain begins")
         self.assertIn("shutting down", self.readyz())
