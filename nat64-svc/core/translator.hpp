@@ -35,8 +35,8 @@ struct TranslatorLimits {
 class WorkerState;
 struct Explanation;
 
-// Why a packet cannot be sent on.
-enum class Unreachable : std::uint8_t { kNoRoute, kNeighbour };
+// Why a packet cannot be sent on; kRoute, kProhibited: the route itself says so.
+enum class Unreachable : std::uint8_t { kNoRoute, kRoute, kProhibited, kNeighbour };
 
 // One packet of a burst, and what became of it.
 struct BurstPacket {

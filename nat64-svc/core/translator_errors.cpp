@@ -14,6 +14,32 @@ namespace {
 
 constexpr std::size_t kMaxOwnError = 1280;  // RFC 4443 §2.4(c)
 
+std::uint8_t code4(Unreachable why) {
+  switch (why) {
+    case Unreachable::kNoRoute:
+      return icmp4::kNetUnreachable;
+    case Unreachable::kProhibited:
+      return icmp4::kProhibited;
+    case Unreachable::kRoute:
+    case Unreachable::kNeighbour:
+      break;
+  }
+  return icmp4::kHostUnreachable;
+}
+
+std::uint8_t code6(Unreachable why) {
+  switch (why) {
+    case Unreachable::kNoRoute:
+    case Unreachable::kRoute:
+      return icmp6::kNoRoute;
+    case Unreachable::kProhibited:
+      return icmp6::kProhibited;
+    case Unreachable::kNeighbour:
+      break;
+  }
+  return icmp6::kAddressUnreachable;
+}
+
 }  // namespace
 
 // From outside; errors of our own may come from the very address in a prefix that was asked.
@@ -79,14 +105,13 @@ void Translation::take_own_error(Side side, std::span<const std::uint8_t> bytes,
 }
 
 // RFC 1812 §5.2.7.1, RFC 4443 §3.1, RFC 4861 §7.2.2: a router says so when it cannot send a packet on.
+// The codes are those of Linux.
 void Translation::unreachable(Side out, std::span<const std::uint8_t> packet, Unreachable why,
                               TimePoint now) {
   if (!state_.runtime) return;
   const bool v6 = out == Side::kV6;
-  const bool route = why == Unreachable::kNoRoute;
   const IcmpError error =
-      v6 ? IcmpError{icmp6::kUnreachable, route ? icmp6::kNoRoute : icmp6::kAddressUnreachable, 0}
-         : IcmpError{icmp4::kUnreachable, route ? icmp4::kNetUnreachable : icmp4::kHostUnreachable, 0};
+      v6 ? IcmpError{icmp6::kUnreachable, code6(why), 0} : IcmpError{icmp4::kUnreachable, code4(why), 0};
   if (!state_.may_answer(out, packet, error, now)) return;
   std::array<std::uint8_t, kTranslationHeadroom + kMaxOwnError> frame;
   const auto quoted = packet.first(std::min(packet.size(), kMaxOwnError));

@@ -124,7 +124,9 @@ class Worker {
   [[nodiscard]] std::optional<Way> way(std::size_t port, const MacAddress& to) const;
   void retry_held(TimePoint now);
   void drop(FrameAddress address, IoDrop reason);
-  void refuse(FrameAddress address, std::uint32_t length, IoDrop reason, TimePoint now);
+  // Drops it; its sender hears `told`, if anything.
+  void refuse(FrameAddress address, std::uint32_t length, IoDrop reason, std::optional<Unreachable> told,
+              TimePoint now);
   void probe(TimePoint now);
   void sample_source(const Received& received);
   void sleep();

@@ -14,19 +14,29 @@ namespace {
 constexpr std::size_t kHeldPerNeighbour = 3;
 constexpr std::chrono::seconds kHoldTime{1};
 
-IoDrop reason_of(Reach reach) {
+// Why a packet stays here, and what its sender is told, as by any router (RFC 1812 §5.2.7.1, RFC 4443 §3.1).
+struct Stop {
+  IoDrop reason = IoDrop::kNoRoute;
+  std::optional<Unreachable> told = Unreachable::kNoRoute;
+};
+
+Stop stop_of(Reach reach) {
   switch (reach) {
-    case Reach::kRefused:
-      return IoDrop::kRouteRefused;
+    case Reach::kUnreachable:
+      return {IoDrop::kRouteRefused, Unreachable::kRoute};
+    case Reach::kProhibited:
+      return {IoDrop::kRouteRefused, Unreachable::kProhibited};
+    case Reach::kBlackhole:
+      return {IoDrop::kRouteRefused, std::nullopt};
     case Reach::kLocal:
-      return IoDrop::kLocalDestination;
+      return {IoDrop::kLocalDestination, std::nullopt};
     case Reach::kUnresolved:
-      return IoDrop::kNeighbourUnknown;
+      return {IoDrop::kNeighbourUnknown, Unreachable::kNeighbour};
     case Reach::kReady:
     case Reach::kNoRoute:
       break;
   }
-  return IoDrop::kNoRoute;
+  return {};
 }
 
 // `packet` came from the translator: whole IP headers.
@@ -74,7 +84,8 @@ void Worker::route(FrameAddress address, std::uint32_t length, TimePoint now, bo
   if (hop.reach == Reach::kUnresolved || hop.reach == Reach::kReady) {
     std::size_t port = 0;
     while (port < options_.ports.size() && options_.ports[port].interface_index != hop.interface) ++port;
-    if (port == options_.ports.size()) return refuse(address, length, IoDrop::kOtherInterface, now);
+    if (port == options_.ports.size())
+      return refuse(address, length, IoDrop::kOtherInterface, Unreachable::kNoRoute, now);
     if (hop.reach == Reach::kReady) {
       const auto ready = way(port, hop.mac);
       if (!ready) return drop(address, IoDrop::kExceedsMtu);
@@ -83,19 +94,17 @@ void Worker::route(FrameAddress address, std::uint32_t length, TimePoint now, bo
     }
     if (may_hold) return hold(hop, address, length, now);
   }
-  refuse(address, length, reason_of(hop.reach), now);
+  const auto stop = stop_of(hop.reach);
+  refuse(address, length, stop.reason, stop.told, now);
 }
 
-// Dropped, and its sender told where a router would. Nobody is told of a refused route: it may be a
-// blackhole.
-void Worker::refuse(FrameAddress address, std::uint32_t length, IoDrop reason, TimePoint now) {
-  const bool neighbour = reason == IoDrop::kNeighbourUnknown;
-  const bool told = neighbour || reason == IoDrop::kNoRoute || reason == IoDrop::kOtherInterface;
+void Worker::refuse(FrameAddress address, std::uint32_t length, IoDrop reason,
+                    std::optional<Unreachable> told, TimePoint now) {
   if (told) {
     const auto offset = static_cast<std::size_t>(address - umem_->start_of(address));
     const auto packet = umem_->frame(address).subspan(offset, length);
     const auto side = length > 0 && packet[0] >> 4 == 6 ? Side::kV6 : Side::kV4;
-    translator_->unreachable(side, packet, neighbour ? Unreachable::kNeighbour : Unreachable::kNoRoute, now);
+    translator_->unreachable(side, packet, *told, now);
   }
   drop(address, reason);
 }

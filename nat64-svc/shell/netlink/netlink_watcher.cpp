@@ -91,9 +91,13 @@ std::optional<Route> route_of(rtnl_route* route) {
       result.kind = RouteKind::kLocal;
       return result;
     case RTN_UNREACHABLE:
-    case RTN_BLACKHOLE:
+      result.kind = RouteKind::kUnreachable;
+      return result;
     case RTN_PROHIBIT:
-      result.kind = RouteKind::kRefused;
+      result.kind = RouteKind::kProhibited;
+      return result;
+    case RTN_BLACKHOLE:
+      result.kind = RouteKind::kBlackhole;
       return result;
     case RTN_UNICAST:
       break;
@@ -122,7 +126,8 @@ void add_route(Routes& routes, rtnl_route* route) {
   const auto value = route_of(route);
   // Our own backstops are for the kernel. What the translator sends to another gateway's pool address follows
   // the routes around them.
-  if (value && value->kind == RouteKind::kRefused && rtnl_route_get_protocol(route) == kRouteProtocol) return;
+  const bool backstop = value && value->kind == RouteKind::kUnreachable;
+  if (backstop && rtnl_route_get_protocol(route) == kRouteProtocol) return;
   if (!value || destination == nullptr) return;
   const unsigned length = nl_addr_get_prefixlen(destination);
   if (rtnl_route_get_family(route) == AF_INET) {

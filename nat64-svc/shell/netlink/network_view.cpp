@@ -4,6 +4,25 @@
 #include <algorithm>
 
 namespace isthmus::nat64 {
+namespace {
+
+Reach reach_of(RouteKind kind) {
+  switch (kind) {
+    case RouteKind::kUnicast:
+      return Reach::kUnresolved;  // so far
+    case RouteKind::kLocal:
+      return Reach::kLocal;
+    case RouteKind::kUnreachable:
+      return Reach::kUnreachable;
+    case RouteKind::kProhibited:
+      return Reach::kProhibited;
+    case RouteKind::kBlackhole:
+      break;
+  }
+  return Reach::kBlackhole;
+}
+
+}  // namespace
 
 void NetworkView::add(const Interface& interface) {
   own6_.insert(interface.addresses6.begin(), interface.addresses6.end());
@@ -44,11 +63,8 @@ void NetworkView::add_neighbour(int interface, const IpAddress& address, const M
 NextHop NetworkView::resolve(const Route* route, const IpAddress& destination) const {
   NextHop hop;
   if (route == nullptr) return hop;
-  if (route->kind != RouteKind::kUnicast) {
-    hop.reach = route->kind == RouteKind::kLocal ? Reach::kLocal : Reach::kRefused;
-    return hop;
-  }
-  hop.reach = Reach::kUnresolved;
+  hop.reach = reach_of(route->kind);
+  if (hop.reach != Reach::kUnresolved) return hop;
   hop.interface = route->interface;
   const auto* interface = this->interface(route->interface);
   hop.mtu = interface != nullptr ? interface->mtu : 0;

@@ -39,11 +39,11 @@ struct Interface {
   bool operator==(const Interface&) const = default;
 };
 
-enum class RouteKind : std::uint8_t {
-  kUnicast,
-  kLocal,
-  kRefused
-};  // kRefused: unreachable, blackhole, prohibit
+enum class RouteKind : std::uint8_t { kUnicast, kLocal, kUnreachable, kProhibited, kBlackhole };
+// Leads nowhere, by its operator's will.
+[[nodiscard]] constexpr bool refuses(RouteKind kind) {
+  return kind != RouteKind::kUnicast && kind != RouteKind::kLocal;
+}
 
 struct Route {
   RouteKind kind = RouteKind::kUnicast;
@@ -57,8 +57,10 @@ enum class Reach : std::uint8_t {
   kReady,
   kUnresolved,  // the next hop's link address is not known (yet)
   kNoRoute,
-  kRefused,  // an unreachable, blackhole or prohibit route
-  kLocal,    // an address of this machine, or a broadcast address of one of its links
+  kLocal,        // an address of this machine, or a broadcast address of one of its links
+  kUnreachable,  // these three: the route is of that kind
+  kProhibited,
+  kBlackhole,
 };
 
 struct NextHop {

@@ -46,7 +46,7 @@ std::string pool_conflict(const NetworkView& view, const std::vector<Ipv4Prefix>
       }
     }
     for (const auto& [prefix, route] : view.routes_overlapping(pool)) {
-      const bool ours = route.kind == RouteKind::kRefused || route.interface == own_interface;
+      const bool ours = refuses(route.kind) || route.interface == own_interface;
       const bool zeroconf = prefix == kLinkLocal && !route.gateway;
       if (ours || prefix.length() == 0 || zeroconf) continue;
       return "pool " + pool.to_string() + " overlaps this node's route " + prefix.to_string() + kRemedy;

@@ -177,7 +177,7 @@ class Surroundings(unittest.TestCase):
         eventually(lambda: lab.counter("io_dropped_packets_total", 'reason="neighbour_unknown"') == 1, 5, "the drop is counted")
         self.assertEqual(0, lab.counter("held_for_neighbour"))
 
-    def test_a_client_hears_that_there_is_no_route_but_nothing_of_a_blackhole(self):
+    def test_a_client_hears_of_routes_that_lead_nowhere_but_nothing_of_a_blackhole(self):
         lab.start_alone()
         route = lab.node.run("ip -4 route show default").strip()
         self.addCleanup(lab.node.run, f"ip route replace {route}")
@@ -186,10 +186,18 @@ class Surroundings(unittest.TestCase):
         lab.node.run("ip route del default")
         eventually(lambda: "Destination unreachable: No route" in lab.client.run(ping, check=False).stdout, 5, "the client is told")
         self.assertGreater(lab.counter(*dropped, 'reason="no_route"'), 0)
+        refused = (*dropped, 'reason="route_refused"')
+        for kind, told in (("prohibit", "Administratively prohibited"), ("unreachable", "No route")):
+            before = lab.counter(*refused)
+            lab.node.run(f"ip route add {kind} default")
+            eventually(lambda: f"Destination unreachable: {told}" in lab.client.run(ping, check=False).stdout
+                       and lab.counter(*refused) > before, 5, f"{kind} is told")
+            lab.node.run(f"ip route del {kind} default")
+        before = lab.counter(*refused)
         lab.node.run("ip route add blackhole default")
         self.addCleanup(lab.node.run, "ip route del blackhole default")
         eventually(lambda: "nreachable" not in lab.client.run(ping, check=False).stdout, 5, "a blackhole is silent")
-        self.assertGreater(lab.counter(*dropped, 'reason="route_refused"'), 0)
+        self.assertGreater(lab.counter(*refused), before)
 
     def test_neighbours_that_change_do_not_have_the_routes_read(self):
         lab.start_alone()

@@ -48,14 +48,17 @@ Bytes told_to_client(Nat64Harness& nat, std::uint8_t code) {
 }
 
 TEST(Unreachable, AClientHearsThatThereIsNoWayForItsPacket) {
-  for (const auto why : {Unreachable::kNoRoute, Unreachable::kNeighbour}) {
+  // All codes of IPv4 but one are "no route", RFC 7915 §4.2.
+  for (const auto& [why, code] :
+       {std::pair{Unreachable::kNoRoute, icmp6::kNoRoute}, std::pair{Unreachable::kRoute, icmp6::kNoRoute},
+        std::pair{Unreachable::kProhibited, icmp6::kProhibited},
+        std::pair{Unreachable::kNeighbour, icmp6::kNoRoute}}) {
     Nat64Harness nat;
     const auto sent = PacketBuilder::ipv6(kClient, kServer6).udp(4000, 53).payload("question").bytes();
     const auto translated = nat.from_v6(sent);
     ASSERT_EQ(translated.verdict.action, Action::kForward);
     nat.translator.unreachable(Side::kV4, translated.packet, why, nat.now);
-    // Both codes of IPv4 are this one, RFC 7915 §4.2.
-    const auto quoted = told_to_client(nat, icmp6::kNoRoute);
+    const auto quoted = told_to_client(nat, code);
     EXPECT_EQ(Ipv6Address::load(&quoted[8]).to_string(), kClient);
     EXPECT_EQ(Ipv6Address::load(&quoted[24]), Ipv6Address::parse(kServer6));
     EXPECT_EQ(Bytes(quoted.begin() + 40, quoted.end()), Bytes(sent.begin() + 40, sent.end()));
@@ -63,20 +66,26 @@ TEST(Unreachable, AClientHearsThatThereIsNoWayForItsPacket) {
 }
 
 TEST(Unreachable, AServerHearsThatTheClientIsGone) {
-  Nat64Harness nat;
-  const auto p =
-      parse_ipv4(nat.from_v6(PacketBuilder::ipv6(kClient, kServer6).udp(4000, 53).bytes()).packet).value();
-  const auto answer = nat.from_v4(
-      PacketBuilder::ipv4(kServer4, p.source.to_string()).udp(53, p.source_port).payload(2000).bytes());
-  nat.translator.unreachable(Side::kV6, answer.packet, Unreachable::kNeighbour, nat.now);
-  const auto told = extras(nat);
-  ASSERT_EQ(told.size(), 1U);
-  const auto& [out, error] = told.front();
-  EXPECT_EQ(out, Side::kV4);
-  EXPECT_EQ(test::checksum_fault(error), "");
-  EXPECT_EQ(Ipv4Address::load(&error[16]).to_string(), kServer4);
-  EXPECT_EQ(error[20], icmp4::kUnreachable);
-  EXPECT_EQ(error[21], icmp4::kHostUnreachable);
+  constexpr std::uint8_t kHostProhibited = 10;  // RFC 7915 §5.2
+  for (const auto& [why, code] : {std::pair{Unreachable::kNoRoute, icmp4::kHostUnreachable},
+                                  std::pair{Unreachable::kRoute, icmp4::kHostUnreachable},
+                                  std::pair{Unreachable::kProhibited, kHostProhibited},
+                                  std::pair{Unreachable::kNeighbour, icmp4::kHostUnreachable}}) {
+    Nat64Harness nat;
+    const auto p =
+        parse_ipv4(nat.from_v6(PacketBuilder::ipv6(kClient, kServer6).udp(4000, 53).bytes()).packet).value();
+    const auto answer = nat.from_v4(
+        PacketBuilder::ipv4(kServer4, p.source.to_string()).udp(53, p.source_port).payload(2000).bytes());
+    nat.translator.unreachable(Side::kV6, answer.packet, why, nat.now);
+    const auto told = extras(nat);
+    ASSERT_EQ(told.size(), 1U);
+    const auto& [out, error] = told.front();
+    EXPECT_EQ(out, Side::kV4);
+    EXPECT_EQ(test::checksum_fault(error), "");
+    EXPECT_EQ(Ipv4Address::load(&error[16]).to_string(), kServer4);
+    EXPECT_EQ(error[20], icmp4::kUnreachable);
+    EXPECT_EQ(error[21], code);
+  }
 }
 
 TEST(Unreachable, ErrorsAreNotAnswered) {

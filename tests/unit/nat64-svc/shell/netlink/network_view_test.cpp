@@ -77,11 +77,21 @@ TEST(NetworkView, TheLongestPrefixWins) {
   view.add(p4("0.0.0.0/0"), unicast(kWan, v4("198.51.100.1")));
   view.add(p4("192.0.2.0/24"), unicast(kLan, v4("10.0.0.1")));
   view.add(p4("192.0.2.33/32"), Route{RouteKind::kLocal, 0, kLan, std::nullopt});
-  view.add(p4("192.0.2.64/26"), Route{RouteKind::kRefused, 0, 0, std::nullopt});
+  view.add(p4("192.0.2.64/26"), Route{RouteKind::kUnreachable, 0, 0, std::nullopt});
   EXPECT_EQ(view.next_hop(v4("192.0.3.1")).interface, kWan);
   EXPECT_EQ(view.next_hop(v4("192.0.2.1")).interface, kLan);
   EXPECT_EQ(view.next_hop(v4("192.0.2.33")).reach, Reach::kLocal);
-  EXPECT_EQ(view.next_hop(v4("192.0.2.65")).reach, Reach::kRefused);
+  EXPECT_EQ(view.next_hop(v4("192.0.2.65")).reach, Reach::kUnreachable);
+}
+
+TEST(NetworkView, ARouteThatRefusesSaysHow) {
+  for (const auto& [kind, reach] : {std::pair{RouteKind::kUnreachable, Reach::kUnreachable},
+                                    std::pair{RouteKind::kProhibited, Reach::kProhibited},
+                                    std::pair{RouteKind::kBlackhole, Reach::kBlackhole}}) {
+    BuiltView view;
+    view.add(p6("2001:db8:6::/64"), Route{kind, 0, 0, std::nullopt});
+    EXPECT_EQ(view.next_hop(v6("2001:db8:6::21")).reach, reach);
+  }
 }
 
 TEST(NetworkView, OfTwoRoutesToOnePrefixTheLowerMetricWins) {

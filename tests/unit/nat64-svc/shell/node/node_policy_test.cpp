@@ -96,7 +96,7 @@ TEST_F(PoolConflict, ADefaultRouteIsNone) {
 
 TEST_F(PoolConflict, OurOwnRoutesAreNone) {
   view.add(p4("169.254.64.0/22"), {RouteKind::kUnicast, 0, kPair, std::nullopt});
-  view.add(p4("169.254.64.0/23"), {RouteKind::kRefused, 0, 0, std::nullopt});
+  view.add(p4("169.254.64.0/23"), {RouteKind::kUnreachable, 0, 0, std::nullopt});
   EXPECT_THAT(conflict(), IsEmpty());
 }
 
