@@ -3,15 +3,12 @@
 #include "nat64-svc/shell/worker.hpp"
 
 #include <poll.h>
-#include <spdlog/spdlog.h>
 #include <sys/eventfd.h>
-#include <sys/random.h>
 
 #include <algorithm>
 #include <cstring>
 
 #include "nat64-svc/core/tables/fragment_table.hpp"
-#include "nat64-svc/shell/huge_pages.hpp"
 #include "nat64-svc/shell/link_header.hpp"
 
 namespace isthmus::nat64 {
@@ -22,46 +19,6 @@ static_assert(kLargestMtu <= FragmentTable::kMaxHeld, "every fragment that comes
 constexpr int kIdleMilliseconds = 50;  // timers run at least this often
 
 }  // namespace
-
-Worker::Worker(WorkerOptions options, NetlinkWatcher& watcher)
-    : options_(std::move(options)),
-      watcher_(watcher),
-      view_reader_(watcher.view()),
-      ways_(options_.key),
-      wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  held_.reserve(kHeldInAll);
-}
-
-Result<std::unique_ptr<Worker>, std::string> Worker::create(WorkerOptions options, NetlinkWatcher& watcher) {
-  std::unique_ptr<Worker> self(new Worker(std::move(options), watcher));
-  const auto& o = self->options_;
-  // Enough for every ring to be full at once.
-  std::size_t count = 0;
-  for (const auto& port : o.ports) count += port.queues.size();
-  auto umem = Umem::create(static_cast<std::uint32_t>(count) * 2 * kRingSize, o.frame_size);
-  if (!umem) return failure(umem.error());
-  self->umem_ = std::move(*umem);
-  for (std::size_t port = 0; port < o.ports.size(); ++port) {
-    for (const auto queue : o.ports[port].queues) {
-      auto socket = XskSocket::bind(*self->umem_, {o.ports[port].device, queue, o.copy_only, o.busy_poll});
-      if (!socket) return failure(socket.error());
-      if (self->transmit_[port] == nullptr) self->transmit_[port] = socket->get();
-      self->sockets_.push_back({port, queue, std::move(*socket)});
-    }
-    if (self->transmit_[port] == nullptr) self->transmit_[port] = self->transmit_[0];
-  }
-  for (const auto& bound : self->sockets_) self->polled_.push_back({bound.socket->fd(), POLLIN, 0});
-  self->polled_.push_back({self->wake_.get(), POLLIN, 0});
-  std::uint64_t seed = 0;
-  if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
-    return failure(std::string("the kernel gives no random bytes"));
-  auto limits = o.limits;
-  if (limits.memory == nullptr) limits.memory = HugePages::get();
-  self->translator_ = std::make_unique<Translator>(limits, o.key, seed);
-  self->translator_->set_route_mtu(&Worker::route_mtu, self.get());
-  self->view_reader_.refresh();
-  return self;
-}
 
 Worker::~Worker() {
   stop();

@@ -10,7 +10,7 @@ mount -t devtmpfs dev /dev
 stty -F /dev/console -opost # lines end as the command ends them
 
 # shellcheck disable=SC2013 # one path a line, without blanks
-for module in $(cat /modules); do insmod "/lib/${module##*/}"; done
+for module in $(cat /modules); do insmod "/lib/$module"; done
 mkdir -p /lower /upper /new
 mount -t 9p -o trans=virtio,version=9p2000.L,ro,cache=loose,msize=512000 host /lower
 mount -t tmpfs -o size=75% upper /upper

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs one command in a small virtual machine with Debian's own kernel, and ends with the command's status.
+"""Runs one command in a small virtual machine with a kernel of Debian's, and ends with the command's status.
 
-    tests/vm/run_in_vm.py [--timeout SECONDS] [--qemu "-device ..."] COMMAND...
+    tests/vm/run_in_vm.py [--timeout SECONDS] [--kernel-of SUITE] [--qemu "-device ..."] COMMAND...
 
 The machine has the host's whole file system, read-only under a tmpfs that is gone afterwards: what is installed or built
 here runs there, and nothing that runs there is left here. It starts in the directory it was called from and has its
@@ -12,6 +12,7 @@ times as long.
 
 import argparse
 import io
+import lzma
 import os
 import re
 import shlex
@@ -31,8 +32,9 @@ class VmFailed(Exception):
     """The machine did not come to the end of the command."""
 
 
-def kernel_directory():
-    return subprocess.run([f"{HERE}/fetch-kernel.sh"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+def kernel_directory(suite):
+    fetch = [f"{HERE}/fetch-kernel.sh", *([suite] if suite else [])]
+    return subprocess.run(fetch, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
 def modules_in_order(kernel, version):
@@ -45,6 +47,10 @@ def modules_in_order(kernel, version):
             if path not in paths:
                 paths.append(path)
     return paths
+
+
+def module_name(path):
+    return os.path.basename(path).removesuffix(".xz")
 
 
 def script_of(command):
@@ -64,8 +70,11 @@ def build_initramfs(directory, kernel, version, command):
     shutil.copy(f"{HERE}/second.sh", f"{root}/second.sh")
     modules = modules_in_order(kernel, version)
     for path in modules:
-        shutil.copy(path, f"{root}/lib")
-    for name, text in (("modules", "\n".join(modules)), ("kernel", kernel), ("command", script_of(command))):
+        with (lzma.open if path.endswith(".xz") else open)(path, "rb") as module:
+            with open(f"{root}/lib/{module_name(path)}", "wb") as file:
+                shutil.copyfileobj(module, file)
+    names = "\n".join(module_name(path) for path in modules)
+    for name, text in (("modules", names), ("kernel", kernel), ("command", script_of(command))):
         with open(f"{root}/{name}", "w", encoding="utf-8") as file:
             file.write(text)
     names = sorted(os.path.relpath(os.path.join(at, name), root) for at, below, files in os.walk(root) for name in below + files)
@@ -98,11 +107,12 @@ def best_accelerator():
     return "tcg"
 
 
-def run_in_vm(command, timeout=900, extra=(), out=sys.stdout.buffer, accelerator=None):
-    """Prints what the command prints and returns its status. `extra`: further words for qemu."""
+def run_in_vm(command, timeout=900, extra=(), suite=None, out=sys.stdout.buffer, accelerator=None):
+    """Prints what the command prints and returns its status. `extra`: further words for qemu. `suite`: of Debian, whose
+    kernel it is; none: that of this machine."""
     accelerator = accelerator or best_accelerator()
-    kernel = kernel_directory()
-    version = os.path.basename(kernel).removeprefix("linux-image-")
+    kernel = kernel_directory(suite)
+    [version] = os.listdir(f"{kernel}/lib/modules")
     with tempfile.TemporaryDirectory(prefix="isthmus-vm-") as directory:
         words = qemu_command(accelerator, directory, kernel, version, command, extra)
         with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as qemu:
@@ -129,6 +139,7 @@ def run_in_vm(command, timeout=900, extra=(), out=sys.stdout.buffer, accelerator
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--timeout", type=float, default=900)
+    parser.add_argument("--kernel-of", metavar="SUITE", help="of Debian; else the kernel of the suite of this machine")
     parser.add_argument("--qemu", type=shlex.split, default=[], help="further words for qemu, e.g. devices")
     parser.add_argument("command", nargs=argparse.REMAINDER)
     arguments = parser.parse_args()
@@ -136,7 +147,7 @@ def main():
     if not command:
         parser.error("name a command")
     try:
-        sys.exit(run_in_vm(command, arguments.timeout, arguments.qemu))
+        sys.exit(run_in_vm(command, arguments.timeout, arguments.qemu, arguments.kernel_of))
     except VmFailed as failure:
         sys.exit(f"run_in_vm: {failure}")
 

@@ -73,9 +73,12 @@ prepare_deploy() {
 # A virtual machine with Debian's own kernel, for what the kernel of this machine may lack.
 prepare_vm() {
   need_packages vm
-  say "fetching Debian's kernel"
-  tests/vm/fetch-kernel.sh > /dev/null 2> "$LOGS/kernel-image.log" \
-    || die "Debian's kernel could not be fetched: $(tail -n 1 "$LOGS/kernel-image.log")" "read $LOGS/kernel-image.log"
+  say "fetching Debian's kernels"
+  local suite
+  for suite in "" trixie-backports; do
+    tests/vm/fetch-kernel.sh "$suite" > /dev/null 2> "$LOGS/kernel-image.log" \
+      || die "Debian's kernel could not be fetched: $(tail -n 1 "$LOGS/kernel-image.log")" "read $LOGS/kernel-image.log"
+  done
 }
 
 dev_test() {

@@ -69,13 +69,25 @@ class Umem {
   [[nodiscard]] std::uint32_t frame_size() const { return frame_size_; }
   [[nodiscard]] xsk_umem* handle() const { return umem_; }
 
+  // libxdp makes the rings of the first socket with the memory itself. A socket that copies them must tell
+  // libxdp of these, not of its copies: those it would unmap when bind() fails, and these again at the end.
+  struct Rings {
+    xsk_ring_prod* fill;
+    xsk_ring_cons* completion;
+  };
+  [[nodiscard]] std::optional<Rings> first_rings() {
+    return first_rings_taken_ ? std::nullopt : std::optional<Rings>{{&first_fill_, &first_completion_}};
+  }
+  void first_rings_taken() { first_rings_taken_ = true; }
+
  private:
   Umem(std::span<std::uint8_t> memory, std::uint32_t frame_size) : memory_(memory), frame_size_(frame_size) {}
   std::span<std::uint8_t> memory_;
   std::uint32_t frame_size_;
   xsk_umem* umem_ = nullptr;
-  xsk_ring_prod first_fill_{};  // libxdp passes these on to the first socket
+  xsk_ring_prod first_fill_{};
   xsk_ring_cons first_completion_{};
+  bool first_rings_taken_ = false;
   std::vector<FrameAddress> free_;
 };
 

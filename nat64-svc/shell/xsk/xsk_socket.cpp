@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nat64-svc/shell/xsk/xsk_socket.hpp"
 
+#include <poll.h>
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
@@ -25,6 +26,7 @@ namespace {
 
 constexpr std::uint32_t kBatch = 64;
 constexpr int kTxBudget = 512;  // packets per sendto(); 32 where the kernel cannot be told
+constexpr std::uint32_t kFlushesInVain = 64;
 
 std::string explain(int error, const XskOptions& options) {
   const auto queue = "queue " + std::to_string(options.queue) + " of " + options.interface;
@@ -47,16 +49,24 @@ Result<std::unique_ptr<XskSocket>, std::string> XskSocket::bind(Umem& umem, cons
                                  .xdp_flags = 0,
                                  .bind_flags = flags};
   std::unique_ptr<XskSocket> self(new XskSocket(umem));
+  const auto rings = umem.first_rings();
+  auto* fill = rings ? rings->fill : &self->fill_;
+  auto* completion = rings ? rings->completion : &self->completion_;
   int error = 0;
   for (int attempt = 0; attempt < 12; ++attempt) {
     error = xsk_socket__create_shared(&self->socket_, options.interface.c_str(), options.queue, umem.handle(),
-                                      &self->rx_, &self->tx_, &self->fill_, &self->completion_, &config);
+                                      &self->rx_, &self->tx_, fill, completion, &config);
     if (error != -EBUSY) break;  // a socket closed a moment ago is released late
     std::this_thread::sleep_for(std::chrono::milliseconds{100});
   }
   if (error != 0) {
     self->socket_ = nullptr;
     return failure(explain(-error, options));
+  }
+  if (rings) {
+    self->fill_ = *fill;
+    self->completion_ = *completion;
+    umem.first_rings_taken();
   }
   self->configure(options);
   for (std::uint32_t i = 0; i < kRingSize / kBatch; ++i) self->refill();
@@ -76,6 +86,7 @@ void XskSocket::configure(const XskOptions& options) {
     spdlog::debug("XDP_MAX_TX_SKB_BUDGET is unknown to this kernel; packets are sent 32 at a time");
   }
   if (options.busy_poll == 0) return;
+  busy_poll_ = true;
   const int on = 1;
   const int microseconds = 20;
   const int budget = static_cast<int>(options.busy_poll);
@@ -93,6 +104,11 @@ void XskSocket::flush() {
     staged_ = 0;
   }
   if (in_flight_ == 0 || (zero_copy_ && xsk_ring_prod__needs_wakeup(&tx_) == 0)) return;
+  if (zero_copy_ && busy_poll_ && !polling_sends()) {
+    pollfd wakes{fd(), POLLOUT, 0};
+    poll(&wakes, 1, 0);
+    return;
+  }
   // In copy mode this call is what sends. EAGAIN: the budget of one call is used up and more is left. Any
   // other error (ENOBUFS, EBUSY, ENETDOWN) is the device's state: what is left waits for the next round.
   for (std::uint32_t attempt = 0; attempt < kRingSize / 32; ++attempt) {
@@ -100,10 +116,22 @@ void XskSocket::flush() {
   }
 }
 
+// With zero copy and busy polling sendto() wakes no driver: the kernel takes it that polling the queue sends,
+// too. Some drivers (virtio_net) send in a poll of its own, and need poll(), which wakes always and would
+// cost the others an interrupt each time.
+bool XskSocket::polling_sends() {
+  if (polling_sends_ && ++flushes_in_vain_ > kFlushesInVain) {
+    polling_sends_ = false;
+    spdlog::debug("busy polling does not send what is in the ring; the driver is woken each time");
+  }
+  return polling_sends_;
+}
+
 void XskSocket::reap() {
   std::uint32_t index = 0;
   const auto n = xsk_ring_cons__peek(&completion_, kRingSize, &index);
   if (n == 0) return;
+  flushes_in_vain_ = 0;
   for (std::uint32_t i = 0; i < n; ++i) umem_.give_back(*xsk_ring_cons__comp_addr(&completion_, index + i));
   xsk_ring_cons__release(&completion_, n);
   in_flight_ -= n;

@@ -78,6 +78,7 @@ class XskSocket {
  private:
   explicit XskSocket(Umem& umem) : umem_(umem) {}
   void configure(const XskOptions& options);
+  [[nodiscard]] bool polling_sends();
 
   Umem& umem_;
   xsk_socket* socket_ = nullptr;
@@ -88,6 +89,9 @@ class XskSocket {
   std::uint32_t staged_ = 0;     // in the ring, not yet shown to the kernel
   std::uint32_t in_flight_ = 0;  // shown to the kernel, not yet reaped
   bool zero_copy_ = false;
+  bool busy_poll_ = false;
+  std::uint32_t flushes_in_vain_ = 0;  // since a packet was last sent
+  bool polling_sends_ = true;          // as far as is known
 };
 
 }  // namespace isthmus::nat64

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """nat64-svc refuses to start with one line that says what is wrong and how to mend it."""
 
+import os
 import subprocess
+import threading
 import unittest
 
 from gateway_lab import HTTP, GatewayLab
@@ -10,6 +12,7 @@ from lib import suite
 from lib.daemon import eventually
 from lib.topology import NODE4, NODE6, POLICY
 
+HOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "queue_holder.py")
 lab = None
 
 
@@ -89,6 +92,30 @@ class Startup(unittest.TestCase):
         self.addCleanup(lab.nat64.kill)
         self.assertIn("lan has no global IPv6 address", lab.nat64.log_tail(100))
         self.assertNotIn("wan has no", lab.nat64.log_tail(100))
+
+    def hold_queue(self, interface):
+        """Another program has queue 0; the process is returned."""
+        holder = lab.node.popen(["/usr/bin/python3", HOLDER, interface, "0"], stdout=subprocess.PIPE)
+        self.addCleanup(holder.stdout.close)
+        self.addCleanup(holder.wait)
+        self.addCleanup(holder.kill)
+        self.assertEqual(b"held\n", holder.stdout.readline())
+        return holder
+
+    def test_a_queue_that_another_program_has(self):
+        for interface in ("lan", "wan"):
+            self.hold_queue(interface)
+            self.refused(lab.alone(), f"queue 0 of {interface}", "another program uses it")
+            self.doCleanups()
+
+    def test_a_queue_that_is_released_late_is_waited_for(self):
+        for interface in ("lan", "wan"):
+            with self.subTest(interface):
+                holder = self.hold_queue(interface)
+                threading.Timer(0.6, holder.kill).start()
+                lab.start_alone()
+                lab.check_service(self)
+                lab.nat64.kill()
 
     def test_a_second_instance(self):
         lab.start_alone()

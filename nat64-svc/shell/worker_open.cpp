@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a worker needs before its loop: packet memory, sockets, a translator.
+#include <spdlog/spdlog.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+
+#include "nat64-svc/shell/huge_pages.hpp"
+#include "nat64-svc/shell/worker.hpp"
+
+namespace isthmus::nat64 {
+
+Worker::Worker(WorkerOptions options, NetlinkWatcher& watcher)
+    : options_(std::move(options)),
+      watcher_(watcher),
+      view_reader_(watcher.view()),
+      ways_(options_.key),
+      wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  held_.reserve(kHeldInAll);
+}
+
+Result<std::unique_ptr<Worker>, std::string> Worker::create(WorkerOptions options, NetlinkWatcher& watcher) {
+  std::unique_ptr<Worker> self(new Worker(std::move(options), watcher));
+  const auto& o = self->options_;
+  auto opened = self->open_sockets();
+  // All share one packet memory, so zero copy is for all or for none: where the first socket has it the
+  // kernel refuses one that has not.
+  if (!opened && !self->sockets_.empty() && self->sockets_.front().socket->zero_copy()) {
+    spdlog::info("worker {} does without zero copy, for not all of its queues have it: {}", o.index,
+                 opened.error());
+    self->options_.copy_only = true;
+    opened = self->open_sockets();
+  }
+  if (!opened) return failure(opened.error());
+  for (const auto& bound : self->sockets_) self->polled_.push_back({bound.socket->fd(), POLLIN, 0});
+  self->polled_.push_back({self->wake_.get(), POLLIN, 0});
+  std::uint64_t seed = 0;
+  if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
+    return failure(std::string("the kernel gives no random bytes"));
+  auto limits = o.limits;
+  if (limits.memory == nullptr) limits.memory = HugePages::get();
+  self->translator_ = std::make_unique<Translator>(limits, o.key, seed);
+  self->translator_->set_route_mtu(&Worker::route_mtu, self.get());
+  self->view_reader_.refresh();
+  return self;
+}
+
+// From the start, with packet memory of its own, whatever was open.
+Result<void, std::string> Worker::open_sockets() {
+  const auto& o = options_;
+  sockets_.clear();
+  umem_.reset();
+  transmit_ = {};
+  // Enough for every ring to be full at once.
+  std::size_t count = 0;
+  for (const auto& port : o.ports) count += port.queues.size();
+  auto umem = Umem::create(static_cast<std::uint32_t>(count) * 2 * kRingSize, o.frame_size);
+  if (!umem) return failure(umem.error());
+  umem_ = std::move(*umem);
+  for (std::size_t port = 0; port < o.ports.size(); ++port) {
+    for (const auto queue : o.ports[port].queues) {
+      auto socket = XskSocket::bind(*umem_, {o.ports[port].device, queue, o.copy_only, o.busy_poll});
+      if (!socket) return failure(socket.error());
+      if (transmit_[port] == nullptr) transmit_[port] = socket->get();
+      sockets_.push_back({port, queue, std::move(*socket)});
+    }
+    if (transmit_[port] == nullptr) transmit_[port] = transmit_[0];
+  }
+  return {};
+}
+
+}  // namespace isthmus::nat64
