@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "nat64-svc/shell/ethtool.hpp"
 #include "nat64-svc/shell/gateway.hpp"
 #include "nat64-svc/shell/preflight.hpp"
 
@@ -128,6 +129,14 @@ Result<void, std::string> Gateway::open_workers(const StartupConfig& config) {
       return failure(name + " has " + std::to_string(queues) + " queues, too few for " +
                      std::to_string(config.workers) + " workers: ethtool -L " + name +
                      " gives it more, or lower --workers");
+      // NOLINTEND(performance-inefficient-string-concatenation)
+    }
+    const auto transmit = known_transmit_queue_count(name).value_or(config.workers);
+    if (transmit < config.workers) {
+      // NOLINTBEGIN(performance-inefficient-string-concatenation): once, before the end
+      return failure(name + " has " + std::to_string(transmit) + " transmit queues, too few for " +
+                     std::to_string(config.workers) + " workers: ethtool -L " + name + " tx " +
+                     std::to_string(config.workers) + ", or lower --workers");
       // NOLINTEND(performance-inefficient-string-concatenation)
     }
   }

@@ -39,6 +39,18 @@ void warn_of_hidden_tags(const WorkerPort& port, const Interface& parent) {
   }
 }
 
+// Of an interface without a VLAN: frames of others come to XDP as if they had none.
+void warn_of_vlans_taken_in(const WorkerPort& port, const NetworkView& view) {
+  if (!takes_vlan_tags_off(port.device)) return;
+  for (const auto& [index, interface] : view.interfaces()) {
+    if (interface.vlan == 0 || interface.lower != port.device_index) continue;
+    spdlog::warn(
+        "{0} takes VLAN tags off before XDP sees them, so packets for NAT64 that come by its VLAN {1} are "
+        "translated as if they came by {0} itself: ethtool -K {0} rxvlan off",
+        port.device, interface.vlan);
+  }
+}
+
 // Empty: there is none.
 std::string name_of(int index) {
   std::array<char, IF_NAMESIZE> name{};
@@ -51,8 +63,16 @@ void warn_of_merged_segments(const std::string& device, const NetworkView& view)
   for (const auto lower : merging_below(index, view.interfaces(), merges)) {
     spdlog::warn(
         "{0}, below {1}, merges TCP segments before XDP sees them at {1}, and those that are then too long "
-        "for a frame are lost: ethtool -K {0} gro off",
+        "for a frame are lost: ethtool -K {0} gro off rx-gro-hw off lro off",
         name_of(lower), device);
+  }
+  // The kernel has tried to switch that off; it cannot where it is a virtual machine's host that merges.
+  if (merges_by_itself(device)) {
+    spdlog::warn(
+        "{0} merges TCP segments before XDP sees them, which cannot be switched off here, and those that are "
+        "then too long for a frame are lost: have the host of this virtual machine offer its card without "
+        "guest offloads (guest_tso4, guest_tso6, guest_csum) or with control of them (ctrl_guest_offloads)",
+        device);
   }
 }
 
@@ -106,7 +126,10 @@ Result<void, std::string> Gateway::open_ports(const StartupConfig& config) {
   const auto view = watcher_->view().get();
   for (std::size_t number = 0; number < names.size(); ++number) {
     const auto& port = worker_ports_[number];
-    if (port.vlan != 0) warn_of_hidden_tags(port, *view->interface(port.device_index));
+    if (port.vlan != 0)
+      warn_of_hidden_tags(port, *view->interface(port.device_index));
+    else
+      warn_of_vlans_taken_in(port, *view);
     if (auto done = steer(number, view->interface(port.interface_index)->mac); !done) return done;
   }
   return {};

@@ -103,7 +103,7 @@ class Worker {
   };
 
   Worker(WorkerOptions options, NetlinkWatcher& watcher);
-  [[nodiscard]] Result<void, std::string> open_sockets();
+  [[nodiscard]] Result<void, BindFailure> open_sockets(bool zero_copy);
   void run();
   void refresh(TimePoint now);
   std::size_t receive_from(BoundSocket& bound, TimePoint now);

@@ -4,6 +4,9 @@
 #include <sys/eventfd.h>
 #include <sys/random.h>
 
+#include <cerrno>
+
+#include "nat64-svc/shell/ethtool.hpp"
 #include "nat64-svc/shell/huge_pages.hpp"
 #include "nat64-svc/shell/worker.hpp"
 
@@ -21,16 +24,19 @@ Worker::Worker(WorkerOptions options, NetlinkWatcher& watcher)
 Result<std::unique_ptr<Worker>, std::string> Worker::create(WorkerOptions options, NetlinkWatcher& watcher) {
   std::unique_ptr<Worker> self(new Worker(std::move(options), watcher));
   const auto& o = self->options_;
-  auto opened = self->open_sockets();
+  auto opened = self->open_sockets(false);
   // All share one packet memory, so zero copy is for all or for none: where the first socket has it the
   // kernel refuses one that has not.
-  if (!opened && !self->sockets_.empty() && self->sockets_.front().socket->zero_copy()) {
+  const bool zero_copy = !self->sockets_.empty() && self->sockets_.front().socket->zero_copy();
+  if (!opened && opened.error().number != EBUSY && zero_copy) {
     spdlog::info("worker {} does without zero copy, for not all of its queues have it: {}", o.index,
-                 opened.error());
+                 opened.error().text);
     self->options_.copy_only = true;
-    opened = self->open_sockets();
+    opened = self->open_sockets(false);
+  } else if (opened && zero_copy) {
+    opened = self->open_sockets(true);
   }
-  if (!opened) return failure(opened.error());
+  if (!opened) return failure(opened.error().text);
   for (const auto& bound : self->sockets_) self->polled_.push_back({bound.socket->fd(), POLLIN, 0});
   self->polled_.push_back({self->wake_.get(), POLLIN, 0});
   std::uint64_t seed = 0;
@@ -44,17 +50,25 @@ Result<std::unique_ptr<Worker>, std::string> Worker::create(WorkerOptions option
   return self;
 }
 
-// From the start, with packet memory of its own, whatever was open.
-Result<void, std::string> Worker::open_sockets() {
+// From the start, with packet memory of its own, whatever was open. With zero copy the cards write into it:
+// some (82599, igb, igc) size what they write in whole KiB, of which a small frame has one beside its
+// headrooms, and all keep frames for their own rings, too.
+Result<void, BindFailure> Worker::open_sockets(bool zero_copy) {
   const auto& o = options_;
   sockets_.clear();
   umem_.reset();
   transmit_ = {};
-  // Enough for every ring to be full at once.
+  if (zero_copy) options_.frame_size = kLargestFrame;
   std::size_t count = 0;
   for (const auto& port : o.ports) count += port.queues.size();
-  auto umem = Umem::create(static_cast<std::uint32_t>(count) * 2 * kRingSize, o.frame_size);
-  if (!umem) return failure(umem.error());
+  const auto ring = ring_size_for(count);
+  // Enough for every ring to be full at once.
+  auto frames = static_cast<std::uint32_t>(count) * 2 * ring + kReservedFrames;
+  for (const auto& port : o.ports) {
+    if (zero_copy) frames += static_cast<std::uint32_t>(port.queues.size()) * receive_ring_size(port.device);
+  }
+  auto umem = Umem::create(frames, o.frame_size, ring);
+  if (!umem) return failure(BindFailure{0, umem.error()});
   umem_ = std::move(*umem);
   for (std::size_t port = 0; port < o.ports.size(); ++port) {
     for (const auto queue : o.ports[port].queues) {

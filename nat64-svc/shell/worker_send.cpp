@@ -152,9 +152,8 @@ void Worker::transmit(const Way& way, FrameAddress address, std::uint32_t length
   const auto header = store_link_header(umem_->frame(address), address - umem_->start_of(address), way);
   auto& socket = *transmit_[way.port];
   if (!socket.stage(address - header, length + header)) {
-    socket.flush();
-    socket.reap();
-    if (!socket.stage(address - header, length + header)) return drop(address, IoDrop::kTransmitRing);
+    if (!socket.make_room() || !socket.stage(address - header, length + header))
+      return drop(address, IoDrop::kTransmitRing);
   }
   io_.transmitted[way.port].add();
 }

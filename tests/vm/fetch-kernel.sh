@@ -25,17 +25,17 @@ if [ -n "$suite" ]; then
   # A view of the suite of its own: what apt installs here stays what it is.
   mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
   signed=/usr/share/keyrings/debian-archive-keyring.gpg
-  echo "deb [signed-by=$signed] http://deb.debian.org/debian $suite main" > "$work/sources.list"
+  echo "deb [signed-by=$signed] ${ISTHMUS_DEBIAN_MIRROR:-http://deb.debian.org/debian} $suite main" > "$work/sources.list"
   apt+=(-o "Dir::Etc::SourceList=$work/sources.list" -o Dir::Etc::SourceParts=/dev/null
     -o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work/cache")
-  apt-get "${apt[@]}" update -qq >&2
+  apt-get "${apt[@]}" update -qq --error-on=any >&2
 fi
 
 # What a package depends on, of the names that match.
 depends() { apt-cache "${apt[@]}" depends "$1" | sed -nE "s/^ *(Pre)?Depends: ($2)\$/\2/p"; }
 
-image=$(depends linux-image-amd64 'linux-image-[0-9].*' | head -n 1)
-[ -n "$image" ] || { echo "apt knows no linux-image-amd64: run apt-get update" >&2 && exit 1; }
+image=$(depends linux-image-amd64 'linux-image-[0-9].*' | head -n 1) || true
+[ -n "$image" ] || { echo "apt knows no linux-image-amd64 of ${suite:-this machine: run apt-get update}" >&2 && exit 1; }
 version=${image#linux-image-}
 place=${place:-$cache/$image}
 if [ ! -e "$place/complete" ]; then

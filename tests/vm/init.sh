@@ -9,7 +9,7 @@ export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 mount -t devtmpfs dev /dev
 stty -F /dev/console -opost # lines end as the command ends them
 
-# shellcheck disable=SC2013 # one path a line, without blanks
+# shellcheck disable=SC2013 # one name a line, without blanks
 for module in $(cat /modules); do insmod "/lib/$module"; done
 mkdir -p /lower /upper /new
 mount -t 9p -o trans=virtio,version=9p2000.L,ro,cache=loose,msize=512000 host /lower

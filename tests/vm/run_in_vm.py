@@ -114,6 +114,8 @@ def run_in_vm(command, timeout=900, extra=(), suite=None, out=sys.stdout.buffer,
     kernel = kernel_directory(suite)
     [version] = os.listdir(f"{kernel}/lib/modules")
     with tempfile.TemporaryDirectory(prefix="isthmus-vm-") as directory:
+        with open(f"{directory}/status", "w", encoding="ascii"):
+            pass  # as it stays where qemu does not even begin
         words = qemu_command(accelerator, directory, kernel, version, command, extra)
         with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as qemu:
             late = threading.Event()

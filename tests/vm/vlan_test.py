@@ -66,6 +66,14 @@ class RouterOnAStick(VlanTest):
             self.check_service(("native", "native"))
             eventually(lambda: outside() and inside(), 5, "what leaves bears the tags of its VLAN")
 
+    def test_a_trunk_that_hides_tags_is_warned_of(self):
+        lab = self.lab
+        lab.node.run("ethtool -K trunk rxvlan on")
+        self.addCleanup(lab.node.run, "ethtool -K trunk rxvlan off")
+        lab.start_alone(lan="trunk", wan="trunk")
+        for vlan in (10, 20):
+            self.assertIn(f"that come by its VLAN {vlan} are translated", lab.nat64.log())
+
     def test_generic_mode_uses_the_interfaces_of_the_vlans(self):
         self.lab.start_alone("--xdp-mode", "generic")
         self.assertIn("lan queue 0: worker 0, XDP generic", self.lab.nat64.log())

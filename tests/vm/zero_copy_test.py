@@ -28,11 +28,15 @@ CARDS = {"lan": ("52:54:00:00:00:0a", "52:54:00:00:00:0b"), "wan": ("52:54:00:00
 
 
 def card_of(mac):
-    for path in glob.glob("/sys/class/net/*/address"):
-        with open(path, encoding="ascii") as file:
-            if file.read().strip() == mac:
-                return path.split("/")[4]
-    raise SystemExit(f"a network card {mac} is needed")
+    """It may be on its way back from a namespace that has just gone."""
+    def found():
+        for path in glob.glob("/sys/class/net/*/address"):
+            with open(path, encoding="ascii") as file:
+                if file.read().strip() == mac:
+                    return path.split("/")[4]
+        return None
+
+    return eventually(found, 10, f"there is a network card {mac}")
 
 
 class ZeroCopyLab(GatewayLab):

@@ -70,7 +70,7 @@ prepare_deploy() {
     || die "the images could not be built: $(tail -n 1 "$LOGS/images.log")" "read $LOGS/images.log"
 }
 
-# A virtual machine with Debian's own kernel, for what the kernel of this machine may lack.
+# Virtual machines with kernels of Debian's, for what the kernel of this machine may lack.
 prepare_vm() {
   need_packages vm
   say "fetching Debian's kernels"

@@ -3,10 +3,18 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <cstring>
 
 namespace isthmus::nat64 {
+
+std::uint32_t ring_size_for(std::size_t sockets) {
+  constexpr std::size_t kEntriesInAll = 16384;
+  const auto share = static_cast<std::uint32_t>(kEntriesInAll / std::max<std::size_t>(sockets, 1));
+  return std::clamp(std::bit_floor(share), kSmallestRing, kLargestRing);
+}
 
 std::optional<std::uint32_t> frame_size_for_mtu(std::uint32_t mtu) {
   if (mtu > kLargestMtu) return std::nullopt;
@@ -14,7 +22,8 @@ std::optional<std::uint32_t> frame_size_for_mtu(std::uint32_t mtu) {
   return kXdpHeadroom + kFrameHeadroom + kLinkHeader + mtu <= 2048 ? 2048 : 4096;
 }
 
-Result<std::unique_ptr<Umem>, std::string> Umem::create(std::uint32_t frames, std::uint32_t frame_size) {
+Result<std::unique_ptr<Umem>, std::string> Umem::create(std::uint32_t frames, std::uint32_t frame_size,
+                                                        std::uint32_t ring_size) {
   const auto bytes = std::size_t{frames} * frame_size;
   void* memory =
       mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
@@ -22,9 +31,9 @@ Result<std::unique_ptr<Umem>, std::string> Umem::create(std::uint32_t frames, st
     return failure("cannot map " + std::to_string(bytes >> 20) + " MiB of packet memory: " +
                    std::strerror(errno) + ": give the machine or the container more memory");
   }
-  std::unique_ptr<Umem> umem(new Umem({static_cast<std::uint8_t*>(memory), bytes}, frame_size));
-  const xsk_umem_config config{.fill_size = kRingSize,
-                               .comp_size = kRingSize,
+  std::unique_ptr<Umem> umem(new Umem({static_cast<std::uint8_t*>(memory), bytes}, frame_size, ring_size));
+  const xsk_umem_config config{.fill_size = ring_size,
+                               .comp_size = ring_size,
                                .frame_size = frame_size,
                                .frame_headroom = kFrameHeadroom,
                                .flags = 0};

@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -25,8 +26,9 @@ namespace isthmus::nat64 {
 namespace {
 
 constexpr std::uint32_t kBatch = 64;
-constexpr int kTxBudget = 512;  // packets per sendto(); 32 where the kernel cannot be told
-constexpr std::uint32_t kFlushesInVain = 64;
+constexpr std::uint32_t kLeastTxBudget = 32;  // packets per sendto() in copy mode
+constexpr int kTxBudget = kSmallestRing;      // the same where the kernel can be told
+constexpr std::uint32_t kFlushesInVain = 16;
 
 std::string explain(int error, const XskOptions& options) {
   const auto queue = "queue " + std::to_string(options.queue) + " of " + options.interface;
@@ -34,17 +36,20 @@ std::string explain(int error, const XskOptions& options) {
   if (error == EBUSY) return text + ": another program uses it; stop that program";
   if (error == EINVAL) return text + ": has the interface that queue? ethtool -l " + options.interface;
   if (error == ENOBUFS || error == EPERM) return text + ": grant CAP_NET_ADMIN, CAP_NET_RAW and CAP_IPC_LOCK";
+  if (error == ENOMEM)
+    return text + ": the kernel needs memory for each queue of a worker; raise --workers or ethtool -L " +
+           options.interface + " combined N";
   if (error == ENETDOWN) return text + ": ip link set " + options.interface + " up";
   return text + ": see docs/nat64.md for what the interface must offer";
 }
 
 }  // namespace
 
-Result<std::unique_ptr<XskSocket>, std::string> XskSocket::bind(Umem& umem, const XskOptions& options) {
+Result<std::unique_ptr<XskSocket>, BindFailure> XskSocket::bind(Umem& umem, const XskOptions& options) {
   // Neither XDP_COPY nor XDP_ZEROCOPY: the kernel tries zero copy and falls back by itself.
   const auto flags = static_cast<std::uint16_t>(XDP_USE_NEED_WAKEUP | (options.copy_only ? XDP_COPY : 0));
-  const xsk_socket_config config{.rx_size = kRingSize,
-                                 .tx_size = kRingSize,
+  const xsk_socket_config config{.rx_size = umem.ring_size(),
+                                 .tx_size = umem.ring_size(),
                                  .libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD,
                                  .xdp_flags = 0,
                                  .bind_flags = flags};
@@ -57,11 +62,12 @@ Result<std::unique_ptr<XskSocket>, std::string> XskSocket::bind(Umem& umem, cons
     error = xsk_socket__create_shared(&self->socket_, options.interface.c_str(), options.queue, umem.handle(),
                                       &self->rx_, &self->tx_, fill, completion, &config);
     if (error != -EBUSY) break;  // a socket closed a moment ago is released late
+    if (attempt == 0) spdlog::info("queue {} of {} is still held: waiting", options.queue, options.interface);
     std::this_thread::sleep_for(std::chrono::milliseconds{100});
   }
   if (error != 0) {
     self->socket_ = nullptr;
-    return failure(explain(-error, options));
+    return failure(BindFailure{-error, explain(-error, options)});
   }
   if (rings) {
     self->fill_ = *fill;
@@ -69,7 +75,7 @@ Result<std::unique_ptr<XskSocket>, std::string> XskSocket::bind(Umem& umem, cons
     umem.first_rings_taken();
   }
   self->configure(options);
-  for (std::uint32_t i = 0; i < kRingSize / kBatch; ++i) self->refill();
+  for (std::uint32_t i = 0; i < umem.ring_size() / kBatch; ++i) self->refill();
   return self;
 }
 
@@ -85,6 +91,11 @@ void XskSocket::configure(const XskOptions& options) {
   if (setsockopt(fd(), SOL_XDP, XDP_MAX_TX_SKB_BUDGET, &kTxBudget, sizeof kTxBudget) != 0) {
     spdlog::debug("XDP_MAX_TX_SKB_BUDGET is unknown to this kernel; packets are sent 32 at a time");
   }
+  // In copy mode what is in flight counts as unsent, and the usual limit is some 90 large packets.
+  const int unsent = static_cast<int>(umem_.ring_size() * umem_.frame_size());
+  if (setsockopt(fd(), SOL_SOCKET, SO_SNDBUFFORCE, &unsent, sizeof unsent) != 0) {
+    spdlog::debug("SO_SNDBUFFORCE is not possible: few packets are in flight at once");
+  }
   if (options.busy_poll == 0) return;
   busy_poll_ = true;
   const int on = 1;
@@ -97,39 +108,43 @@ void XskSocket::configure(const XskOptions& options) {
   }
 }
 
+bool XskSocket::make_room() {
+  if (congested_) return false;
+  flush();
+  take_back();
+  congested_ = xsk_prod_nb_free(&tx_, 1) == 0;
+  return !congested_;
+}
+
 void XskSocket::flush() {
+  // Enough for what is new and some of what is left from before.
+  const auto attempts = staged_ / kLeastTxBudget + 2;
   if (staged_ > 0) {
     xsk_ring_prod__submit(&tx_, staged_);
     in_flight_ += staged_;
     staged_ = 0;
   }
   if (in_flight_ == 0 || (zero_copy_ && xsk_ring_prod__needs_wakeup(&tx_) == 0)) return;
-  if (zero_copy_ && busy_poll_ && !polling_sends()) {
+  // With zero copy and busy polling sendto() wakes no driver: the kernel takes it that polling the queue
+  // sends, too. Some drivers (virtio_net) send in a poll of its own and need poll(), which wakes always;
+  // others it would cost an interrupt each time.
+  if (zero_copy_ && busy_poll_ && ++flushes_in_vain_ > kFlushesInVain) {
+    flushes_in_vain_ = 0;
     pollfd wakes{fd(), POLLOUT, 0};
     poll(&wakes, 1, 0);
     return;
   }
-  // In copy mode this call is what sends. EAGAIN: the budget of one call is used up and more is left. Any
-  // other error (ENOBUFS, EBUSY, ENETDOWN) is the device's state: what is left waits for the next round.
-  for (std::uint32_t attempt = 0; attempt < kRingSize / 32; ++attempt) {
+  // In copy mode this call is what sends. EAGAIN: the budget of one call is used up and more is left, or the
+  // device takes no more; which, is not to be seen. Any other error (ENOBUFS, EBUSY, ENETDOWN) is the
+  // device's state. What is left waits for the next round.
+  for (std::uint32_t attempt = 0; attempt < attempts; ++attempt) {
     if (sendto(fd(), nullptr, 0, MSG_DONTWAIT, nullptr, 0) >= 0 || errno != EAGAIN) return;
   }
 }
 
-// With zero copy and busy polling sendto() wakes no driver: the kernel takes it that polling the queue sends,
-// too. Some drivers (virtio_net) send in a poll of its own, and need poll(), which wakes always and would
-// cost the others an interrupt each time.
-bool XskSocket::polling_sends() {
-  if (polling_sends_ && ++flushes_in_vain_ > kFlushesInVain) {
-    polling_sends_ = false;
-    spdlog::debug("busy polling does not send what is in the ring; the driver is woken each time");
-  }
-  return polling_sends_;
-}
-
-void XskSocket::reap() {
+void XskSocket::take_back() {
   std::uint32_t index = 0;
-  const auto n = xsk_ring_cons__peek(&completion_, kRingSize, &index);
+  const auto n = xsk_ring_cons__peek(&completion_, umem_.ring_size(), &index);
   if (n == 0) return;
   flushes_in_vain_ = 0;
   for (std::uint32_t i = 0; i < n; ++i) umem_.give_back(*xsk_ring_cons__comp_addr(&completion_, index + i));
@@ -138,13 +153,17 @@ void XskSocket::reap() {
 }
 
 void XskSocket::refill() {
-  auto n = xsk_prod_nb_free(&fill_, kBatch);
-  if (n > kBatch) n = kBatch;
-  if (n > umem_.free_frames()) n = static_cast<std::uint32_t>(umem_.free_frames());
+  const auto free = static_cast<std::uint32_t>(umem_.free_frames());
+  const auto spare = free > kReservedFrames ? free - kReservedFrames : 0;
+  const auto n = std::min({xsk_prod_nb_free(&fill_, kBatch), kBatch, spare});
   std::uint32_t index = 0;
-  if (n == 0 || xsk_ring_prod__reserve(&fill_, n, &index) != n) return;
-  for (std::uint32_t i = 0; i < n; ++i) *xsk_ring_prod__fill_addr(&fill_, index + i) = *umem_.take();
-  xsk_ring_prod__submit(&fill_, n);
+  if (n > 0 && xsk_ring_prod__reserve(&fill_, n, &index) == n) {
+    for (std::uint32_t i = 0; i < n; ++i) *xsk_ring_prod__fill_addr(&fill_, index + i) = *umem_.take();
+    xsk_ring_prod__submit(&fill_, n);
+  }
+  // With zero copy a driver that found no frames, or no room for what it received, stands still until it is
+  // told. A worker that sleeps tells it by poll(), one that is busy never would.
+  if (zero_copy_ && !busy_poll_ && xsk_ring_prod__needs_wakeup(&fill_) != 0) busy_poll();
 }
 
 void XskSocket::busy_poll() {

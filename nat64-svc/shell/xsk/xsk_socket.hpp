@@ -29,6 +29,11 @@ struct XskOptions {
   std::uint32_t busy_poll = 0;  // packets per busy poll; 0: sleep in poll()
 };
 
+struct BindFailure {
+  int number = 0;    // errno
+  std::string text;  // a sentence with the remedy
+};
+
 struct Received {
   FrameAddress address = 0;  // of the first byte of the Ethernet header
   std::uint32_t length = 0;
@@ -37,8 +42,8 @@ struct Received {
 class XskSocket {
  public:
   // Retries for about a second while the queue is still held by a process that has just ended. `umem` must
-  // outlive the socket. The error is a sentence with the remedy.
-  [[nodiscard]] static Result<std::unique_ptr<XskSocket>, std::string> bind(Umem& umem,
+  // outlive the socket.
+  [[nodiscard]] static Result<std::unique_ptr<XskSocket>, BindFailure> bind(Umem& umem,
                                                                             const XskOptions& options);
   ~XskSocket();
   XskSocket(const XskSocket&) = delete;
@@ -64,8 +69,14 @@ class XskSocket {
     ++staged_;
     return true;
   }
+  // After stage() had no room: sends and reaps. False when that was in vain, without trying again before the
+  // next reap() of the caller's: a device that takes no more must not cost a system call a packet.
+  [[nodiscard]] bool make_room();
   void flush();
-  void reap();
+  void reap() {
+    congested_ = false;
+    take_back();
+  }
   void refill();
   // Lets the kernel poll the queue on our CPU time.
   void busy_poll();
@@ -78,7 +89,7 @@ class XskSocket {
  private:
   explicit XskSocket(Umem& umem) : umem_(umem) {}
   void configure(const XskOptions& options);
-  [[nodiscard]] bool polling_sends();
+  void take_back();
 
   Umem& umem_;
   xsk_socket* socket_ = nullptr;
@@ -90,8 +101,8 @@ class XskSocket {
   std::uint32_t in_flight_ = 0;  // shown to the kernel, not yet reaped
   bool zero_copy_ = false;
   bool busy_poll_ = false;
-  std::uint32_t flushes_in_vain_ = 0;  // since a packet was last sent
-  bool polling_sends_ = true;          // as far as is known
+  bool congested_ = false;
+  std::uint32_t flushes_in_vain_ = 0;  // since packets were last sent
 };
 
 }  // namespace isthmus::nat64

@@ -27,8 +27,8 @@ class GatewayLab(Lab):
         drain = [] if "--drain-timeout" in extra else ["--drain-timeout", "0"]
         return [super(GatewayLab, self).nat64_command()[0], "--http-listen", HTTP, *drain, *extra]
 
-    def start_alone(self, *extra, **interfaces):
-        self.nat64 = self._daemon(self.node, "nat64-svc", self.alone(*extra, **interfaces), HTTP).start()
+    def start_alone(self, *extra, ready_within=15, **interfaces):
+        self.nat64 = self._daemon(self.node, "nat64-svc", self.alone(*extra, **interfaces), HTTP).start(ready_within)
 
     def counter(self, name, *labels):
         return self.nat64.metric_sum(f"isthmus_nat64_{name}", *labels)

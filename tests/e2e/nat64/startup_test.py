@@ -3,7 +3,6 @@
 
 import os
 import subprocess
-import threading
 import unittest
 
 from gateway_lab import HTTP, GatewayLab
@@ -12,7 +11,7 @@ from lib import suite
 from lib.daemon import eventually
 from lib.topology import NODE4, NODE6, POLICY
 
-HOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "queue_holder.py")
+HERE = os.path.dirname(os.path.abspath(__file__))
 lab = None
 
 
@@ -53,6 +52,19 @@ class Startup(unittest.TestCase):
 
     def test_more_workers_than_queues(self):
         self.refused(lab.alone("--workers", "64"), "64 workers", "ethtool -L")
+
+    def test_more_workers_than_transmit_queues(self):
+        lab.node.run("ip link add ns4many numrxqueues 2 numtxqueues 1 type veth peer name ns4peer")
+        self.addCleanup(lab.node.run, "ip link del ns4many")
+        lab.node.run("ip link set ns4many up")
+        self.refused(lab.alone("--workers", "2", lan="ns4many", wan="ns4many"), "1 transmit queues", "2 workers", "ethtool -L")
+
+    def test_queues_that_only_sys_shows(self):
+        self.hold("tap_holder.py", "ns4tap", "3")
+        lab.node.run("ip link set ns4tap up")
+        lab.start_alone("--xdp-mode", "generic", wan="ns4tap")
+        self.addCleanup(lab.nat64.kill)
+        self.assertIn("ns4tap queue 2: worker 0", lab.nat64.log_tail(100))
 
     def test_a_missing_capability_is_named(self):
         for capability in ("CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_BPF", "CAP_PERFMON", "CAP_IPC_LOCK"):
@@ -95,7 +107,10 @@ class Startup(unittest.TestCase):
 
     def hold_queue(self, interface):
         """Another program has queue 0; the process is returned."""
-        holder = lab.node.popen(["/usr/bin/python3", HOLDER, interface, "0"], stdout=subprocess.PIPE)
+        return self.hold("queue_holder.py", interface, "0")
+
+    def hold(self, script, *words):
+        holder = lab.node.popen(["/usr/bin/python3", f"{HERE}/{script}", *words], stdout=subprocess.PIPE)
         self.addCleanup(holder.stdout.close)
         self.addCleanup(holder.wait)
         self.addCleanup(holder.kill)
@@ -111,9 +126,12 @@ class Startup(unittest.TestCase):
     def test_a_queue_that_is_released_late_is_waited_for(self):
         for interface in ("lan", "wan"):
             with self.subTest(interface):
+                self.addCleanup(lambda: lab.nat64 and lab.nat64.kill())
                 holder = self.hold_queue(interface)
-                threading.Timer(0.6, holder.kill).start()
-                lab.start_alone()
+                lab.start_alone(ready_within=None)
+                eventually(lambda: f"queue 0 of {interface} is still held" in lab.nat64.log_tail(100), 10, "it waits")
+                holder.kill()
+                lab.nat64.wait_ready(10)
                 lab.check_service(self)
                 lab.nat64.kill()
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// ICMP errors of others, translated; translator_our_errors_test.cpp has those that we originate.
+// ICMP errors of others, translated; translator_our_errors_test.cpp and translator_errors_test.cpp have those
+// that we originate.
 #include <gtest/gtest.h>
 
 #include <set>

@@ -22,5 +22,14 @@ TEST(FrameSizeForMtu, JumboFramesDoNotFit) {
   EXPECT_EQ(frame_size_for_mtu(9000), std::nullopt);
 }
 
+TEST(RingSizeFor, ManySocketsHaveSmallerRings) {
+  EXPECT_EQ(ring_size_for(0), 4096U);
+  EXPECT_EQ(ring_size_for(2), 4096U);
+  EXPECT_EQ(ring_size_for(4), 4096U);
+  EXPECT_EQ(ring_size_for(5), 2048U);
+  EXPECT_EQ(ring_size_for(16), 1024U);
+  EXPECT_EQ(ring_size_for(128), 512U);
+}
+
 }  // namespace
 }  // namespace isthmus::nat64
