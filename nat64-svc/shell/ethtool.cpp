@@ -68,8 +68,10 @@ std::optional<std::uint32_t> queues_in_sys(const std::string& interface, std::st
     return std::nullopt;
   std::uint32_t count = 0;
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(directory / "queues", error))
-    if (entry.path().filename().string().starts_with(kind)) ++count;
+  for (std::filesystem::directory_iterator entry(directory / "queues", error), end; !error && entry != end;
+       entry.increment(error)) {
+    if (entry->path().filename().string().starts_with(kind)) ++count;
+  }
   return count > 0 ? std::optional{count} : std::nullopt;
 }
 
