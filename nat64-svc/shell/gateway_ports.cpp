@@ -41,13 +41,18 @@ void warn_of_hidden_tags(const WorkerPort& port, const Interface& parent) {
 
 // Of an interface without a VLAN: frames of others come to XDP as if they had none.
 void warn_of_vlans_taken_in(const WorkerPort& port, const NetworkView& view) {
-  if (!takes_vlan_tags_off(port.device)) return;
+  const auto* device = view.interface(port.device_index);
+  if (device == nullptr || !takes_vlan_tags_off(port.device)) return;
+  const auto remedy = device->kind == "veth"
+                          ? "ethtool -K PEER txvlan off; and to end this warning: ethtool -K "
+                          : "ethtool -K ";
   for (const auto& [index, interface] : view.interfaces()) {
     if (interface.vlan == 0 || interface.lower != port.device_index) continue;
     spdlog::warn(
-        "{0} takes VLAN tags off before XDP sees them, so packets for NAT64 that come by its VLAN {1} are "
-        "translated as if they came by {0} itself: ethtool -K {0} rxvlan off",
-        port.device, interface.vlan);
+        "{0} hides VLAN tags from XDP, so packets for NAT64 that come by its VLAN {1} are translated as if "
+        "they "
+        "came by {0} itself: {2}{0} rxvlan off",
+        port.device, interface.vlan, remedy);
   }
 }
 

@@ -69,7 +69,12 @@ void Worker::run() {
     refresh(now);
     mailbox_.answer(now);
     std::size_t received = 0;
-    for (auto& bound : sockets_) received += receive_from(bound, now);
+    for (auto& bound : sockets_) {
+      received += receive_from(bound, now);
+      for (auto* out : transmit_) {
+        if (out != nullptr) out->flush_early();
+      }
+    }
     received += receive_handed_over(now);
     probe(now);
     const bool more_to_expire = translator_->expire(now);

@@ -28,13 +28,11 @@ Result<std::unique_ptr<Worker>, std::string> Worker::create(WorkerOptions option
   // All share one packet memory, so zero copy is for all or for none: where the first socket has it the
   // kernel refuses one that has not.
   const bool zero_copy = !self->sockets_.empty() && self->sockets_.front().socket->zero_copy();
+  if (opened && zero_copy) opened = self->open_sockets(true);
   if (!opened && opened.error().number != EBUSY && zero_copy) {
-    spdlog::info("worker {} does without zero copy, for not all of its queues have it: {}", o.index,
-                 opened.error().text);
+    spdlog::info("worker {} does without zero copy: {}", o.index, opened.error().text);
     self->options_.copy_only = true;
     opened = self->open_sockets(false);
-  } else if (opened && zero_copy) {
-    opened = self->open_sockets(true);
   }
   if (!opened) return failure(opened.error().text);
   for (const auto& bound : self->sockets_) self->polled_.push_back({bound.socket->fd(), POLLIN, 0});
@@ -58,7 +56,6 @@ Result<void, BindFailure> Worker::open_sockets(bool zero_copy) {
   sockets_.clear();
   umem_.reset();
   transmit_ = {};
-  if (zero_copy) options_.frame_size = kLargestFrame;
   std::size_t count = 0;
   for (const auto& port : o.ports) count += port.queues.size();
   const auto ring = ring_size_for(count);
@@ -67,7 +64,7 @@ Result<void, BindFailure> Worker::open_sockets(bool zero_copy) {
   for (const auto& port : o.ports) {
     if (zero_copy) frames += static_cast<std::uint32_t>(port.queues.size()) * receive_ring_size(port.device);
   }
-  auto umem = Umem::create(frames, o.frame_size, ring);
+  auto umem = Umem::create(frames, zero_copy ? kLargestFrame : o.frame_size, ring);
   if (!umem) return failure(BindFailure{0, umem.error()});
   umem_ = std::move(*umem);
   for (std::size_t port = 0; port < o.ports.size(); ++port) {

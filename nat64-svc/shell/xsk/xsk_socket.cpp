@@ -37,8 +37,9 @@ std::string explain(int error, const XskOptions& options) {
   if (error == EINVAL) return text + ": has the interface that queue? ethtool -l " + options.interface;
   if (error == ENOBUFS || error == EPERM) return text + ": grant CAP_NET_ADMIN, CAP_NET_RAW and CAP_IPC_LOCK";
   if (error == ENOMEM)
-    return text + ": the kernel needs memory for each queue of a worker; raise --workers or ethtool -L " +
-           options.interface + " combined N";
+    return text +
+           ": the kernel needs memory for each queue of a worker; raise --workers, or have fewer queues " +
+           "(ethtool -L " + options.interface + " combined N)";
   if (error == ENETDOWN) return text + ": ip link set " + options.interface + " up";
   return text + ": see docs/nat64.md for what the interface must offer";
 }
@@ -62,7 +63,7 @@ Result<std::unique_ptr<XskSocket>, BindFailure> XskSocket::bind(Umem& umem, cons
     error = xsk_socket__create_shared(&self->socket_, options.interface.c_str(), options.queue, umem.handle(),
                                       &self->rx_, &self->tx_, fill, completion, &config);
     if (error != -EBUSY) break;  // a socket closed a moment ago is released late
-    if (attempt == 0) spdlog::info("queue {} of {} is still held: waiting", options.queue, options.interface);
+    if (attempt == 2) spdlog::info("queue {} of {} is still held: waiting", options.queue, options.interface);
     std::this_thread::sleep_for(std::chrono::milliseconds{100});
   }
   if (error != 0) {
@@ -110,6 +111,7 @@ void XskSocket::configure(const XskOptions& options) {
 
 bool XskSocket::make_room() {
   if (congested_) return false;
+  take_back();  // the kernel sends no more than the completion ring has room for
   flush();
   take_back();
   congested_ = xsk_prod_nb_free(&tx_, 1) == 0;

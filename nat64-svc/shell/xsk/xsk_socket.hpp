@@ -72,6 +72,12 @@ class XskSocket {
   // After stage() had no room: sends and reaps. False when that was in vain, without trying again before the
   // next reap() of the caller's: a device that takes no more must not cost a system call a packet.
   [[nodiscard]] bool make_room();
+  // Between two bursts of a loop: where many queues send by one socket its ring would not last for all.
+  void flush_early() {
+    if (staged_ < umem_.ring_size() / 2) return;
+    reap();
+    flush();
+  }
   void flush();
   void reap() {
     congested_ = false;

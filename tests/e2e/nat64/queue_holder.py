@@ -2,6 +2,7 @@
 """Holds a queue of an interface with an AF_XDP socket until it is killed: queue_holder.py INTERFACE QUEUE"""
 
 import ctypes
+import errno
 import mmap
 import os
 import socket
@@ -32,7 +33,12 @@ def main(interface, queue):
     for ring in (FILL_RING, COMPLETION_RING, RX_RING):
         option(ring, struct.pack("=I", FRAMES))
     to = struct.pack("=HHIII", AF_XDP, 0, socket.if_nametoindex(interface), queue, 0)
-    checked(libc.bind(fd, to, len(to)))
+    for _ in range(50):  # the kernel releases sockets late
+        bound = libc.bind(fd, to, len(to))
+        if bound == 0 or ctypes.get_errno() != errno.EBUSY:
+            break
+        time.sleep(0.1)
+    checked(bound)
     print("held", flush=True)
     time.sleep(3600)
 
