@@ -60,7 +60,7 @@ class RouterOnAStick(VlanTest):
         lab = self.lab
         lab.start_alone()
         self.assertIn("trunk queue 0: worker 0, XDP native", lab.nat64.log())
-        self.assertNotIn("txvlan", lab.nat64.log())
+        self.assertNotIn("sends VLAN tags beside the packets", lab.nat64.log())
         with capture(lab, lab.far, "trunk", f"vlan 20 and dst host {WEB4}") as outside, \
                 capture(lab, lab.far, "trunk", f"vlan 10 and src host {SERVER6}") as inside:
             self.check_service(("native", "native"))
