@@ -192,18 +192,18 @@ class Silence(unittest.TestCase):
         response, took = timed("refuseall.odd.test.", "A")
         self.assertEqual((response.rcode(), ede_codes(response)), (dns.rcode.SERVFAIL, [13]), "EDE 13: cached error")
 
-    def test_an_answer_that_comes_too_late_serves_the_next_client(self):
+    def test_2_an_answer_that_comes_too_late_serves_the_next_client(self):
         response, took = timed("late.odd.test.", "A")
         self.assertEqual(response.rcode(), dns.rcode.SERVFAIL)
         self.assertLess(took, 2.2)
-        eventually(lambda: answers(timed("late.odd.test.", "A")[0], "A") == ["20.0.4.1"], 15, "the late answer is there")
+        eventually(lambda: answers(timed("late.odd.test.", "A")[0], "A") == ["20.0.4.1"], 5, "the late answer is there")
         asked = len(site.fake.questions("late.odd.test."))
         response, took = timed("late.odd.test.", "A")
         self.assertEqual(answers(response, "A"), ["20.0.4.1"])
         self.assertLess(took, 0.3)
         self.assertEqual(len(site.fake.questions("late.odd.test.")), asked, "from the cache")
 
-    def test_2_an_attack_on_a_silent_zone_leaves_hits_and_other_zones_alone(self):
+    def test_3_an_attack_on_a_silent_zone_leaves_hits_and_other_zones_alone(self):
         for number in range(20):
             ask(f"calm{number}.odd.test.")
         done = threading.Event()
